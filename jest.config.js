@@ -1,0 +1,6 @@
+export default {
+  extensionsToTreatAsEsm: [".ts"],
+  transform: { "\\.ts$": ["@swc/jest", { jsc: { target: "es2022", parser: { syntax: "typescript" } } }] },
+  testMatch: ["<rootDir>/test/**/*.test.ts"],
+  testEnvironment: "node",
+};

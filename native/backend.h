@@ -1,0 +1,196 @@
+// The seam between the Node-API folder (native/node) and the engines (native/cpu): plain C++, no Node, no
+// instruction set. It mirrors src/backends/backend.ts; names and meanings are explained there.
+//
+// Symbols: B rows of a minibatch, d0 … dL widths, n parameters, J samples or chain steps, M samples a step.
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace local_entropy {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+enum class Activation : uint8_t { kRelu, kTanh, kStep };
+
+// Where layer l = 1 … L's matrix lies in the flat parameters: (d_{l-1} + 1) x d_l, the bias row last.
+struct LayerShape {
+  size_t offset, rows, columns;
+};
+
+struct Network {
+  std::vector<uint32_t> layers;  // d0 … dL
+  Activation activation = Activation::kRelu;
+
+  size_t depth() const { return layers.size() - 1; }
+  uint32_t classes() const { return layers.back(); }
+  LayerShape shape(size_t layer) const {
+    size_t offset = 0;
+    for (size_t l = 1; l < layer; l++) offset += size_t(layers[l - 1] + 1) * layers[l];
+    return {offset, size_t(layers[layer - 1]) + 1, layers[layer]};
+  }
+  size_t parameters() const {
+    const LayerShape last = shape(depth());
+    return last.offset + last.rows * last.columns;
+  }
+};
+
+// Loss of a row: softmax cross-entropy where `costs` is empty, else costs[label * classes + predicted].
+// Predicted is the label if no other logit exceeds its own, else the first largest.
+struct Loss {
+  std::vector<float> costs;
+};
+
+// Rows of inputs, bytes (byte/255) or floats (as is): one of the two is empty.
+struct Samples {
+  std::vector<uint8_t> bytes;   // count x width
+  std::vector<float> floats;    // count x width
+  std::vector<uint16_t> labels; // count, or empty for predict
+  size_t count = 0, width = 0;
+};
+
+// A minibatch: `size` rows of `samples`, picked by `rows`, or rows 0 … size - 1 where `rows` is null.
+struct Batch {
+  const Samples* samples;
+  const uint32_t* rows;
+  size_t size;
+};
+
+struct Coupling {
+  enum class Kind : uint8_t { kIndependent, kAntithetic, kWalsh } kind = Kind::kAntithetic;
+  uint32_t samples = 0;  // J; of Walsh: blocks
+  bool sample_complement = false, centred = true;  // independent only
+};
+
+struct Estimator {
+  enum class Kind : uint8_t { kSgd, kImportanceSampling, kEvolutionStrategies, kSgld, kRobbinsMonro } kind;
+  bool projected = false;
+  Coupling coupling;                // importance sampling, evolution strategies
+  float temperature = 1;            // importance sampling
+  bool rowwise = false;             // importance sampling, evolution strategies
+  std::vector<double> step_sizes;   // eps_1 … eps_J; a_1 … a_J
+  std::vector<double> noise_scales; // SGLD: sqrt(eps_j) or eps_j
+  bool chain_previous = true;       // SGLD: x^1 is the previous chain's x^J
+  uint32_t batches = 1;             // SGLD: 1 or J - 1; Robbins-Monro: 1 or J
+  uint32_t samples = 0;             // Robbins-Monro: M
+};
+
+struct Optimizer {
+  enum class Kind : uint8_t { kGradientDescent, kMomentum, kAdam } kind = Kind::kGradientDescent;
+  float momentum = 0.9f, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, weight_decay = 0;
+
+  size_t moments() const { return kind == Kind::kAdam ? 2 : kind == Kind::kMomentum ? 1 : 0; }
+};
+
+// What an estimator is asked at one point: x_k on one minibatch, or on `batches` of them in a row.
+struct Question {
+  const Network* network;
+  const Loss* loss;
+  const float* parameters;  // x_k (n)
+  const Batch* batches;
+  size_t batch_count;
+  uint64_t seed;
+  uint32_t update;      // k, zero-based
+  double tau;           // the proposal's variance
+  double noise_scale;   // of a perturbation: sqrt(tau), or tau in the second reading
+};
+
+// What it answers. `gradient` is always that of the objective, so mean = x_k - (tau/temperature) gradient.
+struct Estimate {
+  float* gradient;          // n, written whole
+  float* chain = nullptr;   // SGLD: x^1 in, x^J out (n)
+  float* losses = nullptr;  // importance sampling: each sample's loss (J), where wanted
+  double loss = kNone, free_energy = kNone, effective_sample_size = kNone, largest_weight = kNone;
+  double standard_error = kNone;
+  uint64_t samples = 0;
+};
+
+// Where an operation runs. Results never depend on the number of threads of the team.
+class Team;
+struct Context {
+  Team* team;
+  const std::atomic<bool>* cancelled;  // polled for each block of samples or chain step
+};
+
+// An operation returns false if it was cancelled; its outputs are then undefined.
+// One table for each instruction set; every kernel is written once, in native/cpu/*-inl.h.
+class Workspace;  // buffers that a session keeps between updates; made by `new_workspace`
+struct Kernels {
+  const char* name;  // "avx512", "avx2", "sse4", "neon"
+
+  // Normals first … of a stream, `count` of them.
+  void (*gaussian)(uint64_t seed, uint32_t stream, uint32_t update, uint32_t sample, size_t count, float* out);
+  // Losses and gradients. `gradient` may be null.
+  bool (*dense_loss)(const Network&, const Loss&, const float* parameters, const Batch&, const Context&, double* loss);
+  // probabilities: size x classes; labels: size.
+  bool (*dense_predict)(const Network&, const float* parameters, const Batch&, const Context&, float* probabilities,
+                        uint16_t* labels);
+  bool (*dense_correct)(const Network&, const float* parameters, const Batch&, const Context&, uint64_t* correct);
+  // The estimator named by `estimator.kind`.
+  bool (*estimate)(const Estimator&, const Question&, const Context&, Workspace&, Estimate*);
+  // x <- one step of the optimizer along `gradient`; index counts from 1. moments: 0, 1 or 2 vectors of n.
+  bool (*step)(const Optimizer&, double rate, uint64_t index, size_t n, const float* gradient, float* parameters,
+               float* const* moments, const Context&);
+  Workspace* (*new_workspace)();
+  void (*delete_workspace)(Workspace*);
+};
+
+// Picks the table: `name` empty means the best that this processor has. Null, with the reason and the names that
+// would do in *why, if the name is unknown or this processor lacks it. native/cpu/dispatch.cc.
+const Kernels* select_kernels(const std::string& name, std::string* why);
+// Names of the tables that this processor can run, best first.
+std::vector<std::string> available_kernels();
+
+// The threads of one backend: `threads` of them, the caller's included. native/cpu/team.{h,cc}.
+Team* new_team(unsigned threads);
+void delete_team(Team*);
+
+// What a session carries between updates.
+struct SessionState {
+  std::vector<float> parameters;
+  std::vector<std::vector<float>> moments;
+  std::vector<float> chain;  // empty until there is one
+};
+
+struct SessionSetup {
+  Network network;
+  Loss loss;
+  Samples train, test, validation;
+  uint32_t batch_size;
+  Estimator estimator;
+  Optimizer optimizer;
+  uint64_t seed;
+  SessionState state;
+};
+
+// Several updates in one crossing; src/backends/backend.ts explains the fields.
+struct Plan {
+  uint64_t first = 0;
+  uint32_t count = 0;
+  std::vector<uint32_t> rows;  // count x batches x B
+  std::vector<double> tau, noise_scale, rate;
+};
+
+constexpr size_t kValues = 4;  // loss, |gradient|, effective sample size, F_tau
+
+// A run's data and state. One call at a time; native/cpu/session.{h,cc}.
+class Session {
+ public:
+  Session(SessionSetup setup, const Kernels* kernels, Team* team);
+  ~Session();
+  // Runs the plan; writes done x 4 values; returns `done`. A cancelled update leaves no trace.
+  size_t run(const Plan& plan, const std::atomic<bool>& cancelled, double* values);
+  // split: 0 train, 1 test, 2 validation. False if cancelled.
+  bool accuracy(int split, const std::atomic<bool>& cancelled, double* fraction);
+  const SessionState& state();  // in the flat layout of LayerShape
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace local_entropy

@@ -1,0 +1,286 @@
+/**
+ * The one seam: what a backend is to the rest of the package.
+ *
+ * A backend computes operations and runs sessions on numbers that were checked above it. It knows no option
+ * names, no schedule, no reading of the noise (a noise scale arrives as a number), no file and no progress bar:
+ * those are turned into numbers before they cross. Selection is in `select.ts`, so nothing here imports a backend.
+ *
+ * Symbols: B rows of a minibatch, d_0 … d_L widths, n parameters, J samples or chain steps, M samples a step,
+ * x_k the parameters at update k, τ the proposal's variance, δ the temperature.
+ */
+import type { Network } from "../network.ts";
+import type { Key } from "../reference/streams.ts";
+
+export type BackendName = "cuda" | "native" | "wasm" | "reference";
+
+/** Parameters, gradients, probabilities: float32, or float64 from the reference. */
+export type Vector = Float32Array | Float64Array;
+
+/** Loss of a row; f is its mean over the minibatch. `costs` is classes × classes: [label, predicted], row-major. */
+export type Loss =
+  | { readonly kind: "cross-entropy" }
+  | { readonly kind: "cost-matrix"; readonly costs: Float64Array };
+
+/** Rows of inputs with their labels. Bytes stand for byte/255, floats for themselves. */
+export interface Samples {
+  /** count × width, row-major. */
+  readonly inputs: Uint8Array | Float32Array;
+  /** Class of each row, 0 … classes − 1. */
+  readonly labels: Uint16Array;
+}
+
+/** How the J samples of an update are coupled; each one has the law N(x, τI) whichever it is. */
+export type Coupling =
+  | {
+      readonly kind: "independent";
+      readonly samples: number;
+      readonly complement: "sample" | "marginalize";
+      readonly centred: boolean;
+    }
+  /** `samples` counts all evaluations, so it is even: pair p gives samples 2p (+) and 2p + 1 (−). */
+  | { readonly kind: "antithetic"; readonly samples: number }
+  /** J = 2m · blocks, m the power of two ≥ d_1 + d_2. */
+  | { readonly kind: "walsh"; readonly blocks: number };
+
+/** What estimates the gradient of the objective at x_k; the settings that stay the same for a whole run. */
+export type Estimator =
+  | { readonly kind: "sgd" }
+  | {
+      readonly kind: "importance-sampling";
+      readonly coupling: Coupling;
+      readonly temperature: number;
+      readonly rowwise: boolean;
+      readonly projected: boolean;
+    }
+  | {
+      readonly kind: "evolution-strategies";
+      readonly coupling: Coupling;
+      readonly rowwise: boolean;
+      readonly projected: boolean;
+    }
+  | {
+      readonly kind: "sgld";
+      /** ε_1 … ε_J. */
+      readonly stepSizes: Float64Array;
+      /** Scale of the normals of the transition after x^j: √ε_j, or ε_j in the second reading. */
+      readonly noiseScales: Float64Array;
+      readonly chainStart: "previous" | "center";
+      /** 1, or J − 1: a fresh minibatch for each transition (then never projected). */
+      readonly batches: number;
+      readonly projected: boolean;
+    }
+  | {
+      readonly kind: "robbins-monro";
+      /** M. */
+      readonly samples: number;
+      /** a_1 … a_J. */
+      readonly stepSizes: Float64Array;
+      /** 1, or J: a fresh minibatch for each transition (then never projected). */
+      readonly batches: number;
+      readonly projected: boolean;
+    };
+
+/**
+ * What moves x_k along the estimated gradient. The paper's shift x_{k+1} = mean is gradient descent at rate τ/δ
+ * (eq. 12), so no backend knows it.
+ */
+export type Optimizer =
+  | { readonly kind: "gradient-descent" }
+  | { readonly kind: "momentum"; readonly momentum: number }
+  | {
+      readonly kind: "adam";
+      readonly beta1: number;
+      readonly beta2: number;
+      readonly epsilon: number;
+      readonly weightDecay: number;
+    };
+
+/** What a run carries from one update to the next, and a checkpoint holds. */
+export interface SessionState {
+  /** x_k (n). */
+  readonly parameters: Vector;
+  /** Optimizer's state: none for gradient descent, [velocity] for momentum, [m, v] for Adam; each n. */
+  readonly moments: readonly Vector[];
+  /** x^J of the previous update's Langevin chain (n), with `chainStart: "previous"` and after the first update. */
+  readonly chain: Vector | null;
+}
+
+export type Split = "train" | "test" | "validation";
+
+export interface SessionSetup {
+  readonly network: Network;
+  readonly loss: Loss;
+  readonly data: { readonly train: Samples; readonly test?: Samples; readonly validation?: Samples };
+  readonly batchSize: number;
+  readonly estimator: Estimator;
+  readonly optimizer: Optimizer;
+  readonly key: Key;
+  readonly state: SessionState;
+}
+
+/** Several updates in one crossing. Every array has one entry an update unless it says otherwise. */
+export interface Plan {
+  /** k of the first update, zero-based: Philox's update word; Adam's index is k + 1. */
+  readonly first: number;
+  readonly count: number;
+  /** Row numbers of the training data: count × batches × B. */
+  readonly rows: Uint32Array;
+  readonly tau: Float64Array;
+  /** Scale of the perturbations: √τ, or τ in the second reading. */
+  readonly noiseScale: Float64Array;
+  readonly rate: Float64Array;
+}
+
+/** Numbers that an update reports, `VALUES` of them a row: see `PlanResult.values`. */
+export const VALUES = 4;
+
+export interface PlanResult {
+  /** Updates done; fewer than asked for only if the signal was aborted. The session stands after the last one. */
+  readonly done: number;
+  /**
+   * done × 4: the mean loss that the update saw, |gradient|, effective sample size, F_τ estimate. The last two
+   * are NaN but for importance sampling.
+   */
+  readonly values: Float64Array;
+}
+
+/** A run's data and state inside the backend. One call at a time. */
+export interface Session {
+  /**
+   * Runs updates first … first + count − 1. An aborted signal abandons the update in hand (an update is atomic:
+   * nothing of it stays) and *resolves* with what was done.
+   */
+  run(plan: Plan, signal?: AbortSignal): Promise<PlanResult>;
+  /** Fraction 0 … 1 of a split's rows whose largest logit is the label's. */
+  accuracy(split: Split): Promise<number>;
+  /** A copy of the state after the last update. */
+  read(): Promise<SessionState>;
+  /** Frees everything; safe to repeat. A call under way is cancelled first. */
+  close(): void;
+}
+
+// Operations: stateless, one input in, a promise out. Inputs are copied before the call returns.
+
+interface Call {
+  readonly signal?: AbortSignal;
+}
+
+export interface GaussianInput extends Call {
+  readonly key: Key;
+  readonly stream: number;
+  readonly update: number;
+  readonly sample: number;
+  readonly count: number;
+}
+
+/** A network at given parameters, and rows to look at. */
+export interface BatchInput extends Call {
+  readonly network: Network;
+  readonly loss: Loss;
+  readonly parameters: Vector;
+  readonly batch: Samples;
+}
+
+export interface PredictInput extends Call {
+  readonly network: Network;
+  readonly parameters: Vector;
+  readonly inputs: Uint8Array | Float32Array;
+}
+
+/** A sampling operation: where in the random numbers it stands. */
+interface Drawn {
+  readonly key: Key;
+  readonly update: number;
+  readonly tau: number;
+}
+
+export interface WeightsInput extends BatchInput, Drawn {
+  readonly noiseScale: number;
+  readonly coupling: Coupling;
+  readonly temperature: number;
+  readonly rowwise: boolean;
+  readonly projected: boolean;
+}
+
+export type ImportanceSamplingInput = WeightsInput;
+export type EvolutionStrategiesInput = Omit<WeightsInput, "temperature">;
+
+/** A chain's input: one batch for all transitions, or one for each. */
+interface ChainInput extends Call, Drawn {
+  readonly network: Network;
+  readonly loss: Loss;
+  readonly parameters: Vector;
+  readonly batches: readonly Samples[];
+  readonly stepSizes: Float64Array;
+  readonly projected: boolean;
+}
+
+export interface SgldInput extends ChainInput {
+  readonly noiseScales: Float64Array;
+  /** x¹ (n). */
+  readonly start: Vector;
+}
+
+export interface RobbinsMonroInput extends ChainInput {
+  readonly samples: number;
+  readonly noiseScale: number;
+}
+
+export interface StepInput extends Call {
+  readonly optimizer: Optimizer;
+  readonly rate: number;
+  readonly parameters: Vector;
+  readonly gradient: Vector;
+  readonly moments: readonly Vector[];
+  /** From 1: Adam's bias correction. */
+  readonly index: number;
+}
+
+export interface ImportanceSamplingOutput {
+  readonly mean: Vector;
+  readonly gradient: Vector;
+  /** Mean of the samples' losses. */
+  readonly loss: number;
+  readonly freeEnergy: number;
+  readonly effectiveSampleSize: number;
+  /** Largest normalized weight, 1/J … 1. */
+  readonly largestWeight: number;
+  /**
+   * Root of the expected |gradient's error|², from the spread between independent units u (samples, antithetic
+   * pairs or Walsh blocks); null where there is one unit. |gradient|/standardError is the step's signal to noise.
+   * Independent, raw weights: (δ s/τ)·√Σ w̄_j²|Z_j|², Z over what was sampled (in-span only where the complement is
+   * marginalized), the self-normalization's own error left out; centred: w̄_j − 1/J in place of w̄_j; antithetic:
+   * w̄₊ − w̄₋ of a pair.
+   */
+  readonly standardError: number | null;
+  /** J. */
+  readonly samples: number;
+}
+
+export interface Operations {
+  gaussian(input: GaussianInput): Promise<Vector>;
+  loss(input: BatchInput): Promise<number>;
+  gradient(input: BatchInput): Promise<{ gradient: Vector; loss: number }>;
+  predict(input: PredictInput): Promise<{ probabilities: Vector; labels: Uint16Array }>;
+  accuracy(input: Omit<BatchInput, "loss">): Promise<number>;
+  /** `losses` in order of the samples, J of them; the caller makes the log weights −losses/δ. */
+  weights(input: WeightsInput): Promise<{ losses: Vector }>;
+  importanceSampling(input: ImportanceSamplingInput): Promise<ImportanceSamplingOutput>;
+  evolutionStrategies(
+    input: EvolutionStrategiesInput,
+  ): Promise<Pick<ImportanceSamplingOutput, "mean" | "gradient" | "loss" | "standardError" | "samples">>;
+  sgld(input: SgldInput): Promise<{ mean: Vector; last: Vector; loss: number }>;
+  robbinsMonro(input: RobbinsMonroInput): Promise<{ mean: Vector; loss: number }>;
+  step(input: StepInput): Promise<{ parameters: Vector; moments: Vector[] }>;
+}
+
+export interface Backend {
+  readonly name: BackendName;
+  /** "avx512", "avx2", "sse4", "neon"; "float64" for the reference. */
+  readonly instructionSet: string;
+  readonly threads: number;
+  readonly operations: Operations;
+  openSession(setup: SessionSetup): Session;
+  /** Cancels what is under way, frees everything; safe to repeat. */
+  close(): void;
+}
