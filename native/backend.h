@@ -135,6 +135,9 @@ struct Kernels {
   // x <- one step of the optimizer along `gradient`; index counts from 1. moments: 0, 1 or 2 vectors of n.
   bool (*step)(const Optimizer&, double rate, uint64_t index, size_t n, const float* gradient, float* parameters,
                float* const* moments, const Context&);
+  // Both: the estimate at `parameters` (which the question points to), |gradient|, then the step.
+  bool (*update)(const Estimator&, const Optimizer&, double rate, const Question&, const Context&, Workspace&,
+                 Estimate*, float* parameters, float* const* moments, double* gradient_norm);
   Workspace* (*new_workspace)();
   void (*delete_workspace)(Workspace*);
 };

@@ -1,63 +1,116 @@
 /**
- * `train`: checks its options, opens a session and drives it, record by record.
+ * `train`: checks its options, opens a session on a backend, and starts the run (`run.ts`), whose updates are
+ * Algorithm 1 or 2 of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, or SGD (`objectives/`).
  */
-import type { BackendName, Vector } from "./backends/backend.ts";
+import { type Backend, type Estimator, type Split, sampleCount } from "./backends/backend.ts";
+import { type Declined, selectBackend } from "./backends/select.ts";
+import { minibatches } from "./data/minibatches.ts";
 import type { Network } from "./network.ts";
+import { type CheckedTrain, checkTrainOptions, type TrainOptions } from "./options.ts";
+import { type BackendReport, type Run, type Snapshot, startRun, type TrainResult } from "./run.ts";
+import { save } from "./runs/checkpoint.ts";
 
-/** What a run tells as it goes: means over the updates since the record before. */
-export interface TrainRecord {
-  /** Updates done, from 1. */
-  readonly update: number;
-  /** Mean loss that the updates saw, in nats. */
-  readonly loss: number;
-  /** |gradient of the objective|. */
-  readonly gradientNorm: number;
-  /** (Σw)²/Σw², 1 … J: how far the weights spread. Importance sampling only. */
-  readonly effectiveSampleSize?: number;
-  /** Estimate of F_τ. Importance sampling only. */
-  readonly freeEnergy?: number;
-  /** Where evaluated, and at the end. */
-  readonly testAccuracy?: number;
-  readonly validationAccuracy?: number;
-  /** Seconds of training so far, evaluation left out. */
-  readonly seconds: number;
-  readonly updatesPerSecond: number;
+export type { BackendReport, Run, TrainRecord, TrainResult } from "./run.ts";
+
+/** Most row numbers in one crossing: 16 MB. */
+const ROWS_PER_CROSSING = 2 ** 22;
+
+/**
+ * Trains a network. Everything is checked before it returns; the run then goes on by itself, on the backend's own
+ * threads, whether or not anyone reads its records.
+ *
+ * @returns the run: iterate over its records, await its `result`
+ * @throws OptionError for a wrong option, BackendError for a backend that cannot be used here
+ */
+export function train(options: TrainOptions): Run {
+  const checked = checkTrainOptions(options);
+  const { backend, declined } = selectBackend(checked.backend, checked.threads);
+  try {
+    return start(checked, backend, declined);
+  } catch (error) {
+    backend.close();
+    throw error;
+  }
 }
 
-/** What ran, and why nothing better did. */
-export interface BackendReport {
-  readonly name: BackendName;
-  readonly instructionSet: string;
-  readonly threads: number;
-  /** How the noise of the first layer was computed. */
-  readonly form: "projected" | "direct";
-  /** Coupling's kind, where the estimator samples. */
-  readonly coupling?: string;
-  /** J: loss evaluations or chain steps an update. */
-  readonly samples?: number;
-  /** Each better backend and why it was not taken. */
-  readonly declined: readonly { readonly name: BackendName; readonly reason: string }[];
+function start(checked: CheckedTrain, backend: Backend, declined: readonly Declined[]): Run {
+  const { network, loss, data, estimator, optimizer, batchSize, updates, key, state, resume } = checked;
+  const session = backend.openSession({ network, loss, data, batchSize, estimator, optimizer, key, state });
+  const batches = "batches" in estimator ? estimator.batches : 1;
+  const rowsOf = minibatches(key, data.train.labels.length, batchSize);
+  const report = describeBackend(backend, network, estimator, declined);
+  const write = (snapshot: Snapshot, directory: string) => {
+    const { update, pending, seconds, completed, testAccuracy, validationAccuracy } = snapshot;
+    const where = { backend: backend.name, instructionSet: backend.instructionSet };
+    const { fingerprint, description } = checked;
+    return save(
+      directory,
+      { network, resume: { ...snapshot.state, ...where, update, fingerprint, pending, seconds } },
+      { options: description, backend: report, updates: update, seconds, completed, testAccuracy, validationAccuracy },
+    );
+  };
+  return startRun<TrainResult>({
+    session,
+    plan(first, count) {
+      const rows = new Uint32Array(count * batches * batchSize);
+      for (let t = 0; t < count * batches; t++) {
+        rowsOf(first * batches + t, rows.subarray(t * batchSize, (t + 1) * batchSize));
+      }
+      return { first, count, rows, ...checked.planValues(first, count) };
+    },
+    updates,
+    recordEvery: checked.recordEvery,
+    evaluateEvery: checked.evaluateEvery,
+    splits: (["test", "validation"] satisfies Split[]).filter((split) => data[split] !== undefined),
+    signal: checked.signal,
+    resume,
+    backend: report,
+    weighted: estimator.kind === "importance-sampling",
+    updatesPerCrossing: Math.max(1, Math.floor(ROWS_PER_CROSSING / (batches * batchSize))),
+    finish(snapshot) {
+      const { update, seconds, completed, testAccuracy, validationAccuracy } = snapshot;
+      return {
+        parameters: snapshot.state.parameters,
+        network,
+        testAccuracy,
+        validationAccuracy,
+        updates: update,
+        seconds,
+        completed,
+        backend: report,
+        save: (directory) => write(snapshot, directory),
+      };
+    },
+    save: write,
+    close: () => backend.close(),
+  });
 }
 
-export interface TrainResult {
-  readonly parameters: Vector;
-  readonly network: Network;
-  /** Fraction of the test set; null without one. */
-  readonly testAccuracy: number | null;
-  readonly validationAccuracy: number | null;
-  readonly updates: number;
-  readonly seconds: number;
-  /** False after `break`. */
-  readonly completed: boolean;
-  readonly backend: BackendReport;
-  /** Writes `checkpoint.safetensors` and `run.json` into a directory, made if missing. */
-  save(directory: string): Promise<void>;
+/** What ran, for `run.backend` and `run.json`. */
+export function describeBackend(
+  { name, instructionSet, threads }: Backend,
+  network: Network,
+  estimator: Estimator,
+  declined: readonly Declined[],
+): BackendReport {
+  const form = "projected" in estimator && estimator.projected ? "projected" : "direct";
+  return { name, instructionSet, threads, form, ...sampling(network, estimator), declined };
 }
 
-/** A run under way: iterate over its records, or await its result. */
-export interface Run extends AsyncIterable<TrainRecord> {
-  readonly backend: BackendReport;
-  readonly result: Promise<TrainResult>;
-  /** Stops after the update in hand; `result` resolves with `completed: false`. As `break` does. */
-  stop(): void;
+function sampling(network: Network, estimator: Estimator): Pick<BackendReport, "coupling" | "samples"> {
+  switch (estimator.kind) {
+    case "sgd":
+      return {};
+    case "sgld":
+      return { samples: estimator.stepSizes.length };
+    case "robbins-monro":
+      return { samples: estimator.samples * estimator.stepSizes.length };
+    case "importance-sampling":
+    case "evolution-strategies": {
+      const { coupling, rowwise } = estimator;
+      return { coupling: coupling.kind, samples: sampleCount(coupling, network, rowwise) };
+    }
+    default:
+      return estimator satisfies never;
+  }
 }

@@ -42,6 +42,18 @@ export type Coupling =
   /** J = 2m · blocks, m the power of two ≥ d_1 + d_2. */
   | { readonly kind: "walsh"; readonly blocks: number };
 
+/** J: the number of loss evaluations of one update. */
+export function sampleCount(coupling: Coupling, network: Network, rowwise: boolean): number {
+  if (coupling.kind !== "walsh") return coupling.samples;
+  return 2 * transformLength(network, rowwise) * coupling.blocks;
+}
+
+/** m: the power of two ≥ d_1 + d_2 with the row split, ≥ d_1 + 1 without, ≥ d_2 where no layer is hidden. */
+export function transformLength({ layers }: Network, rowwise: boolean): number {
+  const needed = layers.length === 2 ? layers[1] : layers[1] + (rowwise ? layers[2] : 1);
+  return 2 ** Math.ceil(Math.log2(needed));
+}
+
 /** What estimates the gradient of the objective at x_k; the settings that stay the same for a whole run. */
 export type Estimator =
   | { readonly kind: "sgd" }

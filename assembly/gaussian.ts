@@ -1,0 +1,104 @@
+/**
+ * Standard normals from Philox words by Box–Muller, in float32, bit-identical to src/reference/gaussian.ts, which
+ * explains the arithmetic: r = √(−2 ln u), out = r sin 2πv, r cos 2πv.
+ *
+ * Sixteen blocks make a group of 64 normals. The words are written where the normals will stand and are replaced
+ * in place, so no scratch memory is needed:
+ *
+ *     words    | word 0 of 16 blocks | word 1 | word 2 | word 3 |
+ *     normals  | r₀ sin              | r₀ cos | r₁ sin | r₁ cos |      16 lanes each
+ */
+import { CHUNK_BLOCKS, philoxChunks } from "./philox";
+
+const GROUP_BLOCKS: u32 = 16;
+const GROUP_BYTES: usize = 256;
+/** Bytes from a word's lanes to the next word's. */
+const WORD_BYTES: usize = 64;
+
+const SQRT_HALF_BITS: i32 = 0x3f3504f3;
+const LN2_HIGH: f32 = 0.693359375;
+const LN2_LOW: f32 = -2.1219444e-4;
+const HALF_PI_HIGH: f32 = 1.5707963705062866;
+const HALF_PI_LOW: f32 = -4.371139e-8;
+
+/** p · t + c in two roundings: a product and a sum are never contracted (the relaxed fused form would be). */
+function multiplyThenAdd(p: v128, t: v128, c: f32): v128 {
+  return f32x4.add(f32x4.mul(p, t), f32x4.splat(c));
+}
+
+/** √(−2 ln u), u = fround(fround(c · 2⁻³²) + 2⁻³³), of four unsigned words c. */
+function radius(word: v128): v128 {
+  const u = f32x4.add(
+    f32x4.mul(f32x4.convert_i32x4_u(word), f32x4.splat(2.3283064365386963e-10)),
+    f32x4.splat(1.1641532182693481e-10),
+  );
+  const shifted = i32x4.sub(u, i32x4.splat(SQRT_HALF_BITS));
+  const e = f32x4.convert_i32x4_s(i32x4.shr_s(shifted, 23));
+  const mantissa = i32x4.add(v128.and(shifted, i32x4.splat(0x7fffff)), i32x4.splat(SQRT_HALF_BITS));
+  const t = f32x4.sub(mantissa, f32x4.splat(1));
+  let p = multiplyThenAdd(f32x4.splat(0.06915147), t, -0.11789696);
+  p = multiplyThenAdd(p, t, 0.118730165);
+  p = multiplyThenAdd(p, t, -0.1238437);
+  p = multiplyThenAdd(p, t, 0.14218655);
+  p = multiplyThenAdd(p, t, -0.1666925);
+  p = multiplyThenAdd(p, t, 0.20002227);
+  p = multiplyThenAdd(p, t, -0.24999987);
+  p = multiplyThenAdd(p, t, 0.3333331);
+  const t2 = f32x4.mul(t, t);
+  let y = f32x4.add(f32x4.mul(f32x4.mul(p, t2), t), f32x4.mul(e, f32x4.splat(LN2_LOW)));
+  y = f32x4.sub(y, f32x4.mul(f32x4.splat(0.5), t2));
+  const ln = f32x4.add(f32x4.add(t, y), f32x4.mul(e, f32x4.splat(LN2_HIGH)));
+  return f32x4.sqrt(f32x4.mul(f32x4.splat(-2), ln));
+}
+
+/** Replaces the words at `pointer` (radius) and `pointer + WORD_BYTES` (angle) of four lanes by two normals each. */
+function boxMuller(pointer: usize): void {
+  const r = radius(v128.load(pointer));
+  const angle = v128.load(pointer, WORD_BYTES);
+  // The nearest quarter turn q, and the rest t in quarter turns, |t| ≤ 1/2: exact in integers.
+  const q = i32x4.shr_u(i32x4.add(angle, i32x4.splat(0x20000000)), 30);
+  const rest = f32x4.convert_i32x4_s(i32x4.sub(angle, i32x4.shl(q, 30)));
+  const t = f32x4.mul(rest, f32x4.splat(9.313225746154785e-10));
+  const t2 = f32x4.mul(t, t);
+  let ps = multiplyThenAdd(f32x4.splat(-0.0046053096), t2, 0.079681575);
+  ps = multiplyThenAdd(ps, t2, -0.64596367);
+  ps = multiplyThenAdd(ps, t2, HALF_PI_LOW);
+  const s = f32x4.add(f32x4.mul(t, f32x4.splat(HALF_PI_HIGH)), f32x4.mul(t, ps));
+  let pc = multiplyThenAdd(f32x4.splat(0.00090376654), t2, -0.020860165);
+  pc = multiplyThenAdd(pc, t2, 0.25366923);
+  pc = multiplyThenAdd(pc, t2, -1.2337005);
+  const c = f32x4.add(f32x4.splat(1), f32x4.mul(pc, t2));
+  // Odd quarters exchange sine and cosine; the signs are bit 1 of q and of q + 1, moved to bit 31.
+  const odd = i32x4.shr_s(i32x4.shl(q, 31), 31);
+  const sineSign = i32x4.shl(i32x4.shr_u(q, 1), 31);
+  const cosineSign = i32x4.shl(i32x4.shr_u(i32x4.add(q, i32x4.splat(1)), 1), 31);
+  v128.store(pointer, f32x4.mul(r, v128.xor(v128.bitselect(c, s, odd), sineSign)));
+  v128.store(pointer, f32x4.mul(r, v128.xor(v128.bitselect(s, c, odd), cosineSign)), WORD_BYTES);
+}
+
+/**
+ * The first `count` normals of (stream, update, index) under the key, as floats from `pointer` on.
+ *
+ * Whole groups are written: `pointer` must have room for `count` rounded up to 64, and what lies past `count` is
+ * the stream's further normals.
+ */
+export function gaussian(
+  key0: u32,
+  key1: u32,
+  stream: u32,
+  update: u32,
+  index: u32,
+  count: u32,
+  pointer: usize,
+): void {
+  const end = pointer + 4 * usize(count);
+  for (let block: u32 = 0; pointer < end; block += GROUP_BLOCKS) {
+    for (let first: u32 = 0; first < GROUP_BLOCKS; first += CHUNK_BLOCKS) {
+      philoxChunks(block + first, index, update, stream, key0, key1, pointer + 4 * first, GROUP_BLOCKS);
+    }
+    for (let pair: usize = 0; pair < GROUP_BYTES; pair += 2 * WORD_BYTES) {
+      for (let lane: usize = 0; lane < WORD_BYTES; lane += 16) boxMuller(pointer + pair + lane);
+    }
+    pointer += GROUP_BYTES;
+  }
+}

@@ -1,0 +1,16 @@
+/** A step of SGD on the loss itself, a hundred to a crossing. */
+import { backends, checkEstimator, openRun } from "./problem.mjs";
+
+const CROSSING = 100;
+
+export default async function (harness) {
+  const opened = Object.entries(backends());
+  const rivals = {};
+  for (const [name, backend] of opened) {
+    await checkEstimator(`sgd, ${name}`, backend, { kind: "sgd" }, 1e-4);
+    const { run } = openRun(backend, { kind: "sgd" }, { rate: 0.01 });
+    rivals[name] = () => run(CROSSING);
+  }
+  await harness.compare("SGD", rivals, { per: CROSSING, unit: "step" });
+  for (const [, backend] of opened) backend.close();
+}

@@ -1,0 +1,414 @@
+// A dense network's loss and its gradient, predictions and accuracy.
+//
+//   P^1 = A^0 W^1, A^l = (activation(P^l), 1), P^{l+1} = A^l W^{l+1}, f = mean over rows of the loss of P^L.
+//
+// Symbols: B rows, d0 … dL widths. A signal is df/dP^l. Rows are worked off in blocks, so memory does not grow with
+// B. The first product goes over lists of the non-zero inputs where more than half are zero (images), else over
+// tiles; both add the same terms in the same order.
+
+constexpr size_t kRowBlock = 128;
+
+// Inputs of a block of rows: lists of the non-zero ones, or the whole matrix (count x width).
+struct Rows {
+  size_t count = 0, width = 0;
+  bool sparse = false;
+  uint32_t* length = nullptr;   // count
+  uint32_t* index = nullptr;    // count x width, row r's list at r width
+  float* value = nullptr;       // as index, or the matrix
+  uint16_t* labels = nullptr;   // count
+};
+
+inline Rows new_rows(Workspace& workspace, size_t count, size_t width) {
+  Rows rows;
+  rows.width = width;
+  rows.length = workspace.take<uint32_t>(count);
+  rows.index = workspace.take<uint32_t>(count * width);
+  rows.value = workspace.take<float>(count * width);
+  rows.labels = workspace.take<uint16_t>(count);
+  return rows;
+}
+
+inline size_t row_number(const Batch& batch, size_t i) { return batch.rows == nullptr ? i : batch.rows[i]; }
+
+inline float input_value(uint8_t byte) { return float(byte) / 255.0f; }
+inline float input_value(float value) { return value; }
+
+template <class Input>
+inline bool mostly_zero(const Input* inputs, const Batch& batch, size_t first, size_t count, size_t width) {
+  size_t non_zero = 0;
+  for (size_t r = 0; r < count; r++) {
+    const Input* row = inputs + row_number(batch, first + r) * width;
+    uint32_t here = 0;
+    for (size_t i = 0; i < width; i++) here += row[i] != 0;
+    non_zero += here;
+  }
+  return 2 * non_zero < count * width;
+}
+
+template <class Input>
+inline void load_row(const Input* row, size_t r, Rows* rows) {
+  float* value = rows->value + r * rows->width;
+  if (!rows->sparse) {
+    for (size_t i = 0; i < rows->width; i++) value[i] = input_value(row[i]);
+    return;
+  }
+  uint32_t* index = rows->index + r * rows->width;
+  uint32_t length = 0;
+  for (size_t i = 0; i < rows->width; i++) {
+    index[length] = uint32_t(i);
+    value[length] = input_value(row[i]);
+    length += row[i] != 0;
+  }
+  rows->length[r] = length;
+}
+
+// Chooses the form of rows first … first + count - 1; load_share then reads some of them.
+inline void choose_form(const Batch& batch, size_t first, size_t count, Rows* rows) {
+  const Samples& samples = *batch.samples;
+  rows->count = count;
+  rows->sparse = samples.bytes.empty()
+                     ? mostly_zero(samples.floats.data(), batch, first, count, rows->width)
+                     : mostly_zero(samples.bytes.data(), batch, first, count, rows->width);
+}
+
+inline void load_share(const Batch& batch, size_t first, size_t begin, size_t end, Rows* rows) {
+  const Samples& samples = *batch.samples;
+  for (size_t r = begin; r < end; r++) {
+    const size_t from = row_number(batch, first + r);
+    if (samples.bytes.empty())
+      load_row(samples.floats.data() + from * rows->width, r, rows);
+    else
+      load_row(samples.bytes.data() + from * rows->width, r, rows);
+    rows->labels[r] = samples.labels.empty() ? 0 : samples.labels[from];
+  }
+}
+
+inline void load_rows(const Batch& batch, size_t first, size_t count, Rows* rows) {
+  choose_form(batch, first, count, rows);
+  load_share(batch, first, 0, count, rows);
+}
+
+// P (one row, columns j …) = bias + sum of the row's values times their rows of W.
+template <int kVectors, bool kPartial>
+inline void sparse_row(const uint32_t* index, const float* value, size_t length, const float* w, size_t columns,
+                       const float* bias, size_t last, float* p) {
+  Float sums[kVectors];
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; v++)
+    sums[v] = kPartial && v == kVectors - 1 ? load_first(bias + v * kLanes, last) : load(bias + v * kLanes);
+  for (size_t e = 0; e < length; e++) {
+    const float* row = w + size_t(index[e]) * columns;
+    const Float x = set(value[e]);
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; v++)
+      sums[v] = fma(x, kPartial && v == kVectors - 1 ? load_first(row + v * kLanes, last) : load(row + v * kLanes),
+                    sums[v]);
+  }
+#pragma GCC unroll 16
+  for (int v = 0; v < kVectors; v++) {
+    if (kPartial && v == kVectors - 1)
+      store_first(p + v * kLanes, last, sums[v]);
+    else
+      store(p + v * kLanes, sums[v]);
+  }
+}
+
+template <int kVectors>
+inline void sparse_row_of(size_t vectors, const uint32_t* index, const float* value, size_t length, const float* w,
+                          size_t columns, const float* bias, size_t last, float* p) {
+  if constexpr (kVectors > 0) {
+    if (vectors != kVectors)
+      sparse_row_of<kVectors - 1>(vectors, index, value, length, w, columns, bias, last, p);
+    else if (last == 0)
+      sparse_row<kVectors, false>(index, value, length, w, columns, bias, last, p);
+    else
+      sparse_row<kVectors, true>(index, value, length, w, columns, bias, last, p);
+  }
+}
+
+// P (rows begin … end - 1, stride p_row) = A^0 W for W ((d0 + 1) x columns), the bias row last.
+inline void first_product(const Rows& rows, size_t begin, size_t end, const float* w, size_t columns, float* p,
+                          size_t p_row) {
+  const float* bias = w + rows.width * columns;
+  if (!rows.sparse) {
+    product({end - begin, columns, rows.width, rows.value + begin * rows.width, rows.width, 1, w, columns, bias, 0,
+             p + begin * p_row, p_row});
+    return;
+  }
+  const size_t vectors = (columns + kLanes - 1) / kLanes, panels = (vectors + 7) / 8;
+  for (size_t r = begin; r < end; r++) {
+    for (size_t panel = 0; panel < panels; panel++) {
+      const size_t v = vectors * panel / panels, next = vectors * (panel + 1) / panels, j = v * kLanes;
+      const size_t last = next == vectors ? columns % kLanes : 0;
+      sparse_row_of<8>(next - v, rows.index + r * rows.width, rows.value + r * rows.width, rows.length[r], w + j,
+                       columns, bias + j, last, p + r * p_row + j);
+    }
+  }
+}
+
+// gradient ((d0 + 1) x columns), its columns begin … end - 1: (A^0)^T G, set where `add` is false.
+// G: count x columns, stride g_row.
+inline void first_gradient(const Rows& rows, const float* g, size_t g_row, size_t columns, size_t begin, size_t end,
+                           bool add, float* gradient) {
+  if (begin == end) return;
+  const size_t share = end - begin;
+  float* bias = gradient + rows.width * columns + begin;
+  if (!add)
+    for (size_t i = 0; i <= rows.width; i++) std::memset(gradient + i * columns + begin, 0, share * sizeof(float));
+  for (size_t r = 0; r < rows.count; r++) add_scaled(bias, 1, g + r * g_row + begin, share, bias);
+  if (!rows.sparse) {
+    product({rows.width, share, rows.count, rows.value, 1, rows.width, g + begin, g_row, gradient + begin, columns,
+             gradient + begin, columns});
+    return;
+  }
+  for (size_t r = 0; r < rows.count; r++) {
+    const float* from = g + r * g_row + begin;
+    const size_t list = r * rows.width;
+    for (size_t e = 0; e < rows.length[r]; e++) {
+      float* to = gradient + rows.index[list + e] * columns + begin;
+      add_scaled(to, rows.value[list + e], from, share, to);
+    }
+  }
+}
+
+// What one worker keeps of a block of rows on its way through the network.
+struct Pass {
+  float** signal;       // signal[l], l = 1 … L: P^l, then df/dP^l; rows x stride[l]
+  float** activation;   // activation[l], l = 1 … L - 1: A^l with its column of ones; rows x stride[l]
+  size_t* stride;       // of d_l + 1 floats, rounded up to 16
+  float* transposed;    // the largest W^l, l > 1, transposed
+  float* row_loss;      // rows
+  float* excess;        // rows
+};
+
+inline Pass new_pass(Workspace& workspace, const Network& network, size_t rows) {
+  const size_t depth = network.depth();
+  Pass pass;
+  pass.signal = workspace.take<float*>(depth + 1);
+  pass.activation = workspace.take<float*>(depth + 1);
+  pass.stride = workspace.take<size_t>(depth + 1);
+  size_t largest_matrix = 0;
+  for (size_t l = 1; l <= depth; l++) {
+    pass.stride[l] = round_up(network.layers[l] + 1, 16);
+    pass.signal[l] = workspace.zeros<float>(rows * pass.stride[l]);
+    if (l < depth) pass.activation[l] = workspace.zeros<float>(rows * pass.stride[l]);
+    if (l > 1) largest_matrix = std::max(largest_matrix, network.shape(l).rows * network.shape(l).columns);
+  }
+  pass.transposed = workspace.take<float>(largest_matrix);
+  pass.row_loss = workspace.take<float>(rows);
+  pass.excess = workspace.take<float>(rows);
+  return pass;
+}
+
+template <class Function>
+inline void activate_by(const Pass& pass, size_t l, size_t width, size_t begin, size_t end, Function function) {
+  for (size_t r = begin; r < end; r++) {
+    const float* from = pass.signal[l] + r * pass.stride[l];
+    float* to = pass.activation[l] + r * pass.stride[l];
+    for (size_t i = 0; i < width; i += kLanes) store(to + i, function(load(from + i)));  // strides allow it
+    to[width] = 1;
+  }
+}
+
+inline void activate(const Network& network, const Pass& pass, size_t l, size_t begin, size_t end) {
+  const size_t width = network.layers[l];
+  switch (network.activation) {
+    case Activation::kRelu:
+      return activate_by(pass, l, width, begin, end, [&](Float x) { return max(set(0), x); });
+    case Activation::kTanh:
+      return activate_by(pass, l, width, begin, end, [&](Float x) { return tanh(x); });
+    case Activation::kStep:
+      return activate_by(pass, l, width, begin, end,
+                         [&](Float x) { return select((Int)(x > set(0)), set(1), set(0)); });
+  }
+}
+
+// From P^1 in signal[1] to the logits in signal[L]. tail: the parameters of layers 2 … L, flat.
+inline void forward(const Network& network, const float* tail, const Pass& pass, size_t begin, size_t end) {
+  for (size_t l = 1; l < network.depth(); l++) {
+    activate(network, pass, l, begin, end);
+    const size_t rows = network.layers[l] + 1, columns = network.layers[l + 1];
+    product({end - begin, columns, rows, pass.activation[l] + begin * pass.stride[l], pass.stride[l], 1, tail,
+             columns, nullptr, 0, pass.signal[l + 1] + begin * pass.stride[l + 1], pass.stride[l + 1]});
+    tail += rows * columns;
+  }
+}
+
+inline size_t first_largest(const float* z, size_t classes) {
+  size_t best = 0;
+  for (size_t c = 1; c < classes; c++)
+    if (z[c] > z[best]) best = c;
+  return best;
+}
+
+// z <- exp(z - z_best) with 1 at `best`; returns the sum of the others, so that log1p of it keeps small losses.
+inline float exponentials(float* z, size_t classes, size_t best) {
+  const Float top = set(z[best]);
+  Float total = set(0);
+  for (size_t c = 0; c < classes; c += kLanes) {
+    const size_t n = std::min(kLanes, classes - c);
+    const Float e = exp(load_or(z + c, n, -std::numeric_limits<float>::infinity()) - top);
+    store_some(z + c, n, e);
+    total = total + select((Int)(lane_numbers() == uint32_t(best - c)), set(0), e);
+  }
+  return sum(total);
+}
+
+// Losses of rows begin … end - 1 into row_loss. Where scale is not 0, the logits become scale · dloss/dlogits.
+// Cross-entropy: z_best - z_label + log1p(sum over the others of exp(z - z_best)).
+inline void row_losses(const Network& network, const Loss& loss, const uint16_t* labels, const Pass& pass,
+                       size_t begin, size_t end, float scale) {
+  const size_t classes = network.classes(), stride = pass.stride[network.depth()];
+  for (size_t r = begin; r < end; r++) {
+    float* z = pass.signal[network.depth()] + r * stride;
+    const size_t best = first_largest(z, classes), label = labels[r];
+    if (!loss.costs.empty()) {
+      pass.row_loss[r] = loss.costs[label * classes + (z[best] > z[label] ? best : label)];
+      continue;
+    }
+    pass.row_loss[r] = z[best] - z[label];
+    const float others = exponentials(z, classes, best);
+    pass.excess[r] = others;
+    if (scale == 0) continue;
+    const float factor = scale / (1 + others), own = z[label];
+    for (size_t c = 0; c < classes; c += kLanes) {
+      const size_t n = std::min(kLanes, classes - c);
+      store_some(z + c, n, load_some(z + c, n) * set(factor));
+    }
+    z[label] = factor * (label == best ? -others : own - (1 + others));
+  }
+  if (!loss.costs.empty()) return;
+  for (size_t r = begin; r < end; r += kLanes) {
+    const size_t n = std::min(kLanes, end - r);
+    store_some(pass.row_loss + r, n, load_some(pass.row_loss + r, n) + log1p(load_some(pass.excess + r, n)));
+  }
+}
+
+inline double sum_of_losses(const Pass& pass, size_t count) {
+  double total = 0;
+  for (size_t r = 0; r < count; r++) total += pass.row_loss[r];
+  return total;
+}
+
+// From signal[L] back to signal[1].
+inline void backward(const Network& network, const float* tail, const Pass& pass, size_t begin, size_t end) {
+  for (size_t l = network.depth(); l > 1; l--) {
+    const size_t width = network.layers[l - 1], columns = network.layers[l], stride = pass.stride[l - 1];
+    const float* w = tail + (network.shape(l).offset - network.shape(2).offset);
+    transpose(w, width, columns, columns, pass.transposed, width);
+    product({end - begin, width, columns, pass.signal[l] + begin * pass.stride[l], pass.stride[l], 1,
+             pass.transposed, width, nullptr, 0, pass.signal[l - 1] + begin * stride, stride});
+    for (size_t r = begin; r < end; r++) {
+      const float* a = pass.activation[l - 1] + r * stride;
+      float* g = pass.signal[l - 1] + r * stride;
+      for (size_t i = 0; i < width; i += kLanes) {
+        const Float x = load(a + i), back = load(g + i);
+        const Float slope = network.activation == Activation::kTanh
+                                ? back * (set(1) - x * x)
+                                : select((Int)(x > set(0)), back, set(0));
+        store(g + i, slope);
+      }
+    }
+  }
+}
+
+// Gradient of layers 2 … L, flat: (A^{l-1})^T df/dP^l over `count` rows, this worker's rows of each matrix.
+inline void tail_gradient(const Network& network, const Pass& pass, size_t count, bool add, unsigned worker,
+                          unsigned workers, float* gradient) {
+  for (size_t l = 2; l <= network.depth(); l++) {
+    const size_t rows = network.layers[l - 1] + 1, columns = network.layers[l];
+    const Share share(rows, 1, worker, workers);
+    float* to = gradient + share.begin * columns;
+    if (share.end > share.begin)
+      product({share.end - share.begin, columns, count, pass.activation[l - 1] + share.begin, 1, pass.stride[l - 1],
+               pass.signal[l], pass.stride[l], add ? to : nullptr, columns, to, columns});
+    gradient += rows * columns;
+  }
+}
+
+// Where layers 2 … L begin in the flat vector (n for a network of one layer).
+inline size_t tail_offset(const Network& network) { return network.shape(1).rows * network.shape(1).columns; }
+
+// What a worker needs to evaluate f by itself.
+struct Evaluator {
+  Rows rows;
+  Pass pass;
+};
+
+inline Evaluator new_evaluator(Workspace& workspace, const Network& network, size_t rows) {
+  return {new_rows(workspace, rows, network.layers[0]), new_pass(workspace, network, rows)};
+}
+
+// Logits of rows first … first + count - 1 into evaluator.pass.
+inline void logits(const Network& network, const float* parameters, const Batch& batch, size_t first, size_t count,
+                   Evaluator* evaluator) {
+  load_rows(batch, first, count, &evaluator->rows);
+  first_product(evaluator->rows, 0, count, parameters, network.layers[1], evaluator->pass.signal[1],
+                evaluator->pass.stride[1]);
+  forward(network, parameters + tail_offset(network), evaluator->pass, 0, count);
+}
+
+// Runs body(block, first, count, evaluator) for each block of rows; false if cancelled.
+template <class Body>
+inline bool for_row_blocks(const Network& network, const float* parameters, const Batch& batch,
+                           const Context& context, Body body) {
+  const size_t blocks = (batch.size + kRowBlock - 1) / kRowBlock;
+  const size_t capacity = std::min(batch.size, kRowBlock);
+  Workspace workspace;
+  Evaluator* evaluators = workspace.take<Evaluator>(context.team->size());
+  for (unsigned w = 0; w < context.team->size(); w++) evaluators[w] = new_evaluator(workspace, network, capacity);
+  fork_items(context.team, blocks, [&](size_t block, unsigned worker) {
+    if (context.cancelled->load(std::memory_order_relaxed)) return;
+    const FlushDenormals flush;
+    const size_t first = block * kRowBlock, count = std::min(kRowBlock, batch.size - first);
+    logits(network, parameters, batch, first, count, &evaluators[worker]);
+    body(block, first, count, evaluators[worker]);
+  });
+  return !context.cancelled->load();
+}
+
+inline bool dense_loss(const Network& network, const Loss& loss, const float* parameters, const Batch& batch,
+                       const Context& context, double* value) {
+  std::vector<double> sums((batch.size + kRowBlock - 1) / kRowBlock);
+  const bool done = for_row_blocks(network, parameters, batch, context,
+                                   [&](size_t block, size_t, size_t count, const Evaluator& evaluator) {
+                                     row_losses(network, loss, evaluator.rows.labels, evaluator.pass, 0, count, 0);
+                                     sums[block] = sum_of_losses(evaluator.pass, count);
+                                   });
+  *value = 0;
+  for (const double sum : sums) *value += sum / double(batch.size);
+  return done;
+}
+
+inline bool dense_predict(const Network& network, const float* parameters, const Batch& batch,
+                          const Context& context, float* probabilities, uint16_t* labels) {
+  const size_t classes = network.classes();
+  return for_row_blocks(network, parameters, batch, context,
+                        [&](size_t, size_t first, size_t count, const Evaluator& evaluator) {
+                          for (size_t r = 0; r < count; r++) {
+                            float* z = evaluator.pass.signal[network.depth()] +
+                                       r * evaluator.pass.stride[network.depth()];
+                            const size_t best = first_largest(z, classes);
+                            const float total = 1 + exponentials(z, classes, best);
+                            for (size_t c = 0; c < classes; c++)
+                              probabilities[(first + r) * classes + c] = z[c] / total;
+                            labels[first + r] = uint16_t(best);
+                          }
+                        });
+}
+
+inline bool dense_correct(const Network& network, const float* parameters, const Batch& batch,
+                          const Context& context, uint64_t* correct) {
+  std::atomic<uint64_t> total{0};
+  const bool done = for_row_blocks(network, parameters, batch, context,
+                                   [&](size_t, size_t, size_t count, const Evaluator& evaluator) {
+                                     uint64_t here = 0;
+                                     for (size_t r = 0; r < count; r++)
+                                       here += first_largest(evaluator.pass.signal[network.depth()] +
+                                                                 r * evaluator.pass.stride[network.depth()],
+                                                             network.classes()) == evaluator.rows.labels[r];
+                                     total += here;
+                                   });
+  *correct = total;
+  return done;
+}

@@ -1,0 +1,306 @@
+// Importance sampling of E_q[X], q ~ exp(-f/delta) N(x, tau I): gradient-free (García Trillos, Kaplan, Sanz-Alonso,
+// Entropy 2019, Algorithm 4, eq. 16; delta = 1 is the paper's).
+//
+//   w_j = exp(-f(x + s Z_j)/delta), gradient = -(delta s/tau) sum_j w_j Z_j / sum w
+//   centred:    sum_j (w_j - mean w) Z_j / ((J - 1) mean w) in place of the quotient
+//   antithetic: pair p is x ± s Z_p, sum_p (w+ - w-) Z_p / sum w
+//   projected:  Z is (U, later layers); the first layer's gradient is mapped back by A^T L^{-T}, and where the
+//               complement is sampled it is drawn once, with variance sum w^2/(sum w)^2.
+//
+// Symbols: J samples, s the perturbation's scale, delta temperature, B rows, d1 columns. A unit is a sample, or an
+// antithetic pair. Weights are summed by streaming log-sum-exp, so memory does not grow with J.
+
+// Sums over one group's units, weights relative to exp(top).
+struct WeightSums {
+  double top = -std::numeric_limits<double>::infinity();  // largest log weight so far
+  double weight = 0, weight2 = 0, loss = 0;
+  // sums of c^2 |Z|^2, c |Z|^2, |Z|^2 for the standard error: c = w, or w+ - w- of a pair
+  double square = 0, linear = 0, plain = 0;
+  float* weighted = nullptr;    // sum of c Z; centred: of (w - 1) Z, which keeps the digits of equal weights
+  float* unweighted = nullptr;  // centred: sum of Z
+};
+
+// Everything relative to exp(top) from now on. (w - 1) becomes r w - 1 = r (w - 1) + (r - 1).
+inline void raise_top(WeightSums* sums, double top, size_t size) {
+  const double ratio = std::exp(sums->top - top), change = std::expm1(sums->top - top);
+  sums->top = top;
+  sums->weight *= ratio;
+  sums->weight2 *= ratio * ratio;
+  sums->square *= ratio * ratio;
+  sums->linear *= ratio;
+  const Float r = set(float(ratio));
+  if (sums->unweighted == nullptr) {
+    for (size_t i = 0; i < size; i += kLanes) store(sums->weighted + i, r * load(sums->weighted + i));
+    return;
+  }
+  const Float shift = set(float(change));
+  for (size_t i = 0; i < size; i += kLanes)
+    store(sums->weighted + i, fma(shift, load(sums->unweighted + i), r * load(sums->weighted + i)));
+}
+
+// Adds a unit: `losses` of 1 sample or of 2 (a pair), and its noise (size floats, a multiple of 64).
+inline void add_unit(WeightSums* sums, const double* losses, size_t samples, double temperature, const float* noise,
+                     size_t size) {
+  double log_weight[2], weight[2];
+  for (size_t i = 0; i < samples; i++) {
+    log_weight[i] = -losses[i] / temperature;
+    sums->loss += losses[i];
+  }
+  const double top = samples == 2 ? std::max(log_weight[0], log_weight[1]) : log_weight[0];
+  if (top > sums->top) raise_top(sums, top, size);
+  for (size_t i = 0; i < samples; i++) {
+    weight[i] = std::exp(log_weight[i] - sums->top);
+    sums->weight += weight[i];
+    sums->weight2 += weight[i] * weight[i];
+  }
+  const double c = samples == 2 ? weight[0] - weight[1] : weight[0];
+  const bool centred = sums->unweighted != nullptr;
+  const Float factor = set(float(centred ? std::expm1(log_weight[0] - sums->top) : c));
+  Float square0 = set(0), square1 = set(0);
+  for (size_t i = 0; i < size; i += 2 * kLanes) {
+    const Float z0 = load(noise + i), z1 = load(noise + i + kLanes);
+    square0 = fma(z0, z0, square0);
+    square1 = fma(z1, z1, square1);
+    store(sums->weighted + i, fma(factor, z0, load(sums->weighted + i)));
+    store(sums->weighted + i + kLanes, fma(factor, z1, load(sums->weighted + i + kLanes)));
+    if (!centred) continue;
+    store(sums->unweighted + i, z0 + load(sums->unweighted + i));
+    store(sums->unweighted + i + kLanes, z1 + load(sums->unweighted + i + kLanes));
+  }
+  const double norm2 = sum(square0 + square1);
+  sums->square += c * c * norm2;
+  sums->linear += c * norm2;
+  sums->plain += norm2;
+}
+
+// One worker's memory.
+struct Sampler {
+  Evaluator evaluator;
+  float* noise;
+  float* perturbed;  // n, or layers 2 … L where projected
+  float* shift;      // antithetic and projected: s L U (B x stride)
+};
+
+// What the samplers share. Projected, or small direct, batches are read once (`whole`).
+struct SampledPoint {
+  const Question* q;
+  const Projection* projection;  // null: direct
+  NoiseLayout layout;
+  bool whole;
+  Rows rows;
+  const float* factor;  // s L (B x B)
+  const float* base;    // A x (B x stride)
+};
+
+inline SampledPoint new_sampled_point(Workspace& workspace, const Question& q, const Projection* projection,
+                                      Team* team) {
+  const Network& network = *q.network;
+  const Batch& batch = q.batches[0];
+  SampledPoint point{&q, projection, new_noise_layout(workspace, network, projection), false, {}, nullptr, nullptr};
+  point.whole = projection != nullptr || (q.batch_count == 1 && batch.size <= kRowBlock);
+  if (!point.whole) return point;
+  point.rows = new_rows(workspace, batch.size, network.layers[0]);
+  load_rows(batch, 0, batch.size, &point.rows);
+  if (projection == nullptr) return point;
+  const size_t columns = network.layers[1], stride = round_up(columns + 1, 16);
+  float* base = workspace.zeros<float>(batch.size * stride);
+  fork(team, [&](unsigned worker) {
+    const Share share(batch.size, 1, worker, team->size());
+    first_product(point.rows, share.begin, share.end, q.parameters, columns, base, stride);
+  });
+  point.base = base;
+  point.factor = scaled_factor(workspace, *projection, q.noise_scale);
+  return point;
+}
+
+inline size_t evaluated_rows(const SampledPoint& point, size_t batch_size) {
+  return point.projection != nullptr ? batch_size : std::min(batch_size, kRowBlock);
+}
+
+inline Sampler new_sampler(Workspace& workspace, const SampledPoint& point) {
+  const Network& network = *point.q->network;
+  const size_t batch_size = point.q->batches[0].size, rows = evaluated_rows(point, batch_size);
+  Sampler sampler;
+  sampler.evaluator = point.whole ? Evaluator{point.rows, new_pass(workspace, network, rows)}
+                                  : new_evaluator(workspace, network, rows);
+  sampler.noise = workspace.take<float>(point.layout.offset[network.depth()]);
+  sampler.perturbed = workspace.take<float>(network.parameters());
+  sampler.shift = workspace.zeros<float>(rows * sampler.evaluator.pass.stride[1]);
+  return sampler;
+}
+
+// Mean loss at `parameters` over a batch, by one worker.
+inline double batch_loss(const SampledPoint& point, const float* parameters, const Batch& batch, Sampler* sampler) {
+  const Network& network = *point.q->network;
+  Evaluator& e = sampler->evaluator;
+  double total = 0;
+  for (size_t first = 0; first < batch.size; first += kRowBlock) {
+    const size_t count = std::min(kRowBlock, batch.size - first);
+    if (!point.whole) load_rows(batch, first, count, &e.rows);
+    first_product(e.rows, 0, count, parameters, network.layers[1], e.pass.signal[1], e.pass.stride[1]);
+    forward(network, parameters + tail_offset(network), e.pass, 0, count);
+    row_losses(network, *point.q->loss, e.rows.labels, e.pass, 0, count, 0);
+    total += sum_of_losses(e.pass, count);
+  }
+  return total / double(batch.size);
+}
+
+// Losses of the unit whose noise the sampler holds: at x + s Z, and at x - s Z where `pair`.
+inline void direct_losses(const SampledPoint& point, bool pair, Sampler* sampler, double* losses) {
+  const Question& q = *point.q;
+  for (int sign = 0; sign <= int(pair); sign++) {
+    const float s = float(sign == 0 ? q.noise_scale : -q.noise_scale);
+    perturb(point.layout, 1, q.parameters, s, sampler->noise, sampler->perturbed);
+    losses[sign] = batch_loss(point, sampler->perturbed, q.batches[0], sampler);
+  }
+}
+
+inline void projected_losses(const SampledPoint& point, bool pair, Sampler* sampler, double* losses) {
+  const Question& q = *point.q;
+  const Network& network = *q.network;
+  const Pass& pass = sampler->evaluator.pass;
+  const size_t rows = q.batches[0].size, columns = network.layers[1], stride = pass.stride[1];
+  product({rows, columns, rows, point.factor, rows, 1, sampler->noise, columns, pair ? nullptr : point.base, stride,
+           pair ? sampler->shift : pass.signal[1], stride, Triangle::kLower});
+  for (int sign = 0; sign <= int(pair); sign++) {
+    if (pair) add_scaled(point.base, sign == 0 ? 1.0f : -1.0f, sampler->shift, rows * stride, pass.signal[1]);
+    perturb(point.layout, 2, q.parameters + tail_offset(network),
+            float(sign == 0 ? q.noise_scale : -q.noise_scale), sampler->noise, sampler->perturbed);
+    forward(network, sampler->perturbed, pass, 0, rows);
+    row_losses(network, *q.loss, point.rows.labels, pass, 0, rows, 0);
+    losses[sign] = sum_of_losses(pass, rows) / double(rows);
+  }
+}
+
+// What is left of the groups' sums after they are merged in order.
+struct Weights {
+  double top, weight = 0, weight2 = 0, loss = 0, square = 0, linear = 0, plain = 0;
+};
+
+inline Weights merge_weights(const WeightSums* groups, size_t count) {
+  Weights all{-std::numeric_limits<double>::infinity()};
+  for (size_t g = 0; g < count; g++) all.top = std::max(all.top, groups[g].top);
+  for (size_t g = 0; g < count; g++) {
+    const double ratio = std::exp(groups[g].top - all.top);
+    all.weight += ratio * groups[g].weight;
+    all.weight2 += ratio * ratio * groups[g].weight2;
+    all.loss += groups[g].loss;
+    all.square += ratio * ratio * groups[g].square;
+    all.linear += ratio * groups[g].linear;
+    all.plain += groups[g].plain;
+  }
+  return all;
+}
+
+// total (size) <- factor · sum over all units of c Z, or of (w - mean) Z where centred. In one group's own scale
+// r_g = exp(top_g - top): sum (r_g w - mean) Z = r_g sum (w - 1) Z + (r_g - mean) sum Z.
+inline void merge_noise(const WeightSums* groups, size_t count, double top, double mean, double factor, size_t size,
+                        Team* team, float* total) {
+  fork(team, [&](unsigned worker) {
+    const Share share(size, 64, worker, team->size());
+    for (size_t i = share.begin; i < share.end; i += kLanes) {
+      Float x = set(0);
+      for (size_t g = 0; g < count; g++) {
+        const double ratio = std::exp(groups[g].top - top);
+        x = fma(set(float(factor * ratio)), load(groups[g].weighted + i), x);
+        if (groups[g].unweighted != nullptr)
+          x = fma(set(float(factor * (ratio - mean))), load(groups[g].unweighted + i), x);
+      }
+      store(total + i, x);
+    }
+  });
+}
+
+// First layer's gradient of the projected form: A^T L^{-T} of the in-span sum, and the complement's one draw.
+inline void lift_first_layer(Workspace& workspace, const SampledPoint& point, const float* total,
+                             double complement_scale, Team* team, float* gradient) {
+  const Question& q = *point.q;
+  const size_t columns = q.network->layers[1], rows = q.batches[0].size, count = tail_offset(*q.network);
+  double* v = workspace.take<double>(rows * columns);
+  for (size_t i = 0; i < rows * columns; i++) v[i] = total[i];
+  const bool sampled = complement_scale != 0;
+  if (sampled) {
+    fork(team, [&](unsigned worker) {
+      const Share share(count, 64, worker, team->size());
+      alignas(64) float normals[64];
+      for (size_t i = share.begin; i < share.end; i += 64) {
+        gaussian_group(q.seed, kStreamComplement, q.update, 0, uint32_t(i / 64), normals);
+        for (size_t k = i; k < std::min(i + 64, share.end); k++)
+          gradient[k] = float(complement_scale) * normals[k - i];
+      }
+    });
+  }
+  from_span(workspace, point.rows, *point.projection, v, sampled, 1, columns, team, gradient);
+}
+
+inline bool importance_sampling(const Estimator& estimator, const Question& q, const Context& context,
+                                Workspace& workspace, Estimate* estimate) {
+  const Coupling& coupling = estimator.coupling;
+  Team* team = context.team;
+  const bool pair = coupling.kind == Coupling::Kind::kAntithetic;
+  const bool centred = !pair && coupling.centred;
+  const size_t samples = coupling.samples, per_unit = pair ? 2 : 1, units = samples / per_unit;
+  Projection factors;
+  if (estimator.projected) factors = new_projection(workspace, q.batches[0], team);
+  const Projection* projection = estimator.projected ? &factors : nullptr;
+  const SampledPoint point = new_sampled_point(workspace, q, projection, team);
+  const size_t size = point.layout.offset[q.network->depth()];
+
+  const size_t count = sample_groups(units, centred ? 2 * size : size, 32);
+  WeightSums* groups = workspace.take<WeightSums>(count);
+  for (size_t g = 0; g < count; g++) {
+    groups[g] = WeightSums();
+    groups[g].weighted = workspace.zeros<float>(size);
+    if (centred) groups[g].unweighted = workspace.zeros<float>(size);
+  }
+  Sampler* samplers = workspace.take<Sampler>(team->size());
+  for (unsigned w = 0; w < team->size(); w++) samplers[w] = new_sampler(workspace, point);
+  fork_items(team, count, [&](size_t g, unsigned worker) {
+    Sampler& sampler = samplers[worker];
+    for (size_t unit = units * g / count; unit < units * (g + 1) / count; unit++) {
+      if (context.cancelled->load(std::memory_order_relaxed)) return;
+      double losses[2];
+      draw_noise(point.layout, projection, q.seed, q.update, uint32_t(unit), sampler.noise);
+      if (projection != nullptr)
+        projected_losses(point, pair, &sampler, losses);
+      else
+        direct_losses(point, pair, &sampler, losses);
+      if (estimate->losses != nullptr)
+        for (size_t i = 0; i < per_unit; i++) estimate->losses[per_unit * unit + i] = float(losses[i]);
+      add_unit(&groups[g], losses, per_unit, estimator.temperature, sampler.noise, size);
+    }
+  });
+  if (context.cancelled->load()) return false;
+
+  const Weights all = merge_weights(groups, count);
+  const double scale = estimator.temperature * q.noise_scale / q.tau, mean = all.weight / double(samples);
+  float* total = workspace.take<float>(size);
+  merge_noise(groups, count, all.top, mean,
+              -scale / (centred ? double(samples - 1) * mean : all.weight), size, team, total);
+  const bool sampled = projection != nullptr && !pair && coupling.sample_complement;
+  const double complement_scale = sampled ? scale * std::sqrt(all.weight2) / all.weight : 0;
+  float* gradient = estimate->gradient;
+  for (size_t l = 0; l < q.network->depth(); l++) {
+    if (l == 0 && projection != nullptr)
+      lift_first_layer(workspace, point, total, -complement_scale, team, gradient);
+    else
+      std::memcpy(gradient, total + point.layout.offset[l], point.layout.count[l] * sizeof(float));
+    const LayerShape shape = q.network->shape(l + 1);
+    gradient += shape.rows * shape.columns;
+  }
+
+  estimate->samples = samples;
+  estimate->loss = all.loss / double(samples);
+  estimate->free_energy = -double(estimator.temperature) * (all.top + std::log(mean));
+  estimate->effective_sample_size = all.weight * all.weight / all.weight2;
+  estimate->largest_weight = 1 / all.weight;
+  // sum of (c - 1/J)^2 |Z|^2 where centred, of c^2 |Z|^2 else, c normalized
+  double spread = all.square;
+  if (centred) spread += mean * (mean * all.plain - 2 * all.linear);
+  spread *= scale * scale / (all.weight * all.weight);
+  if (sampled)
+    spread += complement_scale * complement_scale * double((q.network->layers[0] + 1 - projection->rank) *
+                                                           q.network->layers[1]);
+  estimate->standard_error = units > 1 ? std::sqrt(std::max(0.0, spread)) : kNone;
+  return true;
+}

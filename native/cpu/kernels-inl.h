@@ -1,0 +1,16 @@
+// Every kernel, in order of use; a target includes this file inside its region and namespace. No file below
+// includes a library header: kernels.h has them all.
+// clang-format off
+#include "math-inl.h"
+#include "philox-inl.h"
+#include "gaussian-inl.h"
+#include "product-inl.h"
+#include "dense-inl.h"
+#include "sgd-inl.h"
+#include "projection-inl.h"
+#include "importance-sampling-inl.h"
+#include "sgld-inl.h"
+#include "robbins-monro-inl.h"
+#include "step-inl.h"
+#include "update-inl.h"
+// clang-format on

@@ -1,0 +1,27 @@
+// What the kernels share and no instruction set touches: library headers, the team, the workspace, and the names
+// of the tables.
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "../backend.h"
+#include "../streams.h"
+#include "denormals.h"
+#include "team.h"
+#include "workspace.h"
+
+namespace local_entropy {
+
+#if defined(__x86_64__)
+extern const Kernels kSse4, kAvx2, kAvx512;
+#elif defined(__aarch64__)
+extern const Kernels kNeon;
+#endif
+
+}  // namespace local_entropy

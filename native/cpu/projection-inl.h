@@ -1,0 +1,210 @@
+// The exact projection of the first layer's noise onto the rows of a minibatch.
+//
+//   A A^T = L L^T (B x B), Q = A^T L^{-T} has orthonormal columns, Z = Q U + the rest, A Z = L U.
+//
+// Symbols: B rows, A (B x (d0 + 1)) with its column of ones, r = the number of non-zero pivots, d1 columns.
+// The Gram matrix is exact for bytes (integers), else float64; L is float64. A pivot of at most 1e-9 of its
+// diagonal entry (a repeated or dependent row) is zero with its column, and its inverse is 0.
+
+struct Projection {
+  size_t rows;       // B
+  double* gram;      // B x B
+  double* l;         // B x B, lower, zeros above
+  uint8_t* used;     // B: 0 where the pivot is zero
+  size_t rank;
+};
+
+inline uint64_t dot_bytes(const uint8_t* a, const uint8_t* b, size_t count) {
+  constexpr size_t kPart = 32768;  // 255^2 of them stay below 2^31
+  uint64_t total = 0;
+  for (size_t first = 0; first < count; first += kPart) {
+    const size_t end = std::min(count, first + kPart);
+    int32_t part = 0;
+    for (size_t i = first; i < end; i++) part += int32_t(a[i]) * int32_t(b[i]);
+    total += uint64_t(part);
+  }
+  return total;
+}
+
+// Eight partial sums in fixed order.
+template <class Number>
+inline double dot(const Number* a, const Number* b, size_t count) {
+  double sums[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    for (size_t lane = 0; lane < 8; lane++) sums[lane] += double(a[i + lane]) * double(b[i + lane]);
+  for (; i < count; i++) sums[i % 8] += double(a[i]) * double(b[i]);
+  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
+
+inline double gram_entry(const Batch& batch, size_t i, size_t j) {
+  const Samples& samples = *batch.samples;
+  const size_t width = samples.width, a = row_number(batch, i) * width, b = row_number(batch, j) * width;
+  if (samples.bytes.empty()) return dot(samples.floats.data() + a, samples.floats.data() + b, width) + 1;
+  return double(dot_bytes(samples.bytes.data() + a, samples.bytes.data() + b, width)) / 65025.0 + 1;
+}
+
+inline void cholesky(Projection* p) {
+  const size_t rows = p->rows;
+  std::memset(p->l, 0, rows * rows * sizeof(double));
+  p->rank = 0;
+  for (size_t i = 0; i < rows; i++) {
+    double* row = p->l + i * rows;
+    for (size_t j = 0; j < i; j++)
+      if (p->used[j]) row[j] = (p->gram[i * rows + j] - dot(row, p->l + j * rows, j)) / p->l[j * rows + j];
+    const double pivot = p->gram[i * rows + i] - dot(row, row, i);
+    p->used[i] = pivot > 1e-9 * p->gram[i * rows + i];
+    row[i] = p->used[i] ? std::sqrt(pivot) : 0;
+    p->rank += p->used[i];
+  }
+}
+
+inline Projection new_projection(Workspace& workspace, const Batch& batch, Team* team) {
+  const size_t rows = batch.size;
+  Projection p{rows, workspace.take<double>(rows * rows), workspace.take<double>(rows * rows),
+               workspace.take<uint8_t>(rows), 0};
+  const auto gram_row = [&](size_t i) {
+    for (size_t j = 0; j <= i; j++) p.gram[i * rows + j] = p.gram[j * rows + i] = gram_entry(batch, i, j);
+  };
+  if (rows < 64)  // a few microseconds: not worth a fork
+    for (size_t i = 0; i < rows; i++) gram_row(i);
+  else
+    fork_items(team, rows, [&](size_t i, unsigned) { gram_row(i); });
+  cholesky(&p);
+  return p;
+}
+
+// s L in float32 (B x B).
+inline float* scaled_factor(Workspace& workspace, const Projection& p, double s) {
+  float* scaled = workspace.take<float>(p.rows * p.rows);
+  for (size_t i = 0; i < p.rows * p.rows; i++) scaled[i] = float(s * p.l[i]);
+  return scaled;
+}
+
+// Columns begin … end - 1 of c (B x columns) <- L^{-1} c.
+inline void solve_lower(const Projection& p, double* c, size_t columns, size_t begin, size_t end) {
+  for (size_t i = 0; i < p.rows; i++) {
+    double* row = c + i * columns;
+    for (size_t k = 0; k < i; k++) {
+      const double factor = p.l[i * p.rows + k];
+      const double* from = c + k * columns;
+      if (factor != 0)
+        for (size_t j = begin; j < end; j++) row[j] -= factor * from[j];
+    }
+    const double inverse = p.used[i] ? 1 / p.l[i * p.rows + i] : 0;
+    for (size_t j = begin; j < end; j++) row[j] *= inverse;
+  }
+}
+
+// Columns begin … end - 1 of c (B x columns) <- L^{-T} c.
+inline void solve_upper(const Projection& p, double* c, size_t columns, size_t begin, size_t end) {
+  for (size_t i = p.rows; i-- > 0;) {
+    double* row = c + i * columns;
+    const double inverse = p.used[i] ? 1 / p.l[i * p.rows + i] : 0;
+    for (size_t j = begin; j < end; j++) row[j] *= inverse;
+    for (size_t k = 0; k < i; k++) {
+      const double factor = p.l[i * p.rows + k];
+      double* to = c + k * columns;
+      if (factor != 0)
+        for (size_t j = begin; j < end; j++) to[j] -= factor * row[j];
+    }
+  }
+}
+
+// c (B x columns, float64) <- L^{-1} A w: the part of w ((d0 + 1) x columns) within the span.
+inline void into_span(Workspace& workspace, const Rows& rows, const Projection& p, const float* w, size_t columns,
+                      Team* team, double* c) {
+  float* image = workspace.take<float>(p.rows * columns);
+  fork(team, [&](unsigned worker) {
+    const Share share(p.rows, 1, worker, team->size());
+    first_product(rows, share.begin, share.end, w, columns, image, columns);
+  });
+  fork(team, [&](unsigned worker) {
+    const Share share(columns, 16, worker, team->size());
+    for (size_t i = 0; i < p.rows; i++)
+      for (size_t j = share.begin; j < share.end; j++) c[i * columns + j] = image[i * columns + j];
+    solve_lower(p, c, columns, share.begin, share.end);
+  });
+}
+
+// out ((d0 + 1) x columns) <- factor (Q v + (I - Q Q^T) rest), `rest` being what out holds, or nothing where
+// has_rest is false. v (B x columns) is overwritten.
+//   Q v + (I - Q Q^T) R = R + A^T L^{-T} (v - L^{-1} A R)
+inline void from_span(Workspace& workspace, const Rows& rows, const Projection& p, double* v, bool has_rest,
+                      double factor, size_t columns, Team* team, float* out) {
+  double* inside = nullptr;
+  if (has_rest) {
+    inside = workspace.take<double>(p.rows * columns);
+    into_span(workspace, rows, p, out, columns, team, inside);
+  }
+  float* coefficients = workspace.take<float>(p.rows * columns);
+  fork(team, [&](unsigned worker) {
+    const Share share(columns, 16, worker, team->size());
+    if (has_rest)
+      for (size_t i = 0; i < p.rows; i++)
+        for (size_t j = share.begin; j < share.end; j++) v[i * columns + j] -= inside[i * columns + j];
+    solve_upper(p, v, columns, share.begin, share.end);
+    for (size_t i = 0; i < p.rows; i++)
+      for (size_t j = share.begin; j < share.end; j++)
+        coefficients[i * columns + j] = float(factor * v[i * columns + j]);
+    if (has_rest)
+      for (size_t i = 0; i <= rows.width; i++)
+        for (size_t j = share.begin; j < share.end; j++) out[i * columns + j] *= float(factor);
+    first_gradient(rows, coefficients, columns, columns, share.begin, share.end, has_rest, out);
+  });
+}
+
+// The noise of one sample, laid out by layers, each padded to whole groups of 64 normals: layer 1 in its projected
+// form is U (B x d1), else every layer is its matrix.
+struct NoiseLayout {
+  size_t depth;
+  size_t* offset;  // depth + 1; the last is the size of all
+  size_t* count;   // depth
+};
+
+inline NoiseLayout new_noise_layout(Workspace& workspace, const Network& network, const Projection* p) {
+  NoiseLayout layout{network.depth(), workspace.take<size_t>(network.depth() + 1),
+                     workspace.take<size_t>(network.depth())};
+  size_t offset = 0;
+  for (size_t l = 0; l < layout.depth; l++) {
+    const LayerShape shape = network.shape(l + 1);
+    layout.offset[l] = offset;
+    layout.count[l] = (l == 0 && p != nullptr ? p->rows : shape.rows) * shape.columns;
+    offset += round_up(layout.count[l], 64);
+  }
+  layout.offset[layout.depth] = offset;
+  return layout;
+}
+
+// Draws one sample's noise; zeros in the padding and in rows of U that no pivot uses.
+inline void draw_noise(const NoiseLayout& layout, const Projection* p, uint64_t seed, uint32_t update,
+                       uint32_t index, float* noise) {
+  for (size_t l = 0; l < layout.depth; l++) {
+    float* part = noise + layout.offset[l];
+    const size_t padded = layout.offset[l + 1] - layout.offset[l];
+    for (size_t i = 0; i < padded; i += 64)
+      gaussian_group(seed, layer_stream(uint32_t(l + 1)), update, index, uint32_t(i / 64), part + i);
+    std::memset(part + layout.count[l], 0, (padded - layout.count[l]) * sizeof(float));
+  }
+  if (p == nullptr || p->rank == p->rows) return;
+  const size_t columns = layout.count[0] / p->rows;
+  for (size_t i = 0; i < p->rows; i++)
+    if (!p->used[i]) std::memset(noise + i * columns, 0, columns * sizeof(float));
+}
+
+// out <- parameters + s noise for layers from … L; both parameters and out begin at layer `from`.
+inline void perturb(const NoiseLayout& layout, size_t from, const float* parameters, float s, const float* noise,
+                    float* out) {
+  for (size_t l = from - 1; l < layout.depth; l++) {
+    add_scaled(parameters, s, noise + layout.offset[l], layout.count[l], out);
+    parameters += layout.count[l];
+    out += layout.count[l];
+  }
+}
+
+// Fixed groups of samples, each summed in order by one worker, so that sums depend on no number of threads. As many
+// as 16 MB of sums allow, 4 at least.
+inline size_t sample_groups(size_t samples, size_t size, size_t most) {
+  const size_t fit = std::max(size_t(4), (size_t(1) << 22) / std::max(size_t(1), size));
+  return std::max(size_t(1), std::min({samples, most, fit}));
+}

@@ -1,0 +1,239 @@
+// Stochastic gradient Langevin dynamics for E_q[X], q ~ exp(-f) N(x_k, tau I) (García Trillos, Kaplan, Sanz-Alonso,
+// Entropy 2019, Algorithm 3):
+//
+//   x^{j+1} = x^j - (eps_j/2)(grad f(x^j) + (x^j - x_k)/tau) + s_j xi_j,  j = 1 … J - 1
+//   mean = sum eps_j x^j / sum eps_j,  gradient = (x_k - mean)/tau
+//
+// Projected: V = Q^T(x - x_k) takes the same steps with L^T G for the gradient, P^1 = A x_k + L V. In the complement
+// the chain is linear, so its last iterate and its sum S = sum eps_j y^j are jointly normal in each coordinate:
+// from v = t = c = 0, a = eps_j/(2 tau),
+//   v <- (1-a)^2 v + s_j^2;  t <- t + 2 eps_{j+1} (1-a) c + eps_{j+1}^2 v;  c <- (1-a) c + eps_{j+1} v
+// (v = Var y, c = Cov(y, S), t = Var S), the means by the same recursion without noise.
+//
+// Symbols: J iterates, B rows, n parameters, d1 columns, G = df/dP^1. Sums are of eps_j (x^j - x_k).
+
+// x <- x - (eps/2)(g + x/tau) + s xi; sum <- sum + next x, for `count` entries relative to x_k.
+inline void langevin(const float* g, double eps, double tau, double s, double next, const float* xi, size_t count,
+                     float* x, float* sum) {
+  const Float half = set(float(-eps / 2)), keep = set(float(1 - eps / (2 * tau))), scale = set(float(s));
+  const Float weight = set(float(next));
+  for_vectors(count, [&](size_t i, size_t n) {
+    const Float moved =
+        fma(keep, load_some(x + i, n), fma(half, load_some(g + i, n), scale * load_some(xi + i, n)));
+    store_some(x + i, n, moved);
+    store_some(sum + i, n, fma(weight, moved, load_some(sum + i, n)));
+  });
+}
+
+// Direct: the chain in all n coordinates. x: x^j - x_k.
+inline bool sgld_direct(const Estimator& estimator, const Question& q, const Context& context, Workspace& workspace,
+                        float* x, float* sum, double* loss) {
+  const Network& network = *q.network;
+  const size_t n = network.parameters(), steps = estimator.step_sizes.size();
+  Team* team = context.team;
+  TeamGradient state = new_team_gradient(workspace, network, q.batches[0].size, team->size());
+  float* gradient = workspace.take<float>(n);
+  float* position = workspace.take<float>(n);
+  for (size_t j = 0; j + 1 < steps; j++) {
+    if (context.cancelled->load(std::memory_order_relaxed)) return false;
+    fork(team, [&](unsigned worker) {
+      const Share share(n, 64, worker, team->size());
+      add_scaled(q.parameters + share.begin, 1, x + share.begin, share.end - share.begin, position + share.begin);
+    });
+    *loss += team_gradient(network, *q.loss, position, q.batches[q.batch_count > 1 ? j : 0], team, &state, gradient);
+    fork(team, [&](unsigned worker) {
+      alignas(64) float normals[64];
+      for (size_t l = 1; l <= network.depth(); l++) {
+        const LayerShape shape = network.shape(l);
+        const size_t count = shape.rows * shape.columns;
+        const Share share(count, 64, worker, team->size());
+        for (size_t i = share.begin; i < share.end; i += 64) {
+          gaussian_group(q.seed, layer_stream(uint32_t(l)), q.update, uint32_t(j), uint32_t(i / 64), normals);
+          const size_t at = shape.offset + i;
+          langevin(gradient + at, estimator.step_sizes[j], q.tau, estimator.noise_scales[j],
+                   estimator.step_sizes[j + 1], normals, std::min(size_t(64), share.end - i), x + at, sum + at);
+        }
+      }
+    });
+  }
+  return true;
+}
+
+// What one step of the projected chain reads and writes besides its own buffers.
+struct SpanChain {
+  SampledPoint point;  // factor: L itself
+  Pass pass;
+  float* v;         // B x d1
+  float* v_sum;     // B x d1
+  float* x;         // layers 2 … L, relative to x_k
+  float* x_sum;
+  float* position;  // layers 2 … L
+  float* gradient;  // the same size
+  float* pulled;    // L^T G (B x d1)
+};
+
+// One transition; returns f(x^j).
+inline double span_step(const Estimator& estimator, const Question& q, size_t j, const float* noise,
+                        SpanChain* chain) {
+  const Network& network = *q.network;
+  const Pass& pass = chain->pass;
+  const size_t rows = q.batches[0].size, columns = network.layers[1], stride = pass.stride[1];
+  const size_t offset = tail_offset(network), count = network.parameters() - offset;
+  const float* factor = chain->point.factor;
+  product({rows, columns, rows, factor, rows, 1, chain->v, columns, chain->point.base, stride, pass.signal[1],
+           stride, Triangle::kLower});
+  add_scaled(q.parameters + offset, 1, chain->x, count, chain->position);
+  forward(network, chain->position, pass, 0, rows);
+  row_losses(network, *q.loss, chain->point.rows.labels, pass, 0, rows, 1.0f / float(rows));
+  backward(network, chain->position, pass, 0, rows);
+  tail_gradient(network, pass, rows, false, 0, 1, chain->gradient);
+  product({rows, columns, rows, factor, 1, rows, pass.signal[1], stride, nullptr, 0, chain->pulled, columns,
+           Triangle::kUpper});
+  const double eps = estimator.step_sizes[j], next = estimator.step_sizes[j + 1], s = estimator.noise_scales[j];
+  const NoiseLayout& layout = chain->point.layout;
+  langevin(chain->pulled, eps, q.tau, s, next, noise, layout.count[0], chain->v, chain->v_sum);
+  size_t at = 0;
+  for (size_t l = 1; l < network.depth(); l++) {
+    langevin(chain->gradient + at, eps, q.tau, s, next, noise + layout.offset[l], layout.count[l], chain->x + at,
+             chain->x_sum + at);
+    at += layout.count[l];
+  }
+  return sum_of_losses(pass, rows) / double(rows);
+}
+
+// The chain itself, worker 0's, while the others make the noise of the steps to come.
+inline bool sgld_in_span(const Estimator& estimator, const Question& q, const Context& context,
+                         Workspace& workspace, const Projection& projection, SpanChain* chain, double* loss) {
+  constexpr size_t kAhead = 16;  // steps whose noise is made together; two such buffers stay in the second cache
+  const NoiseLayout& layout = chain->point.layout;
+  const size_t size = layout.offset[q.network->depth()], transitions = estimator.step_sizes.size() - 1;
+  float* noise[2] = {workspace.take<float>(kAhead * size), workspace.take<float>(kAhead * size)};
+  const auto draw = [&](size_t step) {
+    draw_noise(layout, &projection, q.seed, q.update, uint32_t(step),
+               noise[step / kAhead % 2] + step % kAhead * size);
+  };
+  fork_items(context.team, std::min(kAhead, transitions), [&](size_t step, unsigned) { draw(step); });
+  for (size_t first = 0; first < transitions; first += kAhead) {
+    if (context.cancelled->load(std::memory_order_relaxed)) return false;
+    const size_t end = std::min(transitions, first + kAhead), end_next = std::min(transitions, end + kAhead);
+    std::atomic<size_t> next{end};
+    fork(context.team, [&](unsigned worker) {
+      if (worker == 0)
+        for (size_t j = first; j < end; j++)
+          *loss += span_step(estimator, q, j, noise[j / kAhead % 2] + j % kAhead * size, chain);
+      for (size_t step; (step = next.fetch_add(1, std::memory_order_relaxed)) < end_next;) draw(step);
+    });
+  }
+  return true;
+}
+
+// Law of the complement, a coordinate: last = last_mean y + last_noise n1, sum likewise with n1 and n2.
+struct ComplementLaw {
+  double last_mean = 1, last_noise = 0, sum_mean, sum_noise1 = 0, sum_noise2 = 0;
+};
+
+inline ComplementLaw complement_law(const Estimator& estimator, double tau) {
+  const std::vector<double>& eps = estimator.step_sizes;
+  ComplementLaw law;
+  law.sum_mean = eps[0];
+  double v = 0, t = 0, c = 0;
+  for (size_t j = 0; j + 1 < eps.size(); j++) {
+    const double keep = 1 - eps[j] / (2 * tau), s = estimator.noise_scales[j], next = eps[j + 1];
+    v = keep * keep * v + s * s;
+    t += 2 * next * keep * c + next * next * v;
+    c = keep * c + next * v;
+    law.last_mean *= keep;
+    law.sum_mean += next * law.last_mean;
+  }
+  if (v == 0) return law;
+  law.last_noise = std::sqrt(v);
+  law.sum_noise1 = c / law.last_noise;
+  law.sum_noise2 = std::sqrt(std::max(0.0, t - c * c / v));
+  return law;
+}
+
+// last, sum ((d0 + 1) x d1) <- the complement's two vectors, before I - Q Q^T. start: x^1 - x_k.
+inline void draw_complement(const ComplementLaw& law, const Question& q, const float* start, Team* team, float* last,
+                            float* sum) {
+  fork(team, [&](unsigned worker) {
+    const Share share(tail_offset(*q.network), 64, worker, team->size());
+    alignas(64) float n1[64], n2[64];
+    for (size_t i = share.begin; i < share.end; i += 64) {
+      gaussian_group(q.seed, kStreamComplement, q.update, 0, uint32_t(i / 64), n1);
+      gaussian_group(q.seed, kStreamComplement, q.update, 1, uint32_t(i / 64), n2);
+      for (size_t k = i; k < std::min(i + 64, share.end); k++) {
+        const float a = n1[k - i], b = n2[k - i], y = start[k];
+        last[k] = float(law.last_mean) * y + float(law.last_noise) * a;
+        sum[k] = float(law.sum_mean) * y + float(law.sum_noise1) * a + float(law.sum_noise2) * b;
+      }
+    }
+  });
+}
+
+// x and sum as in sgld_direct.
+inline bool sgld_projected(const Estimator& estimator, const Question& q, const Context& context,
+                           Workspace& workspace, float* x, float* sum, double* loss) {
+  const Network& network = *q.network;
+  Team* team = context.team;
+  const size_t rows = q.batches[0].size, columns = network.layers[1], offset = tail_offset(network);
+  const Projection projection = new_projection(workspace, q.batches[0], team);
+  Question unscaled = q;
+  unscaled.noise_scale = 1;  // the factor of the chain is L itself
+  const size_t rest = network.parameters() - offset;
+  SpanChain chain{new_sampled_point(workspace, unscaled, &projection, team),
+                  new_pass(workspace, network, rows),
+                  workspace.take<float>(rows * columns),
+                  workspace.take<float>(rows * columns),
+                  x + offset,
+                  sum + offset,
+                  workspace.take<float>(rest),
+                  workspace.take<float>(rest),
+                  workspace.take<float>(rows * columns)};
+  double* span = workspace.take<double>(rows * columns);
+  into_span(workspace, chain.point.rows, projection, x, columns, team, span);
+  for (size_t i = 0; i < rows * columns; i++) {
+    chain.v[i] = float(span[i]);
+    chain.v_sum[i] = float(estimator.step_sizes[0] * span[i]);
+  }
+  if (!sgld_in_span(estimator, q, context, workspace, projection, &chain, loss)) return false;
+  draw_complement(complement_law(estimator, q.tau), q, x, team, x, sum);
+  for (size_t i = 0; i < rows * columns; i++) span[i] = chain.v[i];
+  from_span(workspace, chain.point.rows, projection, span, true, 1, columns, team, x);
+  for (size_t i = 0; i < rows * columns; i++) span[i] = chain.v_sum[i];
+  from_span(workspace, chain.point.rows, projection, span, true, 1, columns, team, sum);
+  return true;
+}
+
+inline bool sgld(const Estimator& estimator, const Question& q, const Context& context, Workspace& workspace,
+                 Estimate* estimate) {
+  const size_t n = q.network->parameters(), steps = estimator.step_sizes.size();
+  Team* team = context.team;
+  float* x = estimate->chain;        // relative to x_k while the chain runs
+  float* sum = estimate->gradient;   // of eps_j x^j
+  double weight = 0, loss = 0;
+  for (const double eps : estimator.step_sizes) weight += eps;
+  fork(team, [&](unsigned worker) {
+    const Share share(n, 64, worker, team->size());
+    const size_t count = share.end - share.begin;
+    add_scaled(x + share.begin, -1, q.parameters + share.begin, count, x + share.begin);
+    const Float first = set(float(estimator.step_sizes[0]));
+    for_vectors(count, [&](size_t i, size_t k) {
+      store_some(sum + share.begin + i, k, first * load_some(x + share.begin + i, k));
+    });
+  });
+  const bool done = estimator.projected ? sgld_projected(estimator, q, context, workspace, x, sum, &loss)
+                                        : sgld_direct(estimator, q, context, workspace, x, sum, &loss);
+  if (!done) return false;
+  fork(team, [&](unsigned worker) {
+    const Share share(n, 64, worker, team->size());
+    const size_t count = share.end - share.begin;
+    add_scaled(x + share.begin, 1, q.parameters + share.begin, count, x + share.begin);
+    const Float factor = set(float(-1 / (weight * q.tau)));
+    for_vectors(count, [&](size_t i, size_t k) {
+      store_some(sum + share.begin + i, k, factor * load_some(sum + share.begin + i, k));
+    });
+  });
+  estimate->loss = steps > 1 ? loss / double(steps - 1) : kNone;
+  estimate->samples = steps;
+  return true;
+}

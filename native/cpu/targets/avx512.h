@@ -1,0 +1,34 @@
+// Vectors of 16 lanes: AVX-512 F, DQ, BW, VL. Included inside its target region and namespace; sse4.h explains
+// the functions that every target has.
+constexpr size_t kLanes = 16;
+constexpr int kTileVectors = 4;  // 6 x 4 sums, 4 operands and a broadcast: 29 of 32 registers
+constexpr int kLongTileVectors = 13;
+using Float = __m512;
+typedef uint32_t Word __attribute__((vector_size(64)));
+typedef int32_t Int __attribute__((vector_size(64)));
+
+inline Float set(float x) { return _mm512_set1_ps(x); }
+inline Float load(const float* p) { return _mm512_loadu_ps(p); }
+inline void store(float* p, Float x) { _mm512_storeu_ps(p, x); }
+inline Float load_first(const float* p, size_t n) {
+  return _mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), p);
+}
+inline void store_first(float* p, size_t n, Float x) {
+  _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), x);
+}
+inline Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
+inline Float min(Float a, Float b) { return _mm512_min_ps(a, b); }
+inline Float max(Float a, Float b) { return _mm512_max_ps(a, b); }
+inline Float sqrt(Float a) { return _mm512_sqrt_ps(a); }
+inline Float nearest(Float a) { return _mm512_roundscale_ps(a, 0); }
+inline Float from_words(Word a) { return _mm512_cvtepu32_ps((__m512i)a); }
+inline float sum(Float a) { return _mm512_reduce_add_ps(a); }
+inline float largest(Float a) { return _mm512_reduce_max_ps(a); }
+inline Word lane_numbers() { return Word{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; }
+inline void multiply(Word a, uint32_t by, Word* high, Word* low) {
+  const __m512i m = _mm512_set1_epi64(by);
+  const __m512i even = _mm512_mul_epu32((__m512i)a, m);
+  const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64((__m512i)a, 32), m);
+  *low = (Word)_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+  *high = (Word)_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
+}

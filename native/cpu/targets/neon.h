@@ -1,0 +1,38 @@
+// Vectors of 4 lanes: NEON of 64-bit Arm. Included inside its namespace; sse4.h explains the functions that
+// every target has.
+constexpr size_t kLanes = 4;
+constexpr int kTileVectors = 4;
+constexpr int kLongTileVectors = 13;
+using Float = float32x4_t;
+typedef uint32_t Word __attribute__((vector_size(16)));
+typedef int32_t Int __attribute__((vector_size(16)));
+
+inline Float set(float x) { return vdupq_n_f32(x); }
+inline Float load(const float* p) { return vld1q_f32(p); }
+inline void store(float* p, Float x) { vst1q_f32(p, x); }
+inline Float load_first(const float* p, size_t n) {
+  float lanes[4] = {0, 0, 0, 0};
+  for (size_t i = 0; i < n; i++) lanes[i] = p[i];
+  return vld1q_f32(lanes);
+}
+inline void store_first(float* p, size_t n, Float x) {
+  float lanes[4];
+  vst1q_f32(lanes, x);
+  for (size_t i = 0; i < n; i++) p[i] = lanes[i];
+}
+inline Float fma(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }
+inline Float min(Float a, Float b) { return vminq_f32(a, b); }
+inline Float max(Float a, Float b) { return vmaxq_f32(a, b); }
+inline Float sqrt(Float a) { return vsqrtq_f32(a); }
+inline Float nearest(Float a) { return vrndnq_f32(a); }
+inline Float from_words(Word a) { return vcvtq_f32_u32((uint32x4_t)a); }
+inline float sum(Float a) { return vaddvq_f32(a); }
+inline float largest(Float a) { return vmaxvq_f32(a); }
+inline Word lane_numbers() { return Word{0, 1, 2, 3}; }
+inline void multiply(Word a, uint32_t by, Word* high, Word* low) {
+  const uint32x4_t m = vdupq_n_u32(by);
+  const uint32x4_t first = vreinterpretq_u32_u64(vmull_u32(vget_low_u32((uint32x4_t)a), vget_low_u32(m)));
+  const uint32x4_t last = vreinterpretq_u32_u64(vmull_high_u32((uint32x4_t)a, m));
+  *low = (Word)vuzp1q_u32(first, last);
+  *high = (Word)vuzp2q_u32(first, last);
+}

@@ -1,0 +1,42 @@
+// The threads of one backend, forked and joined: each worker runs the same task once, the caller as worker 0.
+//
+// Waiting spins for some microseconds, since parts of an update follow each other that fast, and then blocks: a
+// barrier that only spins runs ten times slower as soon as another process takes a core.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace local_entropy {
+
+class Team {
+ public:
+  explicit Team(unsigned threads);
+  ~Team();
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+
+  unsigned size() const { return unsigned(threads_.size()) + 1; }
+
+  // Calls task(argument, worker) for worker = 0 … size() - 1 and returns when all are done. Calls from several
+  // threads take turns. The task must not throw.
+  void run(void (*task)(void*, unsigned), void* argument);
+
+ private:
+  void work(unsigned worker);
+  void join_all();
+
+  std::vector<std::thread> threads_;
+  std::mutex turn_, mutex_;
+  std::condition_variable start_, finish_;
+  std::atomic<uint64_t> round_{0};
+  std::atomic<unsigned> running_{0};
+  std::atomic<bool> stop_{false};
+  void (*task_)(void*, unsigned) = nullptr;
+  void* argument_ = nullptr;
+};
+
+}  // namespace local_entropy

@@ -1,0 +1,58 @@
+// What JavaScript can call: src/backends/native.ts is its one caller, and says the same list as an interface.
+#include <napi.h>
+
+#include <new>
+
+#include "jobs.h"
+#include "operations.h"
+#include "session.h"
+
+namespace local_entropy {
+
+using Callback = Napi::Value (*)(const Napi::CallbackInfo&);
+
+// A C++ failure as an error with a code; only Napi::Error may leave a callback.
+template <Callback callback>
+Napi::Value guarded(const Napi::CallbackInfo& info) {
+  try {
+    return callback(info);
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw coded_error(info.Env(), "OUT_OF_MEMORY", "The machine has not enough memory for this call");
+  } catch (const std::exception& error) {
+    throw coded_error(info.Env(), "FAILED", error.what());
+  }
+}
+
+template <Callback callback>
+void add(Napi::Object exports, const char* name) {
+  exports.Set(name, Napi::Function::New<guarded<callback>>(exports.Env(), name));
+}
+
+Napi::Object exports_of(Napi::Env, Napi::Object exports) {
+  add<instruction_sets>(exports, "instructionSets");
+  add<open>(exports, "open");
+  add<instruction_set>(exports, "instructionSet");
+  add<close>(exports, "close");
+  add<cancel>(exports, "cancel");
+  add<collect>(exports, "collect");
+
+  add<gaussian>(exports, "gaussian");
+  add<dense_loss>(exports, "loss");
+  add<dense_predict>(exports, "predict");
+  add<dense_correct>(exports, "correct");
+  add<estimate>(exports, "estimate");
+  add<step>(exports, "step");
+
+  add<open_session>(exports, "openSession");
+  add<close_session>(exports, "closeSession");
+  add<run>(exports, "run");
+  add<accuracy>(exports, "accuracy");
+  add<read>(exports, "read");
+  return exports;
+}
+
+NODE_API_MODULE(local_entropy, exports_of)
+
+}  // namespace local_entropy

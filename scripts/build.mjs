@@ -1,0 +1,104 @@
+/**
+ * Builds what this machine can build, each part only if its sources are newer (run by `npm run build`, and before
+ * `npm start` and `npm test`):
+ *
+ *     src/       ── tsc ─────▶ dist/
+ *     native/    ── CMake ───▶ build/Release/local_entropy.node
+ *     assembly/  ── asc ─────▶ build/local-entropy.wasm
+ *
+ * No compiler or no CMake is no error: other backends run instead, and one sentence says so. A compile that fails
+ * is one. Everything is told on stderr, so that stdout stays free for results.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const require = createRequire(import.meta.url);
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+
+/** Latest change in milliseconds of a file, or of a folder and all in it: a removed file changes its folder. */
+function changed(path) {
+  const stat = statSync(path);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => changed(join(path, name))));
+}
+
+/** Whether an output is there and no input was changed after it was made. */
+function upToDate(output, inputs) {
+  return existsSync(output) && inputs.filter(existsSync).every((path) => changed(path) <= changed(output));
+}
+
+/** Runs a command with its output on stderr; false, and a build that failed, if it fails. The others go on. */
+function run(part, command, ...args) {
+  const { status, signal, error } = spawnSync(command, args, { stdio: ["ignore", 2, 2] });
+  if (status === 0) return true;
+  console.error(`${part}: failed, ${error?.message ?? (signal ? `ended by ${signal}` : `status ${status}`)}`);
+  process.exitCode = 1;
+  return false;
+}
+
+const works = (command) => spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
+
+/** What the addon's build lacks here, or null. On Windows CMake itself finds the compiler. */
+function missing() {
+  const compilers = process.env.CXX ? [process.env.CXX] : ["c++", "g++", "clang++"];
+  const lacking = [];
+  if (process.platform !== "win32" && !compilers.some(works))
+    lacking.push(`C++ compiler (${compilers.join(", ")})`);
+  if (!works("cmake")) lacking.push("CMake");
+  return lacking.length > 0 ? lacking.join(" and no ") : null;
+}
+
+function buildTypeScript() {
+  // tsc leaves outputs alone that would not change, so a file of our own says when it last succeeded.
+  const stamp = "dist/.built";
+  if (upToDate(stamp, ["src", "tsconfig.json", "package.json"])) return;
+  const start = new Date();
+  console.error("typescript: compiling src to dist");
+  const tsc = require.resolve("typescript/bin/tsc");
+  if (!run("typescript", process.execPath, tsc, "-p", "tsconfig.json", "--noEmitOnError")) return;
+  writeFileSync(stamp, "");
+  utimesSync(stamp, start, start); // what was changed during the build is built next time
+}
+
+async function buildAddon() {
+  const output = "build/Release/local_entropy.node";
+  const sources = readdirSync("native").filter((name) => name !== "test" && name !== "cuda");
+  const inputs = [...sources.map((name) => join("native", name)), "package.json"];
+  if (upToDate(output, inputs)) return;
+  const lacking = missing();
+  if (lacking !== null) {
+    const instead = existsSync(output)
+      ? "the native backend stays as it was built before"
+      : "the native backend is not built and the reference backend, which is much slower, runs instead";
+    console.error(`native: this machine has no ${lacking}, so ${instead}`);
+    return;
+  }
+  console.error(`native: compiling the addon to ${output}`);
+  // cmake-js knows where Node-API's headers lie (with isNodeApi it downloads none) and how each platform links.
+  const { CMake } = require("cmake-js");
+  const cmake = new CMake({ directory: "native", out: "build", isNodeApi: true });
+  mkdirSync("build", { recursive: true });
+  const start = new Date();
+  const [configure, ...configureArgs] = await cmake.getConfigureCommand();
+  if (!run("native", configure, ...configureArgs, "-B", "build")) return;
+  const [build, ...buildArgs] = await cmake.getBuildCommand();
+  buildArgs.push("--target", "local_entropy", "--parallel", String(availableParallelism()));
+  if (!run("native", build, ...buildArgs)) return;
+  utimesSync(output, start, start); // CMake leaves it alone where nothing that it holds was changed
+}
+
+function buildAssembly() {
+  const output = "build/local-entropy.wasm";
+  if (!existsSync("assembly/index.ts") || upToDate(output, ["assembly"])) return;
+  console.error(`assembly: compiling to ${output}`);
+  const asc = join("node_modules", "assemblyscript", "bin", "asc.js");
+  run("assembly", process.execPath, asc, "--config", "assembly/asconfig.json");
+}
+
+buildTypeScript();
+await buildAddon();
+buildAssembly();

@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+/**
+ * The command `local-entropy`: results to stdout, progress and errors to stderr.
+ *
+ * Exit codes: 0 done, 1 failed, 2 a command line that makes no sense, 130 and 143 stopped by a signal.
+ */
+import { Command, CommanderError } from "commander";
+import { OptionError } from "../errors.ts";
+import { packageVersion } from "../runs/files.ts";
+import { addTrainFlags, type Given, inFlags } from "./flags.ts";
+import { UsageError } from "./values.ts";
+
+const program = new Command("local-entropy")
+  .description("Trains dense networks by local entropy and heat regularization.")
+  .version(packageVersion())
+  .showSuggestionAfterError()
+  .exitOverride();
+
+addTrainFlags(program.command("train").description("train a network into a run's folder"))
+  .allowExcessArguments(false)
+  .action(async (options: Record<string, string | boolean>) => {
+    // Without --no-report commander says report: true, which nobody gave.
+    const given: Given = Object.fromEntries(
+      Object.entries(options).filter(([name, value]) => name !== "report" || !value),
+    );
+    const { trainCommand } = await import("./train.ts");
+    process.exitCode = await trainCommand(given);
+  });
+
+program
+  .command("doctor")
+  .description("say what this machine can run, and why not the rest")
+  .option("--json", "one line of JSON on stdout")
+  .allowExcessArguments(false)
+  .action(async (options: { json?: boolean }) => {
+    const { doctorCommand } = await import("./doctor.ts");
+    process.exitCode = await doctorCommand(options);
+  });
+
+// Commander says which command it does not know, but not which there are.
+program.on("command:*", ([name]: string[]) => {
+  const names = program.commands.map((command) => command.name()).join(", ");
+  throw new UsageError(`Expected one of the commands ${names} but received "${name}"`);
+});
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has said why
+  const usage = error instanceof UsageError || error instanceof OptionError;
+  const message =
+    error instanceof OptionError ? inFlags(error) : error instanceof Error ? error.message : String(error);
+  process.stderr.write(`local-entropy: ${message}\n`);
+  if (process.env.LOCAL_ENTROPY_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  return usage ? 2 : 1;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = exitCodeOf(error);
+}

@@ -1,0 +1,54 @@
+/**
+ * The values of flags: numbers, and schedules written as `name:number,…`.
+ */
+import type { Schedule } from "../options.ts";
+import { annealed, constant, cosine, inverseShift, power, reversed } from "../schedules.ts";
+
+/** A command line that makes no sense: exit code 2. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** How a schedule is written; for --help. */
+export const SCHEDULE_HELP = `
+Schedules: a number, or one of these, where k = 0, 1, … counts updates and j = 1, 2, … a chain's steps
+  constant:V          V
+  inverse-shift:C,S   C/(S + j)
+  power:C,A           C·j^-A
+  annealed:T0,T1      T0/(1 + T1)^k
+  cosine:FROM,TO      half a cosine from FROM to TO over the run
+  reversed:SCHEDULE   the same values, last one first`;
+
+const SCHEDULES: Record<string, { count: number; make: (...numbers: number[]) => Schedule }> = {
+  constant: { count: 1, make: constant },
+  "inverse-shift": { count: 2, make: inverseShift },
+  power: { count: 2, make: power },
+  annealed: { count: 2, make: annealed },
+  cosine: { count: 2, make: cosine },
+};
+
+/** Reads a schedule: a number, `name:number,…` or `reversed:schedule`. */
+export function parseSchedule(text: string, flag: string): Schedule {
+  const [, name, rest] = /^([a-z-]+):(.*)$/.exec(text) ?? [];
+  if (name === undefined) return parseNumber(text, flag, "a number, or a schedule such as cosine:1e-3,0");
+  if (name === "reversed") return reversed(parseSchedule(rest, flag));
+  const known = SCHEDULES[name];
+  if (known === undefined) {
+    const names = [...Object.keys(SCHEDULES), "reversed"].join(", ");
+    throw new UsageError(`Expected one of the schedules ${names} for ${flag} but received "${text}"`);
+  }
+  const numbers = rest.split(",").map((part) => parseNumber(part, flag, "numbers"));
+  if (numbers.length !== known.count) {
+    throw new UsageError(`Expected ${known.count} numbers after ${name}: for ${flag} but received "${text}"`);
+  }
+  return known.make(...numbers);
+}
+
+/** Reads a number; `range` says what else was allowed. */
+export function parseNumber(text: string, flag: string, range = "a number"): number {
+  const value = Number(text);
+  if (text.trim() === "" || Number.isNaN(value)) {
+    throw new UsageError(`Expected ${range} for ${flag} but received "${text}"`);
+  }
+  return value;
+}

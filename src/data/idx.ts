@@ -1,0 +1,138 @@
+/**
+ * Reads IDX files, the format of MNIST and its kin, plain or gzip.
+ *
+ *     0 0 type dimensions | size of each dimension, 32 bits big-endian | values, row-major
+ *
+ * Here type 8 (unsigned bytes) in 3 dimensions (images: count, rows, columns) or 1 (labels: count). Values are views
+ * of the bytes that were read, not copies.
+ */
+import { readFile } from "node:fs/promises";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import { DataError } from "../errors.ts";
+
+/** Images as bytes: count × (rows · columns), row-major. */
+export interface Images {
+  readonly pixels: Uint8Array;
+  readonly count: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+const UNSIGNED_BYTE = 8;
+const IMAGES = { what: "images", dimensions: 3 } as const;
+const LABELS = { what: "labels", dimensions: 1 } as const;
+
+/** @throws DataError that names the file, what was expected and what was found */
+export async function readImages(path: string): Promise<Images> {
+  return parseImages(await readPossiblyGzipped(path), path);
+}
+
+/**
+ * @param classes every label must be below it
+ * @returns Uint8Array(count)
+ * @throws DataError that names the file, what was expected and what was found
+ */
+export async function readLabels(path: string, classes = 256): Promise<Uint8Array> {
+  return parseLabels(await readPossiblyGzipped(path), classes, path);
+}
+
+/** Images from a file's bytes, unzipped; `name` is for errors. */
+export function parseImages(bytes: Uint8Array, name = "IDX bytes"): Images {
+  const { sizes, values } = parse(bytes, name, IMAGES);
+  const [count, rows, columns] = sizes;
+  return { pixels: values, count, rows, columns };
+}
+
+/** Labels from a file's bytes, unzipped; `name` is for errors. */
+export function parseLabels(bytes: Uint8Array, classes = 256, name = "IDX bytes"): Uint8Array {
+  const labels = parse(bytes, name, LABELS).values;
+  for (let i = 0; i < labels.length; i++) {
+    if (labels[i] < classes) continue;
+    throw new DataError(
+      `Expected labels 0 … ${classes - 1} in ${name} but found ${labels[i]} at row ${i}; give the right number of classes`,
+    );
+  }
+  return labels;
+}
+
+function parse(bytes: Uint8Array, name: string, { what, dimensions }: typeof IMAGES | typeof LABELS) {
+  const header = 4 + 4 * dimensions;
+  const magic = [0, 0, UNSIGNED_BYTE, dimensions];
+  if (bytes.length < 4 || magic.some((value, i) => bytes[i] !== value)) {
+    throw new DataError(
+      `Expected IDX ${what} (beginning with the bytes ${hex(magic)}) in ${name} but found ${found(bytes)}`,
+    );
+  }
+  if (bytes.length < header) {
+    throw new DataError(
+      `Expected a header of ${header} bytes in ${name} but found ${bytes.length}: it is truncated`,
+    );
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const sizes = Array.from({ length: dimensions }, (_, i) => view.getUint32(4 + 4 * i));
+  if (sizes.includes(0)) {
+    throw new DataError(
+      `Expected sizes of 1 or more in ${name} but found ${sizes.join(" × ")}: it holds no ${what}`,
+    );
+  }
+  const length = sizes.reduce((product, size) => product * size, 1);
+  const left = bytes.length - header;
+  if (left !== length) {
+    const fault =
+      left < length ? "it is truncated; fetch it again" : "it has trailing bytes and is not plain IDX";
+    throw new DataError(
+      `Expected ${sizes.join(" × ")} = ${length} bytes of ${what} after the header in ${name} but found ${left}: ${fault}`,
+    );
+  }
+  return { sizes, values: bytes.subarray(header) };
+}
+
+/** What a foreign file looks like, in a few words. */
+function found(bytes: Uint8Array): string {
+  if (bytes.length === 0) return "an empty file";
+  const [a, b, type, dimensions] = bytes;
+  if (a === 0 && b === 0 && type === UNSIGNED_BYTE && dimensions === LABELS.dimensions) return "IDX labels";
+  if (a === 0 && b === 0 && type === UNSIGNED_BYTE && dimensions === IMAGES.dimensions) return "IDX images";
+  if (a === 0 && b === 0 && dimensions > 0 && dimensions < 8) {
+    return `an IDX file of type ${hex([type])} in ${dimensions} dimensions`;
+  }
+  if (isGzip(bytes)) return "gzip inside gzip";
+  return `another format (${hex(bytes.subarray(0, 4))})`;
+}
+
+function hex(bytes: ArrayLike<number>): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
+}
+
+function isGzip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
+}
+
+const unzip = promisify(gunzip);
+
+/** A file's bytes, unzipped where they are gzip, whatever its name. */
+async function readPossiblyGzipped(path: string): Promise<Uint8Array> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const reason = code === "ENOENT" ? "there is no such file" : (cause as Error).message;
+    throw new DataError(`The data file ${path} could not be read: ${reason}`, { cause });
+  }
+  if (!isGzip(bytes)) return plainBytes(bytes);
+  try {
+    return plainBytes(await unzip(bytes));
+  } catch (cause) {
+    throw new DataError(
+      `Expected whole gzip data in ${path} but it is truncated or damaged (${(cause as Error).message}); fetch it again`,
+      { cause },
+    );
+  }
+}
+
+/** The same bytes without Buffer's own methods, whose `slice` does not copy. */
+function plainBytes({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

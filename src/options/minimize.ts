@@ -1,0 +1,102 @@
+/**
+ * The check of `minimize`'s options: a user's own function under the algorithms of `train`.
+ */
+import type { z } from "zod";
+import type { Estimator, Optimizer, SessionState } from "../backends/backend.ts";
+import { expected, OptionError } from "../errors.ts";
+import { type Key, keyOf } from "../reference/streams.ts";
+import {
+  describeOptions,
+  momentCount,
+  needsGradient,
+  type PlanValues,
+  resolveEstimator,
+  resolveOptimizer,
+  resolvePlanValues,
+  seamOptimizer,
+  walk,
+} from "./objective.ts";
+import { DEFAULTS, minimizeObjectiveSchema, optimizerSchema } from "./schemas.ts";
+import type { FunctionLoss, MinimizeOptions } from "./types.ts";
+import { checkedElsewhere, checkNumbers, integer, leaf, object, parse, seed, signal } from "./values.ts";
+
+/** Options of a run on a function, in the seam's language; the estimator is never projected. */
+export interface CheckedMinimize {
+  readonly loss: FunctionLoss;
+  readonly estimator: Estimator;
+  readonly optimizer: Optimizer;
+  /** τ, noise scale and rate of updates first … first + count − 1. */
+  readonly planValues: PlanValues;
+  readonly updates: number;
+  readonly key: Key;
+  /** x_0 in float64, with zero moments. */
+  readonly state: SessionState;
+  readonly recordEvery: number;
+  readonly signal?: AbortSignal;
+  /** The options as given, with their defaults, as JSON. */
+  readonly description: Record<string, unknown>;
+}
+
+const callable = <Type>() => leaf<Type>("a function", (v) => typeof v === "function");
+
+const minimizeSchema = object({
+  loss: object({
+    dimension: integer(1, 2 ** 30),
+    value: callable<FunctionLoss["value"]>(),
+    gradient: callable<NonNullable<FunctionLoss["gradient"]>>().optional(),
+  }),
+  start: checkedElsewhere<ArrayLike<number>>(),
+  objective: minimizeObjectiveSchema,
+  optimizer: optimizerSchema.optional(),
+  updates: integer(1, 2 ** 32),
+  seed: seed().default(DEFAULTS.seed),
+  recordEvery: integer(1, 2 ** 32).default(DEFAULTS.recordEvery),
+  signal: signal(),
+});
+
+/** @throws OptionError that names the option, what is allowed and what was given */
+export function checkMinimizeOptions(options: MinimizeOptions | unknown): CheckedMinimize {
+  const given = parse("minimize", minimizeSchema, options);
+  const { loss, objective, updates, recordEvery } = given;
+  const needs = needsGradient(objective);
+  if (needs !== null && loss.gradient === undefined) {
+    const advice = `${needs} needs it: give gradient(x), or use the estimator "importance-sampling"`;
+    throw new OptionError(expected("a function", "minimize.loss.gradient", loss.gradient, advice));
+  }
+  const parameters = checkNumbers("minimize.start", given.start, loss.dimension);
+  // A function's minimum should not move: no weight decay, but the shift, Algorithms 1 and 2 as they stand.
+  const fallback = objective.kind === "loss" ? null : ({ kind: "shift" } as const);
+  const chosen = resolveOptimizer("minimize", given.optimizer, objective, fallback);
+  const optimizer = seamOptimizer(chosen);
+  const planValues = resolvePlanValues("minimize", objective, chosen, updates);
+  walk(planValues, updates, () => {});
+  return {
+    loss,
+    estimator: resolveEstimator("minimize", objective, false),
+    optimizer,
+    planValues,
+    updates,
+    key: keyOf(given.seed),
+    state: {
+      parameters,
+      moments: Array.from({ length: momentCount(optimizer) }, () => new Float64Array(loss.dimension)),
+      chain: null,
+    },
+    recordEvery,
+    signal: given.signal,
+    description: describeOptions({
+      loss: { dimension: loss.dimension, gradient: loss.gradient !== undefined },
+      start: Array.from(parameters),
+      objective,
+      optimizer: chosen,
+      updates,
+      seed: given.seed,
+      recordEvery,
+    }),
+  };
+}
+
+// The schema and the public type have the same keys.
+type Allows<Public, Given extends Public> = Given;
+type Given = z.input<typeof minimizeSchema>;
+export type Tied = [Allows<keyof MinimizeOptions, keyof Given>, Allows<keyof Given, keyof MinimizeOptions>];

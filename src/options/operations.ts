@@ -1,0 +1,381 @@
+/**
+ * The checks of the operations' inputs: one function an operation, from the public input to the seam's.
+ */
+import { availableParallelism } from "node:os";
+import { z } from "zod";
+import type {
+  BatchInput,
+  EvolutionStrategiesInput,
+  GaussianInput,
+  PredictInput,
+  RobbinsMonroInput,
+  Samples,
+  SgldInput,
+  StepInput,
+  Vector,
+  WeightsInput,
+} from "../backends/backend.ts";
+import { expected, OptionError } from "../errors.ts";
+import { type Network, parameterCount } from "../network.ts";
+import { keyOf, layerStream, STREAMS } from "../reference/streams.ts";
+import { checkDraws, momentCount } from "./objective.ts";
+import {
+  adamShape,
+  coupling,
+  DEFAULTS,
+  momentumShape,
+  projection,
+  rowwise,
+  samples,
+  temperature,
+} from "./schemas.ts";
+import type { BackendChoice, LossOptions, NetworkOptions } from "./types.ts";
+import {
+  checkArray,
+  checkedElsewhere,
+  checkInputs,
+  checkLoss,
+  checkNetwork,
+  checkNumbers,
+  checkSamples,
+  checkVector,
+  choice,
+  integer,
+  leaf,
+  notNegative,
+  object,
+  parse,
+  positive,
+  quoted,
+  refuseWithoutGradient,
+  seed,
+  signal,
+  word,
+} from "./values.ts";
+
+/** What each check gives. */
+export interface OperationInputs {
+  openBackend: { backend: BackendChoice; threads: number };
+  gaussian: GaussianInput;
+  loss: BatchInput;
+  gradient: BatchInput;
+  predict: PredictInput;
+  accuracy: Omit<BatchInput, "loss">;
+  weights: WeightsInput;
+  importanceSampling: WeightsInput;
+  evolutionStrategies: EvolutionStrategiesInput;
+  sgld: SgldInput;
+  robbinsMonro: RobbinsMonroInput;
+  step: StepInput;
+}
+
+type Name = keyof OperationInputs;
+
+/**
+ * The seam's input for what a user passed to an operation.
+ *
+ * @throws OptionError that names the option, what is allowed and what was given
+ */
+export function checkOperation<Operation extends Name>(
+  name: Operation,
+  input: unknown,
+): OperationInputs[Operation] {
+  return CHECKS[name](name, input);
+}
+
+const CHECKS: { readonly [Operation in Name]: (root: string, input: unknown) => OperationInputs[Operation] } =
+  {
+    openBackend: checkOpenBackend,
+    gaussian: checkGaussian,
+    loss: checkBatch,
+    gradient: checkGradient,
+    predict: checkPredict,
+    accuracy: checkAccuracy,
+    weights: checkWeights,
+    importanceSampling: checkWeights,
+    evolutionStrategies: refuseEvolutionStrategies,
+    sgld: checkSgld,
+    robbinsMonro: checkRobbinsMonro,
+    step: checkStep,
+  };
+
+/** Where `xInto` writes: a float array of this length that is still there. */
+export function checkOut(path: string, out: unknown, length: number): Vector {
+  return checkArray<Vector>(path, out, ["Float32Array", "Float64Array"], length);
+}
+
+const openBackendSchema = object({
+  backend: choice("auto", "cuda", "native", "wasm", "reference").default("auto"),
+  threads: integer(1, 1024).default(availableParallelism),
+});
+
+function checkOpenBackend(root: string, input: unknown): OperationInputs["openBackend"] {
+  return parse(root, openBackendSchema, input);
+}
+
+// Shapes that several operations share. Arrays are checked once the network is known.
+
+const position = { seed: seed().default(DEFAULTS.seed), update: word().default(0) };
+const located = {
+  network: checkedElsewhere<NetworkOptions>(),
+  parameters: checkedElsewhere<Vector>(),
+  signal: signal(),
+};
+const withLoss = { ...located, loss: checkedElsewhere<LossOptions>().optional() };
+const rowsSchema = object({ inputs: checkedElsewhere<unknown>(), labels: checkedElsewhere<unknown>() });
+
+interface Located {
+  readonly network: NetworkOptions;
+  readonly parameters: Vector;
+  readonly signal?: AbortSignal;
+}
+
+function locate(root: string, given: Located) {
+  const network = checkNetwork(`${root}.network`, given.network);
+  const parameters = checkVector(`${root}.parameters`, given.parameters, parameterCount(network));
+  return { network, parameters, signal: given.signal };
+}
+
+function locateWithLoss(root: string, given: Located & { readonly loss?: LossOptions }) {
+  const place = locate(root, given);
+  const { layers } = place.network;
+  return { ...place, loss: checkLoss(`${root}.loss`, given.loss, layers[layers.length - 1]) };
+}
+
+function checkRows(path: string, value: unknown, network: Network): Samples {
+  return checkSamples(path, parse(path, rowsSchema, value), network);
+}
+
+// One operation each.
+
+const gaussianSchema = object({
+  ...position,
+  stream: checkedElsewhere<string | number>(),
+  sample: word().default(0),
+  count: integer(0, 2 ** 31),
+  signal: signal(),
+});
+
+function checkGaussian(root: string, input: unknown): GaussianInput {
+  const { seed, update, stream, sample, count, signal } = parse(root, gaussianSchema, input);
+  return { key: keyOf(seed), stream: streamNumber(`${root}.stream`, stream), update, sample, count, signal };
+}
+
+/** A stream's number from its name: "complement", "layer-1", …, or from itself. */
+function streamNumber(path: string, stream: unknown): number {
+  if (typeof stream === "number") return parse(path, word(), stream);
+  if (typeof stream === "string") {
+    if (Object.hasOwn(STREAMS, stream)) return STREAMS[stream as keyof typeof STREAMS];
+    const layer = /^layer-([1-9]\d{0,5})$/.exec(stream);
+    if (layer) return layerStream(Number(layer[1]));
+  }
+  const names = [...Object.keys(STREAMS), "layer-1"];
+  throw new OptionError(expected(`${quoted(names)} (and so on), or a stream's number,`, path, stream));
+}
+
+const batchSchema = object({ ...withLoss, batch: checkedElsewhere<unknown>() });
+
+function checkBatch(root: string, input: unknown): BatchInput {
+  const given = parse(root, batchSchema, input);
+  const place = locateWithLoss(root, given);
+  return { ...place, batch: checkRows(`${root}.batch`, given.batch, place.network) };
+}
+
+function checkGradient(root: string, input: unknown): BatchInput {
+  const checked = checkBatch(root, input);
+  refuseWithoutGradient(root, "this operation", checked.network, checked.loss);
+  return checked;
+}
+
+const predictSchema = object({ ...located, inputs: checkedElsewhere<unknown>() });
+
+function checkPredict(root: string, input: unknown): PredictInput {
+  const given = parse(root, predictSchema, input);
+  const place = locate(root, given);
+  return { ...place, inputs: checkInputs(`${root}.inputs`, given.inputs, place.network.layers[0]) };
+}
+
+const accuracySchema = object({ ...located, data: checkedElsewhere<unknown>() });
+
+function checkAccuracy(root: string, input: unknown): Omit<BatchInput, "loss"> {
+  const given = parse(root, accuracySchema, input);
+  const place = locate(root, given);
+  return { ...place, batch: checkRows(`${root}.data`, given.data, place.network) };
+}
+
+const weightsSchema = object({
+  ...batchSchema.shape,
+  ...position,
+  tau: positive(),
+  noiseScale: positive().optional(),
+  coupling: coupling(),
+  temperature: temperature(),
+  projection: projection(),
+  rowwise: rowwise(),
+});
+
+function checkWeights(root: string, input: unknown): WeightsInput {
+  const given = parse(root, weightsSchema, input);
+  const place = locateWithLoss(root, given);
+  const batch = checkRows(`${root}.batch`, given.batch, place.network);
+  const { tau, coupling, temperature, rowwise, update } = given;
+  const projected = given.projection === "auto" && batch.labels.length <= place.network.layers[0];
+  const noiseScale = given.noiseScale ?? Math.sqrt(tau);
+  return {
+    ...place,
+    batch,
+    key: keyOf(given.seed),
+    update,
+    tau,
+    noiseScale,
+    coupling,
+    temperature,
+    rowwise,
+    projected,
+  };
+}
+
+function refuseEvolutionStrategies(): never {
+  throw new OptionError(
+    "The operation evolutionStrategies is not in this build; importanceSampling, sgld and robbinsMonro are",
+  );
+}
+
+const chainShape = {
+  ...withLoss,
+  ...position,
+  batch: checkedElsewhere<unknown>().optional(),
+  batches: leaf<readonly unknown[]>("an array of batches", Array.isArray).optional(),
+  tau: positive(),
+  stepSizes: checkedElsewhere<ArrayLike<number>>(),
+  projection: projection(),
+};
+const chainSchema = z.object(chainShape);
+
+/** What both chains check; `transitions` of J steps is J − 1 for SGLD, J for Robbins–Monro. */
+function checkChain(
+  root: string,
+  given: z.output<typeof chainSchema>,
+  transitionsOf: (steps: number) => number,
+) {
+  const place = locateWithLoss(root, given);
+  refuseWithoutGradient(root, "this operation", place.network, place.loss);
+  const stepSizes = checkNumbers(`${root}.stepSizes`, given.stepSizes);
+  stepSizes.forEach((size, i) => {
+    parse(`${root}.stepSizes[${i}]`, positive(), size);
+  });
+  const transitions = transitionsOf(stepSizes.length);
+  if (transitions < 1) {
+    const fewest = 1 + stepSizes.length - transitions;
+    throw new OptionError(expected(`at least ${fewest} step sizes`, `${root}.stepSizes`, given.stepSizes));
+  }
+  if ((given.batch === undefined) === (given.batches === undefined)) {
+    const both = given.batch === undefined ? "neither" : "both";
+    throw new OptionError(`Expected either batch or batches for ${root} but received ${both}`);
+  }
+  const many = given.batches;
+  if (many && many.length !== 1 && many.length !== transitions) {
+    throw new OptionError(
+      expected(`1 or ${transitions} batches, one a transition,`, `${root}.batches`, many),
+    );
+  }
+  const batches = many
+    ? many.map((batch, i) => checkRows(`${root}.batches[${i}]`, batch, place.network))
+    : [checkRows(`${root}.batch`, given.batch, place.network)];
+  for (const [i, { labels }] of batches.entries()) {
+    if (labels.length === batches[0].labels.length) continue;
+    const range = `${batches[0].labels.length} rows, as in the first batch,`;
+    throw new OptionError(expected(range, `${root}.batches[${i}].labels`, labels));
+  }
+  const fits = batches.length === 1 && batches[0].labels.length <= place.network.layers[0];
+  const projected = given.projection === "auto" && fits;
+  return {
+    ...place,
+    batches,
+    key: keyOf(given.seed),
+    update: given.update,
+    tau: given.tau,
+    stepSizes,
+    projected,
+  };
+}
+
+const sgldSchema = object({
+  ...chainShape,
+  noiseScales: checkedElsewhere<ArrayLike<number>>().optional(),
+  start: checkedElsewhere<Vector>().optional(),
+});
+
+function checkSgld(root: string, input: unknown): SgldInput {
+  const given = parse(root, sgldSchema, input);
+  const chain = checkChain(root, given, (steps) => steps - 1);
+  const { parameters, stepSizes } = chain;
+  const start =
+    given.start === undefined ? parameters : checkVector(`${root}.start`, given.start, parameters.length);
+  if (given.noiseScales === undefined) return { ...chain, start, noiseScales: stepSizes.map(Math.sqrt) };
+  const noiseScales = checkNumbers(`${root}.noiseScales`, given.noiseScales, stepSizes.length);
+  noiseScales.forEach((scale, i) => {
+    parse(`${root}.noiseScales[${i}]`, notNegative(), scale);
+  });
+  return { ...chain, start, noiseScales };
+}
+
+const robbinsMonroSchema = object({ ...chainShape, samples: samples(), noiseScale: positive().optional() });
+
+function checkRobbinsMonro(root: string, input: unknown): RobbinsMonroInput {
+  const given = parse(root, robbinsMonroSchema, input);
+  const chain = checkChain(root, given, (steps) => steps);
+  checkDraws(`${root}.samples`, given.samples, chain.stepSizes.length);
+  return { ...chain, samples: given.samples, noiseScale: given.noiseScale ?? Math.sqrt(chain.tau) };
+}
+
+const stepSchema = object({
+  optimizer: z.discriminatedUnion(
+    "kind",
+    [object({ kind: z.literal("gradient-descent") }), object(momentumShape), object(adamShape)],
+    { error: `${quoted(["gradient-descent", "momentum", "adam"])}, its rate beside it,` },
+  ),
+  rate: notNegative(),
+  parameters: checkedElsewhere<Vector>(),
+  gradient: checkedElsewhere<Vector>(),
+  state: leaf<readonly Vector[]>("an array of vectors", Array.isArray).optional(),
+  index: integer(1, 2 ** 32).default(1),
+  signal: signal(),
+});
+
+function checkStep(root: string, input: unknown): StepInput {
+  const { optimizer, rate, index, signal, ...given } = parse(root, stepSchema, input);
+  const n = checkArray(`${root}.parameters`, given.parameters, ["Float32Array", "Float64Array"]).length;
+  const parameters = checkVector(`${root}.parameters`, given.parameters, n);
+  const gradient = checkVector(`${root}.gradient`, given.gradient, n);
+  const count = momentCount(optimizer);
+  const state = given.state ?? Array.from({ length: count }, () => new Float64Array(n));
+  if (state.length !== count) {
+    const range = count === 1 ? "1 vector" : `${count} vectors`;
+    throw new OptionError(expected(range, `${root}.state`, state, `${optimizer.kind} carries so many`));
+  }
+  const moments = state.map((moment, i) => checkVector(`${root}.state[${i}]`, moment, n));
+  return { optimizer, rate, parameters, gradient, moments, index, signal };
+}
+
+// The schemas and the public types have the same keys.
+type Allows<Public, Given extends Public> = Given;
+type Keys<Schema extends z.ZodType> = keyof z.input<Schema>;
+export type Tied = [
+  Allows<keyof GaussianOptions, Keys<typeof gaussianSchema>>,
+  Allows<Keys<typeof gaussianSchema>, keyof GaussianOptions>,
+  Allows<keyof BatchOptions, Keys<typeof batchSchema>>,
+  Allows<Keys<typeof batchSchema>, keyof BatchOptions>,
+  Allows<keyof PredictOptions, Keys<typeof predictSchema>>,
+  Allows<Keys<typeof predictSchema>, keyof PredictOptions>,
+  Allows<keyof AccuracyOptions, Keys<typeof accuracySchema>>,
+  Allows<Keys<typeof accuracySchema>, keyof AccuracyOptions>,
+  Allows<keyof WeightsOptions, Keys<typeof weightsSchema>>,
+  Allows<Keys<typeof weightsSchema>, keyof WeightsOptions>,
+  Allows<keyof SgldCallOptions, Keys<typeof sgldSchema>>,
+  Allows<Keys<typeof sgldSchema>, keyof SgldCallOptions>,
+  Allows<keyof RobbinsMonroCallOptions, Keys<typeof robbinsMonroSchema>>,
+  Allows<Keys<typeof robbinsMonroSchema>, keyof RobbinsMonroCallOptions>,
+  Allows<keyof StepOptions, Keys<typeof stepSchema>>,
+  Allows<Keys<typeof stepSchema>, keyof StepOptions>,
+];

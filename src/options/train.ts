@@ -1,0 +1,257 @@
+/**
+ * The check of `train`'s options: everything that can be wrong is found here, before work starts.
+ */
+import { availableParallelism } from "node:os";
+import type { z } from "zod";
+import type { Estimator, Loss, Optimizer, Samples, SessionState, Vector } from "../backends/backend.ts";
+import { expected, OptionError } from "../errors.ts";
+import { initialParameters, type Network, parameterCount } from "../network.ts";
+import { type Key, keyOf } from "../reference/streams.ts";
+import { fingerprint } from "./fingerprint.ts";
+import {
+  describeOptions,
+  momentCount,
+  needsGradient,
+  type PlanValues,
+  resolveEstimator,
+  resolveOptimizer,
+  resolvePlanValues,
+  seamOptimizer,
+} from "./objective.ts";
+import { DEFAULTS, objectiveSchema, optimizerSchema } from "./schemas.ts";
+import type {
+  BackendChoice,
+  Data,
+  Dataset,
+  LossOptions,
+  NetworkOptions,
+  Resume,
+  TrainOptions,
+} from "./types.ts";
+import {
+  checkArray,
+  checkedElsewhere,
+  checkLoss,
+  checkNetwork,
+  checkSamples,
+  checkVector,
+  choice,
+  integer,
+  leaf,
+  notNegative,
+  object,
+  parse,
+  refuseWithoutGradient,
+  seed,
+  signal,
+} from "./values.ts";
+
+/** Options of a run in the seam's language. */
+export interface CheckedTrain {
+  readonly network: Network;
+  readonly loss: Loss;
+  readonly data: { readonly train: Samples; readonly test?: Samples; readonly validation?: Samples };
+  readonly estimator: Estimator;
+  readonly optimizer: Optimizer;
+  /** τ, noise scale and rate of updates first … first + count − 1. */
+  readonly planValues: PlanValues;
+  readonly batchSize: number;
+  readonly updates: number;
+  readonly key: Key;
+  /** Where the run starts: x_0 with zero moments, or what `resume` holds. */
+  readonly state: SessionState;
+  readonly backend: BackendChoice;
+  readonly threads: number;
+  readonly recordEvery: number;
+  readonly evaluateEvery: number;
+  readonly signal?: AbortSignal;
+  readonly resume?: Resume;
+  readonly fingerprint: string;
+  /** The options as given, with their defaults, as JSON: for `run.json`. */
+  readonly description: Record<string, unknown>;
+}
+
+const resumeSchema = object({
+  update: integer(0, 2 ** 32),
+  fingerprint: leaf<string>("a string", (v) => typeof v === "string"),
+  parameters: checkedElsewhere<Vector>(),
+  moments: leaf<readonly Vector[]>("an array of vectors", Array.isArray),
+  chain: checkedElsewhere<Vector | null>(),
+  pending: leaf<readonly number[]>(
+    "an array of finite numbers",
+    (v) => Array.isArray(v) && v.every(Number.isFinite),
+  ),
+  backend: leaf<string>("a string", (v) => typeof v === "string"),
+  instructionSet: leaf<string>("a string", (v) => typeof v === "string"),
+  seconds: notNegative(),
+});
+
+const trainSchema = object({
+  network: checkedElsewhere<NetworkOptions>(),
+  data: checkedElsewhere<Data>(),
+  loss: checkedElsewhere<LossOptions>().optional(),
+  objective: objectiveSchema,
+  optimizer: optimizerSchema.optional(),
+  batchSize: integer(1, 2 ** 32 - 1).default(DEFAULTS.batchSize),
+  updates: integer(1, 2 ** 32),
+  seed: seed().default(DEFAULTS.seed),
+  parameters: checkedElsewhere<Vector>().optional(),
+  backend: choice("auto", "cuda", "native", "wasm", "reference").default("auto"),
+  threads: integer(1, 1024).default(availableParallelism),
+  recordEvery: integer(1, 2 ** 32).default(DEFAULTS.recordEvery),
+  evaluateEvery: integer(0, 2 ** 32).default(DEFAULTS.evaluateEvery),
+  signal: signal(),
+  resume: resumeSchema.optional(),
+});
+
+/** @throws OptionError that names the option, what is allowed and what was given */
+export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain {
+  const given = parse("train", trainSchema, options);
+  const { objective, batchSize, updates, resume } = given;
+  const network = checkNetwork("train.network", given.network);
+  const loss = checkLoss("train.loss", given.loss, network.layers[network.layers.length - 1]);
+  const needs = needsGradient(objective);
+  if (needs !== null) refuseWithoutGradient("train", needs, network, loss);
+  const { data, sizes } = checkData(given.data, network);
+  const rows = data.train.labels.length;
+  if (batchSize > rows) {
+    const advice = `the training data has ${rows} rows`;
+    throw new OptionError(expected(`an integer 1 … ${rows}`, "train.batchSize", batchSize, advice));
+  }
+  const estimator = resolveEstimator("train", objective, batchSize <= network.layers[0]);
+  const chosen = resolveOptimizer("train", given.optimizer, objective);
+  const optimizer = seamOptimizer(chosen);
+  const planValues = resolvePlanValues("train", objective, chosen, updates);
+  const key = keyOf(given.seed);
+  const shaping = { network, loss, estimator, optimizer, batchSize, updates, key };
+  const n = parameterCount(network);
+  const parameters =
+    given.parameters === undefined ? null : checkVector("train.parameters", given.parameters, n).slice();
+  const print = fingerprint(shaping, data.train, planValues, updates);
+  const { backend, threads, recordEvery, evaluateEvery } = given;
+  return {
+    network,
+    loss,
+    data,
+    estimator,
+    optimizer,
+    planValues,
+    batchSize,
+    updates,
+    key,
+    state: resume
+      ? resumedState(resume, print, updates, n, momentCount(optimizer))
+      : freshState(parameters ?? initialParameters(network, key), momentCount(optimizer)),
+    backend,
+    threads,
+    recordEvery,
+    evaluateEvery,
+    signal: given.signal,
+    resume,
+    fingerprint: print,
+    description: describeOptions({
+      network,
+      loss: given.loss ?? "cross-entropy",
+      data: sizes,
+      objective,
+      optimizer: chosen,
+      batchSize,
+      updates,
+      seed: given.seed,
+      parameters: parameters ? "given" : "Glorot",
+      backend,
+      threads,
+      recordEvery,
+      evaluateEvery,
+    }),
+  };
+}
+
+const dataSchema = object({
+  train: checkedElsewhere<Dataset>(),
+  test: checkedElsewhere<Dataset>().optional(),
+  validation: checkedElsewhere<Dataset>().optional(),
+});
+
+const datasetSchema = object({
+  inputs: checkedElsewhere<Dataset["inputs"]>(),
+  labels: checkedElsewhere<Dataset["labels"]>(),
+  count: integer(1, 2 ** 32 - 1),
+  width: integer(1, 2 ** 24),
+  classes: integer(2, 2 ** 16),
+});
+
+type Sizes = Pick<Dataset, "count" | "width" | "classes">;
+
+function checkData(
+  value: Data,
+  network: Network,
+): { data: CheckedTrain["data"]; sizes: Record<string, Sizes> } {
+  const splits = parse("train.data", dataSchema, value);
+  const data: Record<string, Samples> = {};
+  const sizes: Record<string, Sizes> = {};
+  for (const name of ["train", "test", "validation"] as const) {
+    const split = splits[name];
+    if (split === undefined && name !== "train") continue;
+    const path = `train.data.${name}`;
+    const dataset = parse(path, datasetSchema, split);
+    const { count, width, classes } = dataset;
+    requireSame(`${path}.width`, width, network.layers[0], "first width");
+    requireSame(`${path}.classes`, classes, network.layers[network.layers.length - 1], "last width");
+    checkArray(`${path}.labels`, dataset.labels, ["Uint8Array", "Uint16Array"], count);
+    data[name] = checkSamples(path, dataset, network);
+    sizes[name] = { count, width, classes };
+  }
+  return { data: data as unknown as CheckedTrain["data"], sizes };
+}
+
+function requireSame(path: string, value: number, wanted: number, which: string): void {
+  if (value === wanted) return;
+  throw new OptionError(
+    expected(String(wanted), path, value, `the network's ${which} is ${wanted}: change one of them`),
+  );
+}
+
+function freshState(parameters: Vector, moments: number): SessionState {
+  return { parameters, moments: Array.from({ length: moments }, () => parameters.map(() => 0)), chain: null };
+}
+
+function resumedState(
+  resume: Resume,
+  print: string,
+  updates: number,
+  n: number,
+  moments: number,
+): SessionState {
+  if (resume.fingerprint !== print) {
+    throw new OptionError(
+      expected(
+        `the fingerprint ${short(print)} of these options`,
+        "train.resume.fingerprint",
+        short(resume.fingerprint),
+        "network, loss, data, objective, optimizer, batchSize, updates and seed must be those of the first run",
+      ),
+    );
+  }
+  if (resume.update > updates) {
+    throw new OptionError(expected(`an integer 0 … ${updates}`, "train.resume.update", resume.update));
+  }
+  if (resume.moments.length !== moments) {
+    throw new OptionError(expected(`${moments} vectors`, "train.resume.moments", resume.moments));
+  }
+  const vector = (name: string, value: unknown) => checkVector(`train.resume.${name}`, value, n);
+  return {
+    parameters: vector("parameters", resume.parameters),
+    moments: resume.moments.map((moment, i) => vector(`moments[${i}]`, moment)),
+    chain: resume.chain === null ? null : vector("chain", resume.chain),
+  };
+}
+
+function short(print: string): string {
+  return print.slice(0, 12);
+}
+
+// The schema and the public type have the same keys.
+type Allows<Public, Given extends Public> = Given;
+type Given = z.input<typeof trainSchema>;
+export type Tied = [Allows<keyof TrainOptions, keyof Given>, Allows<keyof Given, keyof TrainOptions>];

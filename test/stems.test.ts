@@ -1,0 +1,64 @@
+/**
+ * One operation, one name: each stem has a file of that name in the reference, in every backend that is here, in
+ * the tests and in the benchmarks; and no file has grown past reading.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "@jest/globals";
+
+const root = new URL("../", import.meta.url);
+const here = (path: string) => existsSync(new URL(path, root));
+
+/** What the package computes, in one spelling everywhere. */
+const STEMS = [
+  "philox",
+  "gaussian",
+  "dense",
+  "projection",
+  "sgd",
+  "sgld",
+  "importance-sampling",
+  "robbins-monro",
+  "step",
+  "update",
+];
+/** What the WASM build has so far. */
+const ASSEMBLY_STEMS = ["philox", "gaussian"];
+
+/** Where each stem stands. */
+const PLACES: [place: string, stems: string[], path: (stem: string) => string][] = [
+  ["the reference", STEMS, (stem) => `src/reference/${stem}.ts`],
+  ["the native backend", STEMS, (stem) => `native/cpu/${stem}-inl.h`],
+  ["the WASM build", ASSEMBLY_STEMS, (stem) => `assembly/${stem}.ts`],
+  ["the tests", STEMS, (stem) => `test/${stem}.test.ts`],
+  ["the benchmarks", STEMS, (stem) => `bench/${stem}.bench.mjs`],
+];
+
+test.each(PLACES)("%s has a file for each stem", (_, stems, path) => {
+  expect(stems.map(path).filter((file) => !here(file))).toEqual([]);
+});
+
+test("every instruction set is two files and compiles the same kernels", () => {
+  const names = readdirSync(new URL("native/cpu/targets", root));
+  const targets = [...new Set(names.map((name) => name.replace(/\.(h|cc)$/, "")))].sort();
+  expect(targets).toEqual(["avx2", "avx512", "neon", "sse4"]);
+  for (const target of targets) {
+    const source = readFileSync(new URL(`native/cpu/targets/${target}.cc`, root), "utf8");
+    expect(here(`native/cpu/targets/${target}.h`)).toBe(true);
+    expect(source).toContain('-inl.h"');
+  }
+});
+
+/** Lines that a reader can hold: sources, tests, scripts and benchmarks. */
+const LONGEST = 400;
+const FOLDERS = ["src", "native", "assembly", "test", "bench", "scripts", "examples"];
+
+test(`no file has more than ${LONGEST} lines`, () => {
+  const files = FOLDERS.flatMap((folder) =>
+    readdirSync(new URL(folder, root), { recursive: true }).map((name) => `${folder}/${name}`),
+  ).filter((file) => /\.(ts|mjs|js|h|cc|cu)$/.test(file));
+  expect(files.length).toBeGreaterThan(50);
+  const lines = (file: string) => readFileSync(new URL(file, root), "utf8").split("\n").length - 1;
+  expect(files.map((file) => ({ file, lines: lines(file) })).filter(({ lines }) => lines > LONGEST)).toEqual(
+    [],
+  );
+});

@@ -1,0 +1,72 @@
+/**
+ * All tolerances: how far a backend may be from the float64 reference for the same random numbers.
+ *
+ * A row's bound is relative to the largest entry of the expected vector (`relative`), so that an entry near zero
+ * is held to the vector's scale. float32 rounds at 6.0e-8; sums of n roundings in blocks grow like √n. `matches`
+ * checks, names the ten worst entries, and keeps the worst error seen for `worstSeen`.
+ */
+
+export interface Tolerance {
+  readonly bound: number;
+  readonly unit: "relative" | "bits";
+  readonly reason: string;
+}
+
+export const TOLERANCES = {
+  loss: { bound: 4e-6, unit: "relative", reason: "products of at most 785 terms, exp and log of a few ulp" },
+  gradient: {
+    bound: 1e-5,
+    unit: "relative",
+    reason: "two products of at most 785 terms, one after the other",
+  },
+  probabilities: { bound: 4e-6, unit: "relative", reason: "logits to 1e-6, then exp" },
+  accuracy: { bound: 0, unit: "bits", reason: "a count over a count; no logits are that near in the cases" },
+  weights: { bound: 1e-5, unit: "relative", reason: "as loss, with perturbed parameters rounded once more" },
+  "importance-sampling gradient": {
+    bound: 4e-5,
+    unit: "relative",
+    reason: "weights carry |f|/δ times the losses' error, and the signed sum over samples cancels",
+  },
+  "importance-sampling diagnostics": { bound: 2e-5, unit: "relative", reason: "as weights" },
+  sgd: { bound: 1e-5, unit: "relative", reason: "as gradient" },
+  sgld: { bound: 2e-5, unit: "relative", reason: "a contracting chain of gradients" },
+  "robbins-monro": { bound: 2e-5, unit: "relative", reason: "a contracting chain of averaged gradients" },
+  step: { bound: 1e-6, unit: "relative", reason: "a dozen roundings an entry, β as float32" },
+  update: { bound: 1e-4, unit: "relative", reason: "several updates; each feeds the next one's losses" },
+} as const satisfies Record<string, Tolerance>;
+
+const worst = new Map<keyof typeof TOLERANCES, number>();
+
+/** The worst error seen so far in this test file, a line for each row used. */
+export function worstSeen(): string {
+  return [...worst]
+    .map(([name, error]) => `  ${name}: worst ${error.toExponential(1)} of ${TOLERANCES[name].bound}`)
+    .join("\n");
+}
+
+/** Throws, with the ten worst entries, where `actual` is farther from `expected` than the row allows. */
+export function matches(
+  name: keyof typeof TOLERANCES,
+  actual: ArrayLike<number> | number,
+  expected: ArrayLike<number> | number,
+): void {
+  const a = typeof actual === "number" ? [actual] : actual;
+  const e = typeof expected === "number" ? [expected] : expected;
+  if (a.length !== e.length) throw new Error(`${name}: ${a.length} entries where ${e.length} were expected`);
+  let scale = 0;
+  for (let i = 0; i < e.length; i++) scale = Math.max(scale, Math.abs(e[i]));
+  const errors = Array.from(e, (value, i) => ({ i, error: Math.abs(a[i] - value) / (scale || 1) }));
+  const { bound } = TOLERANCES[name];
+  // NaN must fail, so "not within" rather than "beyond".
+  const bad = errors.filter(({ error }) => !(error <= bound));
+  const largest = errors.reduce((most, { error }) => Math.max(most, error), 0);
+  worst.set(name, Math.max(worst.get(name) ?? 0, largest));
+  if (bad.length === 0) return;
+  bad.sort((p, q) => q.error - p.error);
+  const lines = bad
+    .slice(0, 10)
+    .map(({ i, error }) => `  [${i}] ${a[i]} where ${e[i]} was expected: ${error.toExponential(2)}`);
+  throw new Error(
+    `${name}: ${bad.length} of ${e.length} entries beyond ${bound} relative\n${lines.join("\n")}`,
+  );
+}
