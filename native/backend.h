@@ -47,9 +47,9 @@ struct Loss {
 
 // Rows of inputs, bytes (byte/255) or floats (as is): one of the two is empty.
 struct Samples {
-  std::vector<uint8_t> bytes;   // count x width
-  std::vector<float> floats;    // count x width
-  std::vector<uint16_t> labels; // count, or empty for predict
+  std::vector<uint8_t> bytes;    // count x width
+  std::vector<float> floats;     // count x width
+  std::vector<uint16_t> labels;  // count, or empty for predict
   size_t count = 0, width = 0;
 };
 
@@ -62,21 +62,21 @@ struct Batch {
 
 struct Coupling {
   enum class Kind : uint8_t { kIndependent, kAntithetic, kWalsh } kind = Kind::kAntithetic;
-  uint32_t samples = 0;  // J; of Walsh: blocks
+  uint32_t samples = 0;                            // J; of Walsh: blocks
   bool sample_complement = false, centred = true;  // independent only
 };
 
 struct Estimator {
   enum class Kind : uint8_t { kSgd, kImportanceSampling, kEvolutionStrategies, kSgld, kRobbinsMonro } kind;
   bool projected = false;
-  Coupling coupling;                // importance sampling, evolution strategies
-  float temperature = 1;            // importance sampling
-  bool rowwise = false;             // importance sampling, evolution strategies
-  std::vector<double> step_sizes;   // eps_1 … eps_J; a_1 … a_J
-  std::vector<double> noise_scales; // SGLD: sqrt(eps_j) or eps_j
-  bool chain_previous = true;       // SGLD: x^1 is the previous chain's x^J
-  uint32_t batches = 1;             // SGLD: 1 or J - 1; Robbins-Monro: 1 or J
-  uint32_t samples = 0;             // Robbins-Monro: M
+  Coupling coupling;                 // importance sampling, evolution strategies
+  float temperature = 1;             // importance sampling
+  bool rowwise = false;              // importance sampling, evolution strategies
+  std::vector<double> step_sizes;    // eps_1 … eps_J; a_1 … a_J
+  std::vector<double> noise_scales;  // SGLD: sqrt(eps_j) or eps_j
+  bool chain_previous = true;        // SGLD: x^1 is the previous chain's x^J
+  uint32_t batches = 1;              // SGLD: 1 or J - 1; Robbins-Monro: 1 or J
+  uint32_t samples = 0;              // Robbins-Monro: M
 };
 
 struct Optimizer {
@@ -94,9 +94,9 @@ struct Question {
   const Batch* batches;
   size_t batch_count;
   uint64_t seed;
-  uint32_t update;      // k, zero-based
-  double tau;           // the proposal's variance
-  double noise_scale;   // of a perturbation: sqrt(tau), or tau in the second reading
+  uint32_t update;     // k, zero-based
+  double tau;          // the proposal's variance
+  double noise_scale;  // of a perturbation: sqrt(tau), or tau in the second reading
 };
 
 // What it answers. `gradient` is always that of the objective, so mean = x_k - (tau/temperature) gradient.
@@ -123,18 +123,21 @@ struct Kernels {
   const char* name;  // "avx512", "avx2", "sse4", "neon"
 
   // Normals first … of a stream, `count` of them.
-  void (*gaussian)(uint64_t seed, uint32_t stream, uint32_t update, uint32_t sample, size_t count, float* out);
+  void (*gaussian)(uint64_t seed, uint32_t stream, uint32_t update, uint32_t sample, size_t count,
+                   float* out);
   // Losses and gradients. `gradient` may be null.
-  bool (*dense_loss)(const Network&, const Loss&, const float* parameters, const Batch&, const Context&, double* loss);
+  bool (*dense_loss)(const Network&, const Loss&, const float* parameters, const Batch&, const Context&,
+                     double* loss);
   // probabilities: size x classes; labels: size.
-  bool (*dense_predict)(const Network&, const float* parameters, const Batch&, const Context&, float* probabilities,
-                        uint16_t* labels);
-  bool (*dense_correct)(const Network&, const float* parameters, const Batch&, const Context&, uint64_t* correct);
+  bool (*dense_predict)(const Network&, const float* parameters, const Batch&, const Context&,
+                        float* probabilities, uint16_t* labels);
+  bool (*dense_correct)(const Network&, const float* parameters, const Batch&, const Context&,
+                        uint64_t* correct);
   // The estimator named by `estimator.kind`.
   bool (*estimate)(const Estimator&, const Question&, const Context&, Workspace&, Estimate*);
   // x <- one step of the optimizer along `gradient`; index counts from 1. moments: 0, 1 or 2 vectors of n.
-  bool (*step)(const Optimizer&, double rate, uint64_t index, size_t n, const float* gradient, float* parameters,
-               float* const* moments, const Context&);
+  bool (*step)(const Optimizer&, double rate, uint64_t index, size_t n, const float* gradient,
+               float* parameters, float* const* moments, const Context&);
   // Both: the estimate at `parameters` (which the question points to), |gradient|, then the step.
   bool (*update)(const Estimator&, const Optimizer&, double rate, const Question&, const Context&, Workspace&,
                  Estimate*, float* parameters, float* const* moments, double* gradient_norm);
@@ -142,8 +145,8 @@ struct Kernels {
   void (*delete_workspace)(Workspace*);
 };
 
-// Picks the table: `name` empty means the best that this processor has. Null, with the reason and the names that
-// would do in *why, if the name is unknown or this processor lacks it. native/cpu/dispatch.cc.
+// Picks the table: `name` empty means the best that this processor has. Null, with the reason and the names
+// that would do in *why, if the name is unknown or this processor lacks it. native/cpu/dispatch.cc.
 const Kernels* select_kernels(const std::string& name, std::string* why);
 // Names of the tables that this processor can run, best first.
 std::vector<std::string> available_kernels();

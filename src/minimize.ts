@@ -37,7 +37,12 @@ export interface MinimizeResult {
 export function minimize(options: MinimizeOptions): Run<MinimizeResult> {
   const checked = checkMinimizeOptions(options);
   const session = openFunctionSession(checked);
-  const backend = describeBackend(openReference(), { layers: [checked.loss.dimension, 1], activation: "relu" }, checked.estimator, []);
+  const backend = describeBackend(
+    openReference(),
+    { layers: [checked.loss.dimension, 1], activation: "relu" },
+    checked.estimator,
+    [],
+  );
   return startRun<MinimizeResult>({
     session,
     plan: (first, count) => ({ first, count, rows: new Uint32Array(0), ...checked.planValues(first, count) }),
@@ -84,7 +89,11 @@ function openFunctionSession({ loss, estimator, optimizer, key, state: start }: 
     accuracy: () => Promise.reject(new BackendError("A function has no accuracy")),
     async read(): Promise<SessionState> {
       const { parameters, moments, chain } = state;
-      return { parameters: parameters.slice(), moments: moments.map((m) => m.slice()), chain: chain && chain.slice() };
+      return {
+        parameters: parameters.slice(),
+        moments: moments.map((m) => m.slice()),
+        chain: chain && chain.slice(),
+      };
     },
     close() {
       closed = true;

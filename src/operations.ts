@@ -101,7 +101,10 @@ async function into<Result extends object, First extends keyof Result & string>(
   return rest;
 }
 
-function openOperations({ operations: run, ...backend }: Backend, declined: readonly Declined[]): OpenBackend {
+function openOperations(
+  { operations: run, ...backend }: Backend,
+  declined: readonly Declined[],
+): OpenBackend {
   const n = ({ parameters }: { parameters: Vector }) => parameters.length;
   const close = () => backend.close();
   const open: OpenBackend = {
@@ -116,12 +119,19 @@ function openOperations({ operations: run, ...backend }: Backend, declined: read
     },
     loss: async (options) => run.loss(checkOperation("loss", options)),
     gradient: async (options) => run.gradient(checkOperation("gradient", options)),
-    gradientInto: async (options, out) => into("gradientInto", out, n(options), open.gradient(options), "gradient"),
+    gradientInto: async (options, out) =>
+      into("gradientInto", out, n(options), open.gradient(options), "gradient"),
     predict: async (options) => run.predict(checkOperation("predict", options)),
     async predictInto(options, out) {
       const { network, inputs } = checkOperation("predict", options);
       const [width, classes] = [network.layers[0], network.layers[network.layers.length - 1]];
-      return into("predictInto", out, (inputs.length / width) * classes, open.predict(options), "probabilities");
+      return into(
+        "predictInto",
+        out,
+        (inputs.length / width) * classes,
+        open.predict(options),
+        "probabilities",
+      );
     },
     accuracy: async (options) => run.accuracy(checkOperation("accuracy", options)),
     async weights(options) {
@@ -131,9 +141,16 @@ function openOperations({ operations: run, ...backend }: Backend, declined: read
     },
     async weightsInto(options, out) {
       const { network, coupling, rowwise } = checkOperation("weights", options);
-      return into("weightsInto", out, sampleCount(coupling, network, rowwise), open.weights(options), "losses");
+      return into(
+        "weightsInto",
+        out,
+        sampleCount(coupling, network, rowwise),
+        open.weights(options),
+        "losses",
+      );
     },
-    importanceSampling: async (options) => run.importanceSampling(checkOperation("importanceSampling", options)),
+    importanceSampling: async (options) =>
+      run.importanceSampling(checkOperation("importanceSampling", options)),
     importanceSamplingInto: async (options, out) =>
       into("importanceSamplingInto", out, n(options), open.importanceSampling(options), "mean"),
     sgld: async (options) => run.sgld(checkOperation("sgld", options)),

@@ -4,7 +4,15 @@
  * `train` and `minimize` both start one; what an update computes is the objective's (`objectives/`) and the
  * backend's. The loop here knows updates, records, evaluations, stopping and saving, and no mathematics.
  */
-import type { BackendName, Plan, PlanResult, Session, SessionState, Split, Vector } from "./backends/backend.ts";
+import type {
+  BackendName,
+  Plan,
+  PlanResult,
+  Session,
+  SessionState,
+  Split,
+  Vector,
+} from "./backends/backend.ts";
 import { VALUES } from "./backends/backend.ts";
 import { DivergedError } from "./errors.ts";
 import type { Network } from "./network.ts";
@@ -238,7 +246,13 @@ class DrivenRun<Result> implements Run<Result> {
       if (evaluate) accuracies = await this.#measure(session);
       if (evaluate || isMultiple(update, recordEvery)) {
         const rate = (update - updateBefore) / Math.max(seconds - secondsBefore, 1e-9);
-        this.#tell({ update, ...means.take(), ...named(accuracies, evaluate), seconds, updatesPerSecond: rate });
+        this.#tell({
+          update,
+          ...means.take(),
+          ...named(accuracies, evaluate),
+          seconds,
+          updatesPerSecond: rate,
+        });
         secondsBefore = seconds;
         updateBefore = update;
       }

@@ -46,7 +46,15 @@ function start(checked: CheckedTrain, backend: Backend, declined: readonly Decli
     return save(
       directory,
       { network, resume: { ...snapshot.state, ...where, update, fingerprint, pending, seconds } },
-      { options: description, backend: report, updates: update, seconds, completed, testAccuracy, validationAccuracy },
+      {
+        options: description,
+        backend: report,
+        updates: update,
+        seconds,
+        completed,
+        testAccuracy,
+        validationAccuracy,
+      },
     );
   };
   return startRun<TrainResult>({

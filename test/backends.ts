@@ -54,7 +54,7 @@ function onEach(places: readonly Place[], body: (given: Given) => void): void {
     });
   }
   if (!status.available) {
-    describe.skip(`native: ${status.reason}`, () => {
+    describe.skip(`native: ${status.reason.split("\n").join(" ")}`, () => {
       test("runs", () => {});
     });
   }

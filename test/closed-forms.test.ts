@@ -57,7 +57,7 @@ describe("importance sampling", () => {
 
   // Self-normalization's bias is O(1/J) of the scale, here √R/√J = 0.17 standard errors of the mean over replicas:
   // it moves no z near the bound. 5 statistics each.
-  test.each(COUPLINGS)("mean, ∇F and F at δ = 0.45: $kind, $centred", (coupling) => {
+  test.each(COUPLINGS)("mean, ∇F and F at δ = 0.45: %o", (coupling) => {
     const settings = { coupling, temperature, tau, noiseScale: Math.sqrt(tau) };
     const results = Array.from({ length: R }, (_, replica) =>
       finish(
@@ -72,24 +72,31 @@ describe("importance sampling", () => {
     }
     const energies = results.map((result) => result.freeEnergy);
     expect(Math.abs(zOfMean(energies, temperature * minusLog))).toBeLessThan(Z_BOUND);
-    // Power: the replicas' own spread resolves a relative error of 1 % in F.
-    expect(Math.abs(zOfMean(energies, 1.01 * temperature * minusLog))).toBeGreaterThan(Z_BOUND);
+    // Power: the replicas' own spread resolves a relative error of 2 % in F.
+    expect(Math.abs(zOfMean(energies, 1.02 * temperature * minusLog))).toBeGreaterThan(Z_BOUND);
   });
 
-  // Mean of R squared errors over the mean squared standard error: within a factor √2 either way. The ratio's own
-  // spread is √(2/2R) = 0.13 at most; the bounds lie 2.3 and 3.2 of them away for a ratio of 1: rate 1.2 %.
-  test("the standard error is the root of the expected squared error (antithetic, centred)", () => {
-    for (const coupling of COUPLINGS.slice(1)) {
-      const settings = { coupling, temperature, tau, noiseScale: Math.sqrt(tau) };
-      const ratios = Array.from({ length: R }, (_, replica) => {
-        const normals = bulkNormals(2, J, replica + R);
-        const result = finish(importanceSamplingDirect(targetLoss, Float64Array.from(x), settings, normals));
-        const error = (result.gradient[0] - gradient[0]) ** 2 + (result.gradient[1] - gradient[1]) ** 2;
-        return error / result.standardError! ** 2;
-      });
-      expect(mean(ratios)).toBeGreaterThan(0.7);
-      expect(mean(ratios)).toBeLessThan(1.42);
+  // f = bᵀx in 20 dimensions: E_q[X] = x − (τ/δ)b, so ∇F = b exactly. The self-normalization's own error, which the
+  // standard error leaves out, is about 1/20 of the whole there; the mean of 100 squared errors of 20 coordinates
+  // has a relative spread of 0.03, and the bounds lie 5 of them away.
+  test.each(COUPLINGS)("the standard error is the root of the expected squared error: %o", (coupling) => {
+    const slope = normalVector(91, 20).map((value) => 0.1 * value);
+    const linear = {
+      dimension: 20,
+      value: (y: Float64Array) => y.reduce((sum, v, i) => sum + v * slope[i], 0),
+    };
+    const few = { ...coupling, samples: 300 } as Coupling;
+    const settings = { coupling: few, temperature, tau, noiseScale: Math.sqrt(tau) };
+    const errors: number[] = [];
+    const squares: number[] = [];
+    for (let replica = 0; replica < 100; replica++) {
+      const normals = bulkNormals(20, 300, replica);
+      const result = finish(importanceSamplingDirect(linear, slope, settings, normals));
+      errors.push(result.gradient.reduce((sum, g, i) => sum + (g - slope[i]) ** 2, 0));
+      squares.push(result.standardError! ** 2);
     }
+    expect(mean(errors) / mean(squares)).toBeGreaterThan(0.8);
+    expect(mean(errors) / mean(squares)).toBeLessThan(1.2);
   });
 
   test("the second reading scales the perturbation alone: q is that of N(x, s²)", () => {

@@ -130,11 +130,7 @@ onEveryBackend((given) => {
     matches("importance-sampling diagnostics", result.effectiveSampleSize, total ** 2 / squares);
     matches("importance-sampling diagnostics", result.largestWeight, Math.max(...weights) / total);
     matches("importance-sampling diagnostics", result.freeEnergy, -0.35 * Math.log(total / 12));
-    matches(
-      "importance-sampling diagnostics",
-      result.loss,
-      losses.reduce((a: number, b: number) => a + b) / 12,
-    );
+    matches("importance-sampling diagnostics", result.loss, Array.from(losses).reduce((a, b) => a + b) / 12);
     matches(
       "importance-sampling gradient",
       shiftOf(result.mean, input),

@@ -5,20 +5,23 @@
  */
 
 import { readFile } from "node:fs/promises";
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import type { Backend } from "../src/backends/backend.ts";
 import { openNative } from "../src/backends/native.ts";
 import {
   delay,
   describeNative,
+  fingerprint,
   HUGE,
   planOf,
+  quickest,
   rejection,
+  STOP_WITHIN,
   sessionSetup,
   weightsInput,
 } from "./native-inputs.ts";
 
-const STOP_WITHIN = 100; // milliseconds
+jest.setTimeout(60_000); // for a machine that has other work too
 
 describeNative("jobs of the native backend", () => {
   let backend: Backend;
@@ -44,119 +47,158 @@ describeNative("jobs of the native backend", () => {
 
     const alone = backend.openSession(sessionSetup(64));
     await alone.run(planOf(0, 3));
-    expect(await alone.read()).toEqual(between);
+    expect(fingerprint(await alone.read())).toBe(fingerprint(between));
     await alone.run(planOf(3, 2));
-    expect(await alone.read()).toEqual(after);
+    expect(fingerprint(await alone.read())).toBe(fingerprint(after));
     alone.close();
-    expect(after.parameters).not.toEqual(between.parameters);
+    expect(fingerprint(after)).not.toBe(fingerprint(between));
+  });
+
+  test("a session that starts from a state read goes on to the bit", async () => {
+    const whole = backend.openSession(sessionSetup(64));
+    await whole.run(planOf(0, 3));
+    const state = await whole.read();
+    await whole.run(planOf(3, 2));
+    const expected = fingerprint(await whole.read());
+    whole.close();
+
+    for (const moment of state.moments) expect(moment.some((value) => value !== 0)).toBe(true);
+    const resumed = backend.openSession({ ...sessionSetup(64), state });
+    await resumed.run(planOf(3, 2));
+    expect(fingerprint(await resumed.read())).toBe(expected);
+    resumed.close();
   });
 
   test("an aborted run resolves within 100 ms, and the update in hand leaves no trace", async () => {
     const session = backend.openSession(sessionSetup(HUGE));
-    const before = await session.read();
-    const controller = new AbortController();
-    const run = session.run(planOf(0, 2), controller.signal);
-    await delay(150);
-    const start = performance.now();
-    controller.abort();
-    const { done, values } = await run;
-    const seconds = performance.now() - start;
-    expect(seconds).toBeLessThan(STOP_WITHIN);
-    expect([done, values.length]).toEqual([0, 0]);
-    expect(await session.read()).toEqual(before);
+    const before = fingerprint(await session.read());
+    const milliseconds = await quickest(STOP_WITHIN, async () => {
+      const controller = new AbortController();
+      const run = session.run(planOf(0, 2), controller.signal);
+      await delay(150);
+      const start = performance.now();
+      controller.abort();
+      const { done, values } = await run;
+      const stopping = performance.now() - start;
+      expect([done, values.length]).toEqual([0, 0]);
+      expect(fingerprint(await session.read())).toBe(before);
+      return stopping;
+    });
     session.close();
+    expect(milliseconds).toBeLessThan(STOP_WITHIN);
   });
 
   test("an aborted run keeps the updates done before, and goes on as if never stopped", async () => {
-    const whole = backend.openSession(sessionSetup(2000));
-    await whole.run(planOf(0, 60));
-    const expected = await whole.read();
+    const updates = 40;
+    const whole = backend.openSession(sessionSetup(1000));
+    await whole.run(planOf(0, updates));
+    const expected = fingerprint(await whole.read());
     whole.close();
 
-    const session = backend.openSession(sessionSetup(2000));
+    const session = backend.openSession(sessionSetup(1000));
     const controller = new AbortController();
-    const run = session.run(planOf(0, 60), controller.signal);
+    const run = session.run(planOf(0, updates), controller.signal);
     await delay(40);
     controller.abort();
     const { done, values } = await run;
-    expect(done).toBeLessThan(60);
+    expect(done).toBeLessThan(updates);
     expect(values).toHaveLength(4 * done);
-    const rest = await session.run(planOf(done, 60 - done));
-    expect(done + rest.done).toBe(60);
-    expect(await session.read()).toEqual(expected);
+    const rest = await session.run(planOf(done, updates - done));
+    expect(done + rest.done).toBe(updates);
+    expect(fingerprint(await session.read())).toBe(expected);
     session.close();
   });
 
   test("an operation's aborted signal rejects with its reason within 100 ms", async () => {
-    const controller = new AbortController();
-    const reason = { because: "of the test" };
-    const work = backend.operations.weights(weightsInput(HUGE, controller.signal));
-    await delay(150);
-    const start = performance.now();
-    controller.abort(reason);
-    expect(await rejection(work)).toBe(reason);
-    expect(performance.now() - start).toBeLessThan(STOP_WITHIN);
+    const milliseconds = await quickest(STOP_WITHIN, async () => {
+      const controller = new AbortController();
+      const reason = { because: "of the test" };
+      const work = backend.operations.weights(weightsInput(HUGE, controller.signal));
+      await delay(150);
+      const start = performance.now();
+      controller.abort(reason);
+      expect(await rejection(work)).toBe(reason);
+      return performance.now() - start;
+    });
+    expect(milliseconds).toBeLessThan(STOP_WITHIN);
   });
 
   test("a signal that was aborted before starts nothing", async () => {
     const signal = AbortSignal.abort("never");
+    const start = performance.now();
     expect(await rejection(backend.operations.weights(weightsInput(HUGE, signal)))).toBe("never");
-    const session = backend.openSession(sessionSetup(64));
+    const session = backend.openSession(sessionSetup(HUGE));
     expect((await session.run(planOf(0, 1), signal)).done).toBe(0);
     session.close();
+    expect(performance.now() - start).toBeLessThan(1000); // one of the two takes more than ten seconds
   });
 
   test("timers and file access go on during a long job", async () => {
-    const controller = new AbortController();
-    const work = rejection(backend.operations.weights(weightsInput(HUGE, controller.signal)));
-    let latest = performance.now();
-    let gap = 0;
-    const timer = setInterval(() => {
-      gap = Math.max(gap, performance.now() - latest);
-      latest = performance.now();
-    }, 5);
-    await delay(50);
-    const start = performance.now();
-    const files = await Promise.all([1, 2, 3, 4, 5].map(() => readFile(new URL(import.meta.url))));
-    const reading = performance.now() - start;
-    await delay(300);
-    clearInterval(timer);
-    controller.abort();
-    await work;
-    expect(files[0].length).toBeGreaterThan(0);
-    expect(reading).toBeLessThan(200); // on a pool that such jobs fill it takes as long as they do: seconds
-    expect(gap).toBeLessThan(200);
+    const milliseconds = await quickest(STOP_WITHIN, async () => {
+      const controller = new AbortController();
+      // As many jobs as Node's own pool has threads.
+      const jobs = [1, 2, 3, 4].map(() => backend.operations.weights(weightsInput(HUGE, controller.signal)));
+      const all = Promise.all(jobs.map(rejection));
+      const start = performance.now();
+      let latest = start;
+      let gap = 0;
+      const timer = setInterval(() => {
+        gap = Math.max(gap, performance.now() - latest);
+        latest = performance.now();
+      }, 5);
+      const file = await readFile(new URL(import.meta.url));
+      const reading = performance.now() - start;
+      await delay(300);
+      clearInterval(timer);
+      controller.abort();
+      await all;
+      expect(file.length).toBeGreaterThan(0);
+      return Math.max(reading, gap);
+    });
+    expect(milliseconds).toBeLessThan(STOP_WITHIN);
   });
 
   test("closing a session in mid-run rejects its calls and leaves the backend at work", async () => {
-    const session = backend.openSession(sessionSetup(HUGE));
-    const calls = [session.run(planOf(0, 1)), session.read(), session.accuracy("train")].map(rejection);
-    await delay(50);
-    const start = performance.now();
-    session.close();
-    session.close();
-    for (const error of await Promise.all(calls)) expect(error.message).toMatch(/^The session is closed/);
-    expect(performance.now() - start).toBeLessThan(STOP_WITHIN);
-    expect((await rejection(session.run(planOf(0, 1)))).message).toMatch(/^The session is closed/);
+    const milliseconds = await quickest(STOP_WITHIN, async () => {
+      const session = backend.openSession(sessionSetup(HUGE));
+      const calls = [session.run(planOf(0, 1)), session.read(), session.accuracy("train")].map(rejection);
+      await delay(50);
+      const start = performance.now();
+      session.close();
+      session.close();
+      const errors = await Promise.all(calls);
+      const stopping = performance.now() - start;
+      for (const { message } of errors) expect(message).toMatch(/^The session is closed/);
+      expect((await rejection(session.run(planOf(0, 1)))).message).toMatch(/^The session is closed/);
+      return stopping;
+    });
+    expect(milliseconds).toBeLessThan(STOP_WITHIN);
     expect((await backend.operations.weights(weightsInput(4))).losses).toHaveLength(4);
   });
 
   test("closing a backend in mid-job rejects what runs and what waits", async () => {
-    const other = openNative({ threads: 1 });
-    const session = other.openSession(sessionSetup(HUGE));
-    const calls = [
-      session.run(planOf(0, 1)),
-      other.operations.weights(weightsInput(HUGE)),
-      other.operations.weights(weightsInput(4)),
-    ].map(rejection);
-    await delay(50);
-    const start = performance.now();
-    other.close();
-    other.close();
-    for (const error of await Promise.all(calls)) expect(error.message).toMatch(/is closed; open a new one$/);
-    expect(performance.now() - start).toBeLessThan(STOP_WITHIN);
-    expect(await rejection(other.operations.weights(weightsInput(4)))).toMatchObject({ code: "ERR_BACKEND" });
-    expect(() => other.openSession(sessionSetup(4))).toThrow("The backend is closed");
+    const milliseconds = await quickest(STOP_WITHIN, async () => {
+      const other = openNative({ threads: 1 });
+      const session = other.openSession(sessionSetup(HUGE));
+      const calls = [
+        session.run(planOf(0, 1)),
+        other.operations.weights(weightsInput(HUGE)),
+        other.operations.weights(weightsInput(4)),
+      ].map(rejection);
+      await delay(50);
+      const start = performance.now();
+      other.close();
+      other.close();
+      const errors = await Promise.all(calls);
+      const stopping = performance.now() - start;
+      for (const { message } of errors) expect(message).toMatch(/is closed; open a new one$/);
+      expect(await rejection(other.operations.weights(weightsInput(4)))).toMatchObject({
+        code: "ERR_BACKEND",
+      });
+      expect(() => other.openSession(sessionSetup(4))).toThrow("The backend is closed");
+      return stopping;
+    });
+    expect(milliseconds).toBeLessThan(STOP_WITHIN);
   });
 
   test("inputs are copied before the call returns", async () => {

@@ -6,13 +6,12 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { beforeAll, expect, test } from "@jest/globals";
+import { beforeAll, expect, jest, test } from "@jest/globals";
 import { nativeStatus } from "../src/backends/native.ts";
-import { describeNative, HUGE } from "./native-inputs.ts";
+import { describeNative, HUGE, quickest, STOP_WITHIN } from "./native-inputs.ts";
 
 const BUILT = new URL("../dist/backends/native.js", import.meta.url);
-const STOP_WITHIN = 100; // milliseconds
-const LONG = 60_000; // milliseconds for tests that start several processes on a busy machine
+jest.setTimeout(60_000); // for tests that start several processes on a busy machine
 
 /** What every child and worker begins with. */
 const PRELUDE = `
@@ -77,11 +76,6 @@ function run(
   });
 }
 
-/** The quickest of three: other programs' load may delay one of them, a job that is not stopped delays all. */
-async function quickest(attempt: () => Promise<number>): Promise<number> {
-  return Math.min(await attempt(), await attempt(), await attempt());
-}
-
 describeNative("the addon in processes of their own", () => {
   beforeAll(() => {
     if (!existsSync(BUILT)) {
@@ -89,27 +83,24 @@ describeNative("the addon in processes of their own", () => {
     }
   });
 
-  test(
-    "process.exit in mid-run ends within 100 ms with its code",
-    async () => {
-      const milliseconds = await quickest(async () => {
-        const ended = await run(`
+  test("process.exit in mid-run ends within 100 ms with its code", async () => {
+    const milliseconds = await quickest(STOP_WITHIN, async () => {
+      const ended = await run(`
           const backend = openNative({ threads: 2 });
           openSession(backend).run(plan);
           weights(backend, ${HUGE});
           await delay(100);
           process.stdout.write("exiting", () => process.exit(7));
         `);
-        expect(ended).toMatchObject({ code: 7, signal: null, output: "exiting", errors: "" });
-        return ended.sinceOutput;
-      });
-      expect(milliseconds).toBeLessThan(STOP_WITHIN);
-    },
-    LONG,
-  );
+      expect(ended).toMatchObject({ code: 7, signal: null, output: "exiting", errors: "" });
+      return ended.sinceOutput;
+    });
+    expect(milliseconds).toBeLessThan(STOP_WITHIN);
+  });
 
   test("an idle backend that nobody closes keeps no process alive", async () => {
     const ended = await run(`
+      const unused = openNative({ threads: 1 });
       const backend = openNative({ threads: 2 });
       openSession(backend);
       await weights(backend, 4);
@@ -126,11 +117,9 @@ describeNative("the addon in processes of their own", () => {
     expect(ended).toMatchObject({ code: 0, signal: null, output: "20000\n", errors: "" });
   });
 
-  test(
-    "three workers load, compute, and are terminated in mid-run",
-    async () => {
-      const milliseconds = await quickest(async () => {
-        const ended = await run(`
+  test("three workers load, compute, and are terminated in mid-run", async () => {
+    const milliseconds = await quickest(STOP_WITHIN, async () => {
+      const ended = await run(`
           import { once } from "node:events";
           import { Worker } from "node:worker_threads";
           const source = \`
@@ -156,20 +145,16 @@ describeNative("the addon in processes of their own", () => {
           backend.close();
           console.log(JSON.stringify({ same, length: losses.length, milliseconds }));
         `);
-        expect(ended).toMatchObject({ code: 0, signal: null, errors: "" });
-        const { same, length, milliseconds } = JSON.parse(ended.output);
-        expect({ same, length }).toEqual({ same: true, length: 100 });
-        return milliseconds;
-      });
-      expect(milliseconds).toBeLessThan(STOP_WITHIN);
-    },
-    LONG,
-  );
+      expect(ended).toMatchObject({ code: 0, signal: null, errors: "" });
+      const { same, length, milliseconds } = JSON.parse(ended.output);
+      expect({ same, length }).toEqual({ same: true, length: 100 });
+      return milliseconds;
+    });
+    expect(milliseconds).toBeLessThan(STOP_WITHIN);
+  });
 
-  test(
-    "workers that end by themselves in mid-run crash nothing",
-    async () => {
-      const ended = await run(`
+  test("workers that end by themselves in mid-run crash nothing", async () => {
+    const ended = await run(`
         import { once } from "node:events";
         import { Worker } from "node:worker_threads";
         const source = ${JSON.stringify(PRELUDE)} + \`
@@ -184,16 +169,12 @@ describeNative("the addon in processes of their own", () => {
           console.log(codes.join(" "));
         }
       `);
-      expect(ended).toMatchObject({ code: 0, signal: null, output: "3 3\n".repeat(5), errors: "" });
-    },
-    LONG,
-  );
+    expect(ended).toMatchObject({ code: 0, signal: null, output: "3 3\n".repeat(5), errors: "" });
+  });
 
-  test(
-    "backends and sessions that nobody closes are collected with their threads",
-    async () => {
-      const ended = await run(
-        `
+  test("backends and sessions that nobody closes are collected with their threads", async () => {
+    const ended = await run(
+      `
         import { existsSync, readdirSync } from "node:fs";
         const threads = () => (existsSync("/proc/self/task") ? readdirSync("/proc/self/task").length : 0);
         await weights(openNative({ threads: 2 }), 4);
@@ -211,15 +192,13 @@ describeNative("the addon in processes of their own", () => {
         }
         console.log(JSON.stringify({ before, used, after: threads() }));
       `,
-        { flags: ["--expose-gc"] },
-      );
-      expect(ended).toMatchObject({ code: 0, signal: null, errors: "" });
-      const { before, used, after } = JSON.parse(ended.output);
-      if (process.platform === "linux") expect(used).toBeGreaterThan(before);
-      expect(after).toBeLessThanOrEqual(before);
-    },
-    LONG,
-  );
+      { flags: ["--expose-gc"] },
+    );
+    expect(ended).toMatchObject({ code: 0, signal: null, errors: "" });
+    const { before, used, after } = JSON.parse(ended.output);
+    if (process.platform === "linux") expect(used).toBeGreaterThan(before);
+    expect(after).toBeLessThanOrEqual(before);
+  });
 
   test("the environment variable forces each instruction set that the machine has", async () => {
     const names = nativeStatus().instructionSets;

@@ -2,8 +2,8 @@
  * The operations' inputs: what right ones become at the seam, and the sentence of each wrong one.
  */
 import { describe, expect, test } from "@jest/globals";
-import { OptionError } from "../src/errors.ts";
 import { checkOperation, checkOut, type OperationInputs } from "../src/options.ts";
+import { sentence } from "./option-fixtures.ts";
 
 // 6-4-3 has 43 parameters; four rows.
 const network = [6, 4, 3];
@@ -18,16 +18,6 @@ const located = { network, parameters };
 const place = { network: { layers: network, activation: "relu" }, parameters, signal: undefined };
 const loss = { kind: "cross-entropy" };
 const key = [1, 0];
-
-function sentence(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    expect(error).toBeInstanceOf(OptionError);
-    return (error as Error).message;
-  }
-  throw new Error("Nothing was refused");
-}
 
 describe("right inputs", () => {
   test("gaussian: streams by name and number", () => {

@@ -14,7 +14,7 @@ import { keyOf } from "../src/reference/streams.ts";
 /** Looked up once: a test realm looks its globals up slowly, and these loops run 10⁷ times. */
 const { cos, exp, imul, log, max, PI, sin, sqrt, tanh } = Math;
 
-export type BatchKind = "distinct" | "repeated" | "dependent" | "bytes" | "tall";
+export type BatchKind = "distinct" | "repeated" | "dependent" | "bytes" | "tall" | "two";
 
 export const CROSS_ENTROPY: Loss = { kind: "cross-entropy" };
 /** 1 − I. */
@@ -23,7 +23,7 @@ export const zeroOne = (classes: number): Loss => ({
   costs: Float64Array.from({ length: classes ** 2 }, (_, i) => (i % (classes + 1) === 0 ? 0 : 1)),
 });
 
-/** d_0 = 5, B = 4; "repeated" and "dependent" rows lose one rank (bias input included), "tall" has B = 7 > d_0. */
+/** d_0 = 5, B = 4; "repeated" and "dependent" rows lose one rank (bias input included), "tall" has B = 7 > d_0, "two" B = 2. */
 export function tinyPoint(
   layers: readonly number[],
   kind: BatchKind = "distinct",
@@ -31,7 +31,7 @@ export function tinyPoint(
   loss: Loss = CROSS_ENTROPY,
 ): NetworkPoint {
   const network = { layers: [5, ...layers], activation };
-  const count = kind === "tall" ? 7 : 4;
+  const count = kind === "tall" ? 7 : kind === "two" ? 2 : 4;
   const numbers = gaussian(keyOf(11), 900, 0, 0, count * 5).map((z) => Math.abs(z) / 2);
   const inputs = kind === "bytes" ? Uint8Array.from(numbers, (v) => 255 * v) : Float32Array.from(numbers);
   for (let i = 0; i < 5; i++) {

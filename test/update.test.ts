@@ -92,6 +92,14 @@ function planOf(estimator: Estimator, first: number, count: number): Plan {
   };
 }
 
+/** The first `count` updates of a plan with one minibatch an update. */
+function firstOf(plan: Plan, count: number): Plan {
+  const [tau, noiseScale, rate] = [plan.tau, plan.noiseScale, plan.rate].map((values) =>
+    values.slice(0, count),
+  );
+  return { first: plan.first, count, rows: plan.rows.slice(0, count * B), tau, noiseScale, rate };
+}
+
 async function stateAfter(session: Session, ...plans: Plan[]) {
   const values: number[] = [];
   for (const plan of plans) {
@@ -227,10 +235,7 @@ onEveryBackend((given) => {
     const state = await session.read();
     session.close();
     const again = open(given(), estimator, OPTIMIZERS[2]);
-    const same =
-      done === 0
-        ? await again.read()
-        : (await stateAfter(again, { ...plan, count: done, rows: plan.rows.slice(0, done * B) })).state;
+    const same = done === 0 ? await again.read() : (await stateAfter(again, firstOf(plan, done))).state;
     expect(same).toEqual(state);
   });
 

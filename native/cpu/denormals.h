@@ -1,5 +1,5 @@
-// Flushes denormal numbers to zero while it lives, on the thread that made it: they cost up to a hundred times a
-// normal operation and late in training Adam's moments are full of them.
+// Flushes denormal numbers to zero while it lives, on the thread that made it: they cost up to a hundred
+// times a normal operation and late in training Adam's moments are full of them.
 #pragma once
 #include <cstdint>
 
@@ -12,7 +12,9 @@ namespace local_entropy {
 class FlushDenormals {
  public:
 #if defined(__x86_64__)
-  FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040); }  // flush to zero, denormals are zero
+  FlushDenormals() : saved_(_mm_getcsr()) {
+    _mm_setcsr(saved_ | 0x8040);
+  }  // flush to zero, denormals are zero
   ~FlushDenormals() { _mm_setcsr(saved_); }
 
  private:

@@ -2,183 +2,16 @@
 //
 //   P^1 = A^0 W^1, A^l = (activation(P^l), 1), P^{l+1} = A^l W^{l+1}, f = mean over rows of the loss of P^L.
 //
-// Symbols: B rows, d0 … dL widths. A signal is df/dP^l. Rows are worked off in blocks, so memory does not grow with
-// B. The first product goes over lists of the non-zero inputs where more than half are zero (images), else over
-// tiles; both add the same terms in the same order.
-
-constexpr size_t kRowBlock = 128;
-
-// Inputs of a block of rows: lists of the non-zero ones, or the whole matrix (count x width).
-struct Rows {
-  size_t count = 0, width = 0;
-  bool sparse = false;
-  uint32_t* length = nullptr;   // count
-  uint32_t* index = nullptr;    // count x width, row r's list at r width
-  float* value = nullptr;       // as index, or the matrix
-  uint16_t* labels = nullptr;   // count
-};
-
-inline Rows new_rows(Workspace& workspace, size_t count, size_t width) {
-  Rows rows;
-  rows.width = width;
-  rows.length = workspace.take<uint32_t>(count);
-  rows.index = workspace.take<uint32_t>(count * width);
-  rows.value = workspace.take<float>(count * width);
-  rows.labels = workspace.take<uint16_t>(count);
-  return rows;
-}
-
-inline size_t row_number(const Batch& batch, size_t i) { return batch.rows == nullptr ? i : batch.rows[i]; }
-
-inline float input_value(uint8_t byte) { return float(byte) / 255.0f; }
-inline float input_value(float value) { return value; }
-
-template <class Input>
-inline bool mostly_zero(const Input* inputs, const Batch& batch, size_t first, size_t count, size_t width) {
-  size_t non_zero = 0;
-  for (size_t r = 0; r < count; r++) {
-    const Input* row = inputs + row_number(batch, first + r) * width;
-    uint32_t here = 0;
-    for (size_t i = 0; i < width; i++) here += row[i] != 0;
-    non_zero += here;
-  }
-  return 2 * non_zero < count * width;
-}
-
-template <class Input>
-inline void load_row(const Input* row, size_t r, Rows* rows) {
-  float* value = rows->value + r * rows->width;
-  if (!rows->sparse) {
-    for (size_t i = 0; i < rows->width; i++) value[i] = input_value(row[i]);
-    return;
-  }
-  uint32_t* index = rows->index + r * rows->width;
-  uint32_t length = 0;
-  for (size_t i = 0; i < rows->width; i++) {
-    index[length] = uint32_t(i);
-    value[length] = input_value(row[i]);
-    length += row[i] != 0;
-  }
-  rows->length[r] = length;
-}
-
-// Chooses the form of rows first … first + count - 1; load_share then reads some of them.
-inline void choose_form(const Batch& batch, size_t first, size_t count, Rows* rows) {
-  const Samples& samples = *batch.samples;
-  rows->count = count;
-  rows->sparse = samples.bytes.empty()
-                     ? mostly_zero(samples.floats.data(), batch, first, count, rows->width)
-                     : mostly_zero(samples.bytes.data(), batch, first, count, rows->width);
-}
-
-inline void load_share(const Batch& batch, size_t first, size_t begin, size_t end, Rows* rows) {
-  const Samples& samples = *batch.samples;
-  for (size_t r = begin; r < end; r++) {
-    const size_t from = row_number(batch, first + r);
-    if (samples.bytes.empty())
-      load_row(samples.floats.data() + from * rows->width, r, rows);
-    else
-      load_row(samples.bytes.data() + from * rows->width, r, rows);
-    rows->labels[r] = samples.labels.empty() ? 0 : samples.labels[from];
-  }
-}
-
-inline void load_rows(const Batch& batch, size_t first, size_t count, Rows* rows) {
-  choose_form(batch, first, count, rows);
-  load_share(batch, first, 0, count, rows);
-}
-
-// P (one row, columns j …) = bias + sum of the row's values times their rows of W.
-template <int kVectors, bool kPartial>
-inline void sparse_row(const uint32_t* index, const float* value, size_t length, const float* w, size_t columns,
-                       const float* bias, size_t last, float* p) {
-  Float sums[kVectors];
-#pragma GCC unroll 16
-  for (int v = 0; v < kVectors; v++)
-    sums[v] = kPartial && v == kVectors - 1 ? load_first(bias + v * kLanes, last) : load(bias + v * kLanes);
-  for (size_t e = 0; e < length; e++) {
-    const float* row = w + size_t(index[e]) * columns;
-    const Float x = set(value[e]);
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; v++)
-      sums[v] = fma(x, kPartial && v == kVectors - 1 ? load_first(row + v * kLanes, last) : load(row + v * kLanes),
-                    sums[v]);
-  }
-#pragma GCC unroll 16
-  for (int v = 0; v < kVectors; v++) {
-    if (kPartial && v == kVectors - 1)
-      store_first(p + v * kLanes, last, sums[v]);
-    else
-      store(p + v * kLanes, sums[v]);
-  }
-}
-
-template <int kVectors>
-inline void sparse_row_of(size_t vectors, const uint32_t* index, const float* value, size_t length, const float* w,
-                          size_t columns, const float* bias, size_t last, float* p) {
-  if constexpr (kVectors > 0) {
-    if (vectors != kVectors)
-      sparse_row_of<kVectors - 1>(vectors, index, value, length, w, columns, bias, last, p);
-    else if (last == 0)
-      sparse_row<kVectors, false>(index, value, length, w, columns, bias, last, p);
-    else
-      sparse_row<kVectors, true>(index, value, length, w, columns, bias, last, p);
-  }
-}
-
-// P (rows begin … end - 1, stride p_row) = A^0 W for W ((d0 + 1) x columns), the bias row last.
-inline void first_product(const Rows& rows, size_t begin, size_t end, const float* w, size_t columns, float* p,
-                          size_t p_row) {
-  const float* bias = w + rows.width * columns;
-  if (!rows.sparse) {
-    product({end - begin, columns, rows.width, rows.value + begin * rows.width, rows.width, 1, w, columns, bias, 0,
-             p + begin * p_row, p_row});
-    return;
-  }
-  const size_t vectors = (columns + kLanes - 1) / kLanes, panels = (vectors + 7) / 8;
-  for (size_t r = begin; r < end; r++) {
-    for (size_t panel = 0; panel < panels; panel++) {
-      const size_t v = vectors * panel / panels, next = vectors * (panel + 1) / panels, j = v * kLanes;
-      const size_t last = next == vectors ? columns % kLanes : 0;
-      sparse_row_of<8>(next - v, rows.index + r * rows.width, rows.value + r * rows.width, rows.length[r], w + j,
-                       columns, bias + j, last, p + r * p_row + j);
-    }
-  }
-}
-
-// gradient ((d0 + 1) x columns), its columns begin … end - 1: (A^0)^T G, set where `add` is false.
-// G: count x columns, stride g_row.
-inline void first_gradient(const Rows& rows, const float* g, size_t g_row, size_t columns, size_t begin, size_t end,
-                           bool add, float* gradient) {
-  if (begin == end) return;
-  const size_t share = end - begin;
-  float* bias = gradient + rows.width * columns + begin;
-  if (!add)
-    for (size_t i = 0; i <= rows.width; i++) std::memset(gradient + i * columns + begin, 0, share * sizeof(float));
-  for (size_t r = 0; r < rows.count; r++) add_scaled(bias, 1, g + r * g_row + begin, share, bias);
-  if (!rows.sparse) {
-    product({rows.width, share, rows.count, rows.value, 1, rows.width, g + begin, g_row, gradient + begin, columns,
-             gradient + begin, columns});
-    return;
-  }
-  for (size_t r = 0; r < rows.count; r++) {
-    const float* from = g + r * g_row + begin;
-    const size_t list = r * rows.width;
-    for (size_t e = 0; e < rows.length[r]; e++) {
-      float* to = gradient + rows.index[list + e] * columns + begin;
-      add_scaled(to, rows.value[list + e], from, share, to);
-    }
-  }
-}
+// Symbols: B rows, d0 … dL widths. A signal is df/dP^l.
 
 // What one worker keeps of a block of rows on its way through the network.
 struct Pass {
-  float** signal;       // signal[l], l = 1 … L: P^l, then df/dP^l; rows x stride[l]
-  float** activation;   // activation[l], l = 1 … L - 1: A^l with its column of ones; rows x stride[l]
-  size_t* stride;       // of d_l + 1 floats, rounded up to 16
-  float* transposed;    // the largest W^l, l > 1, transposed
-  float* row_loss;      // rows
-  float* excess;        // rows
+  float** signal;      // signal[l], l = 1 … L: P^l, then df/dP^l; rows x stride[l]
+  float** activation;  // activation[l], l = 1 … L - 1: A^l with its column of ones; rows x stride[l]
+  size_t* stride;      // of d_l + 1 floats, rounded up to 16
+  float* transposed;   // the largest W^l, l > 1, transposed
+  float* row_loss;     // rows
+  float* excess;       // rows
 };
 
 inline Pass new_pass(Workspace& workspace, const Network& network, size_t rows) {
@@ -201,7 +34,8 @@ inline Pass new_pass(Workspace& workspace, const Network& network, size_t rows) 
 }
 
 template <class Function>
-inline void activate_by(const Pass& pass, size_t l, size_t width, size_t begin, size_t end, Function function) {
+inline void activate_by(const Pass& pass, size_t l, size_t width, size_t begin, size_t end,
+                        Function function) {
   for (size_t r = begin; r < end; r++) {
     const float* from = pass.signal[l] + r * pass.stride[l];
     float* to = pass.activation[l] + r * pass.stride[l];
@@ -241,7 +75,8 @@ inline size_t first_largest(const float* z, size_t classes) {
   return best;
 }
 
-// z <- exp(z - z_best) with 1 at `best`; returns the sum of the others, so that log1p of it keeps small losses.
+// z <- exp(z - z_best) with 1 at `best`; returns the sum of the others, so that log1p of it keeps small
+// losses.
 inline float exponentials(float* z, size_t classes, size_t best) {
   const Float top = set(z[best]);
   Float total = set(0);
@@ -254,8 +89,8 @@ inline float exponentials(float* z, size_t classes, size_t best) {
   return sum(total);
 }
 
-// Losses of rows begin … end - 1 into row_loss. Where scale is not 0, the logits become scale · dloss/dlogits.
-// Cross-entropy: z_best - z_label + log1p(sum over the others of exp(z - z_best)).
+// Losses of rows begin … end - 1 into row_loss. Where scale is not 0, the logits become scale ·
+// dloss/dlogits. Cross-entropy: z_best - z_label + log1p(sum over the others of exp(z - z_best)).
 inline void row_losses(const Network& network, const Loss& loss, const uint16_t* labels, const Pass& pass,
                        size_t begin, size_t end, float scale) {
   const size_t classes = network.classes(), stride = pass.stride[network.depth()];
@@ -303,9 +138,8 @@ inline void backward(const Network& network, const float* tail, const Pass& pass
       float* g = pass.signal[l - 1] + r * stride;
       for (size_t i = 0; i < width; i += kLanes) {
         const Float x = load(a + i), back = load(g + i);
-        const Float slope = network.activation == Activation::kTanh
-                                ? back * (set(1) - x * x)
-                                : select((Int)(x > set(0)), back, set(0));
+        const Float slope = network.activation == Activation::kTanh ? back * (set(1) - x * x)
+                                                                    : select((Int)(x > set(0)), back, set(0));
         store(g + i, slope);
       }
     }
@@ -320,8 +154,8 @@ inline void tail_gradient(const Network& network, const Pass& pass, size_t count
     const Share share(rows, 1, worker, workers);
     float* to = gradient + share.begin * columns;
     if (share.end > share.begin)
-      product({share.end - share.begin, columns, count, pass.activation[l - 1] + share.begin, 1, pass.stride[l - 1],
-               pass.signal[l], pass.stride[l], add ? to : nullptr, columns, to, columns});
+      product({share.end - share.begin, columns, count, pass.activation[l - 1] + share.begin, 1,
+               pass.stride[l - 1], pass.signal[l], pass.stride[l], add ? to : nullptr, columns, to, columns});
     gradient += rows * columns;
   }
 }
@@ -340,8 +174,8 @@ inline Evaluator new_evaluator(Workspace& workspace, const Network& network, siz
 }
 
 // Logits of rows first … first + count - 1 into evaluator.pass.
-inline void logits(const Network& network, const float* parameters, const Batch& batch, size_t first, size_t count,
-                   Evaluator* evaluator) {
+inline void logits(const Network& network, const float* parameters, const Batch& batch, size_t first,
+                   size_t count, Evaluator* evaluator) {
   load_rows(batch, first, count, &evaluator->rows);
   first_product(evaluator->rows, 0, count, parameters, network.layers[1], evaluator->pass.signal[1],
                 evaluator->pass.stride[1]);
@@ -356,7 +190,8 @@ inline bool for_row_blocks(const Network& network, const float* parameters, cons
   const size_t capacity = std::min(batch.size, kRowBlock);
   Workspace workspace;
   Evaluator* evaluators = workspace.take<Evaluator>(context.team->size());
-  for (unsigned w = 0; w < context.team->size(); w++) evaluators[w] = new_evaluator(workspace, network, capacity);
+  for (unsigned w = 0; w < context.team->size(); w++)
+    evaluators[w] = new_evaluator(workspace, network, capacity);
   fork_items(context.team, blocks, [&](size_t block, unsigned worker) {
     if (context.cancelled->load(std::memory_order_relaxed)) return;
     const FlushDenormals flush;
@@ -370,11 +205,12 @@ inline bool for_row_blocks(const Network& network, const float* parameters, cons
 inline bool dense_loss(const Network& network, const Loss& loss, const float* parameters, const Batch& batch,
                        const Context& context, double* value) {
   std::vector<double> sums((batch.size + kRowBlock - 1) / kRowBlock);
-  const bool done = for_row_blocks(network, parameters, batch, context,
-                                   [&](size_t block, size_t, size_t count, const Evaluator& evaluator) {
-                                     row_losses(network, loss, evaluator.rows.labels, evaluator.pass, 0, count, 0);
-                                     sums[block] = sum_of_losses(evaluator.pass, count);
-                                   });
+  const bool done =
+      for_row_blocks(network, parameters, batch, context,
+                     [&](size_t block, size_t, size_t count, const Evaluator& evaluator) {
+                       row_losses(network, loss, evaluator.rows.labels, evaluator.pass, 0, count, 0);
+                       sums[block] = sum_of_losses(evaluator.pass, count);
+                     });
   *value = 0;
   for (const double sum : sums) *value += sum / double(batch.size);
   return done;
@@ -400,15 +236,15 @@ inline bool dense_predict(const Network& network, const float* parameters, const
 inline bool dense_correct(const Network& network, const float* parameters, const Batch& batch,
                           const Context& context, uint64_t* correct) {
   std::atomic<uint64_t> total{0};
-  const bool done = for_row_blocks(network, parameters, batch, context,
-                                   [&](size_t, size_t, size_t count, const Evaluator& evaluator) {
-                                     uint64_t here = 0;
-                                     for (size_t r = 0; r < count; r++)
-                                       here += first_largest(evaluator.pass.signal[network.depth()] +
-                                                                 r * evaluator.pass.stride[network.depth()],
-                                                             network.classes()) == evaluator.rows.labels[r];
-                                     total += here;
-                                   });
+  const bool done = for_row_blocks(
+      network, parameters, batch, context, [&](size_t, size_t, size_t count, const Evaluator& evaluator) {
+        uint64_t here = 0;
+        for (size_t r = 0; r < count; r++)
+          here += first_largest(
+                      evaluator.pass.signal[network.depth()] + r * evaluator.pass.stride[network.depth()],
+                      network.classes()) == evaluator.rows.labels[r];
+        total += here;
+      });
   *correct = total;
   return done;
 }

@@ -1,7 +1,8 @@
-// Which instruction sets this processor has, and the table of kernels for each: one list in order of preference.
+// Which instruction sets this processor has, and the table of kernels for each: one list in order of
+// preference.
 //
-// The processor is asked by cpuid and the operating system by xgetbv; the compiler's own built-in test answers no
-// to everything under one of the compilers that build releases.
+// The processor is asked by cpuid and the operating system by xgetbv; the compiler's own built-in test
+// answers no to everything under one of the compilers that build releases.
 #include "kernels.h"
 
 #if defined(__x86_64__)

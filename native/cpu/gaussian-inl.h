@@ -1,5 +1,5 @@
-// Standard normals by Box-Muller in float32, bit-identical on every target and to src/reference/gaussian.ts, which
-// explains the constants. Each operation is rounded once: no fma here, whatever the processor has.
+// Standard normals by Box-Muller in float32, bit-identical on every target and to src/reference/gaussian.ts,
+// which explains the constants. Each operation is rounded once: no fma here, whatever the processor has.
 //
 // Sixteen blocks make a group: out[64 group + 32 pair + 16 (0 sine, 1 cosine) + lane], lane = block mod 16.
 
@@ -65,7 +65,8 @@ inline void gaussian_group(uint64_t seed, uint32_t stream, uint32_t update, uint
 }
 
 // The first `count` normals of a stream; nothing past them is written.
-inline void gaussian(uint64_t seed, uint32_t stream, uint32_t update, uint32_t index, size_t count, float* out) {
+inline void gaussian(uint64_t seed, uint32_t stream, uint32_t update, uint32_t index, size_t count,
+                     float* out) {
   size_t group = 0;
   for (; 64 * (group + 1) <= count; group++)
     gaussian_group(seed, stream, update, index, uint32_t(group), out + 64 * group);

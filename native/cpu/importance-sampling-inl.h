@@ -1,14 +1,15 @@
-// Importance sampling of E_q[X], q ~ exp(-f/delta) N(x, tau I): gradient-free (García Trillos, Kaplan, Sanz-Alonso,
-// Entropy 2019, Algorithm 4, eq. 16; delta = 1 is the paper's).
+// Importance sampling of E_q[X], q ~ exp(-f/delta) N(x, tau I): gradient-free (García Trillos, Kaplan,
+// Sanz-Alonso, Entropy 2019, Algorithm 4, eq. 16; delta = 1 is the paper's).
 //
 //   w_j = exp(-f(x + s Z_j)/delta), gradient = -(delta s/tau) sum_j w_j Z_j / sum w
 //   centred:    sum_j (w_j - mean w) Z_j / ((J - 1) mean w) in place of the quotient
 //   antithetic: pair p is x ± s Z_p, sum_p (w+ - w-) Z_p / sum w
-//   projected:  Z is (U, later layers); the first layer's gradient is mapped back by A^T L^{-T}, and where the
+//   projected:  Z is (U, later layers); the first layer's gradient is mapped back by A^T L^{-T}, and where
+//   the
 //               complement is sampled it is drawn once, with variance sum w^2/(sum w)^2.
 //
-// Symbols: J samples, s the perturbation's scale, delta temperature, B rows, d1 columns. A unit is a sample, or an
-// antithetic pair. Weights are summed by streaming log-sum-exp, so memory does not grow with J.
+// Symbols: J samples, s the perturbation's scale, delta temperature, B rows, d1 columns. A unit is a sample,
+// or an antithetic pair. Weights are summed by streaming log-sum-exp, so memory does not grow with J.
 
 // Sums over one group's units, weights relative to exp(top).
 struct WeightSums {
@@ -39,9 +40,9 @@ inline void raise_top(WeightSums* sums, double top, size_t size) {
 }
 
 // Adds a unit: `losses` of 1 sample or of 2 (a pair), and its noise (size floats, a multiple of 64).
-inline void add_unit(WeightSums* sums, const double* losses, size_t samples, double temperature, const float* noise,
-                     size_t size) {
-  double log_weight[2], weight[2];
+inline void add_unit(WeightSums* sums, const double* losses, size_t samples, double temperature,
+                     const float* noise, size_t size) {
+  double log_weight[2] = {0, 0}, weight[2] = {0, 0};
   for (size_t i = 0; i < samples; i++) {
     log_weight[i] = -losses[i] / temperature;
     sums->loss += losses[i];
@@ -96,7 +97,8 @@ inline SampledPoint new_sampled_point(Workspace& workspace, const Question& q, c
                                       Team* team) {
   const Network& network = *q.network;
   const Batch& batch = q.batches[0];
-  SampledPoint point{&q, projection, new_noise_layout(workspace, network, projection), false, {}, nullptr, nullptr};
+  SampledPoint point{&q,      projection, new_noise_layout(workspace, network, projection), false, {},
+                     nullptr, nullptr};
   point.whole = projection != nullptr || (q.batch_count == 1 && batch.size <= kRowBlock);
   if (!point.whole) return point;
   point.rows = new_rows(workspace, batch.size, network.layers[0]);
@@ -130,7 +132,8 @@ inline Sampler new_sampler(Workspace& workspace, const SampledPoint& point) {
 }
 
 // Mean loss at `parameters` over a batch, by one worker.
-inline double batch_loss(const SampledPoint& point, const float* parameters, const Batch& batch, Sampler* sampler) {
+inline double batch_loss(const SampledPoint& point, const float* parameters, const Batch& batch,
+                         Sampler* sampler) {
   const Network& network = *point.q->network;
   Evaluator& e = sampler->evaluator;
   double total = 0;
@@ -160,8 +163,8 @@ inline void projected_losses(const SampledPoint& point, bool pair, Sampler* samp
   const Network& network = *q.network;
   const Pass& pass = sampler->evaluator.pass;
   const size_t rows = q.batches[0].size, columns = network.layers[1], stride = pass.stride[1];
-  product({rows, columns, rows, point.factor, rows, 1, sampler->noise, columns, pair ? nullptr : point.base, stride,
-           pair ? sampler->shift : pass.signal[1], stride, Triangle::kLower});
+  product({rows, columns, rows, point.factor, rows, 1, sampler->noise, columns, pair ? nullptr : point.base,
+           stride, pair ? sampler->shift : pass.signal[1], stride, Triangle::kLower});
   for (int sign = 0; sign <= int(pair); sign++) {
     if (pair) add_scaled(point.base, sign == 0 ? 1.0f : -1.0f, sampler->shift, rows * stride, pass.signal[1]);
     perturb(point.layout, 2, q.parameters + tail_offset(network),
@@ -192,10 +195,10 @@ inline Weights merge_weights(const WeightSums* groups, size_t count) {
   return all;
 }
 
-// total (size) <- factor · sum over all units of c Z, or of (w - mean) Z where centred. In one group's own scale
-// r_g = exp(top_g - top): sum (r_g w - mean) Z = r_g sum (w - 1) Z + (r_g - mean) sum Z.
-inline void merge_noise(const WeightSums* groups, size_t count, double top, double mean, double factor, size_t size,
-                        Team* team, float* total) {
+// total (size) <- factor · sum over all units of c Z, or of (w - mean) Z where centred. In one group's own
+// scale r_g = exp(top_g - top): sum (r_g w - mean) Z = r_g sum (w - 1) Z + (r_g - mean) sum Z.
+inline void merge_noise(const WeightSums* groups, size_t count, double top, double mean, double factor,
+                        size_t size, Team* team, float* total) {
   fork(team, [&](unsigned worker) {
     const Share share(size, 64, worker, team->size());
     for (size_t i = share.begin; i < share.end; i += kLanes) {
@@ -275,8 +278,8 @@ inline bool importance_sampling(const Estimator& estimator, const Question& q, c
   const Weights all = merge_weights(groups, count);
   const double scale = estimator.temperature * q.noise_scale / q.tau, mean = all.weight / double(samples);
   float* total = workspace.take<float>(size);
-  merge_noise(groups, count, all.top, mean,
-              -scale / (centred ? double(samples - 1) * mean : all.weight), size, team, total);
+  merge_noise(groups, count, all.top, mean, -scale / (centred ? double(samples - 1) * mean : all.weight),
+              size, team, total);
   const bool sampled = projection != nullptr && !pair && coupling.sample_complement;
   const double complement_scale = sampled ? scale * std::sqrt(all.weight2) / all.weight : 0;
   float* gradient = estimate->gradient;
@@ -299,8 +302,8 @@ inline bool importance_sampling(const Estimator& estimator, const Question& q, c
   if (centred) spread += mean * (mean * all.plain - 2 * all.linear);
   spread *= scale * scale / (all.weight * all.weight);
   if (sampled)
-    spread += complement_scale * complement_scale * double((q.network->layers[0] + 1 - projection->rank) *
-                                                           q.network->layers[1]);
+    spread += complement_scale * complement_scale *
+              double((q.network->layers[0] + 1 - projection->rank) * q.network->layers[1]);
   estimate->standard_error = units > 1 ? std::sqrt(std::max(0.0, spread)) : kNone;
   return true;
 }

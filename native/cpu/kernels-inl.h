@@ -5,6 +5,7 @@
 #include "philox-inl.h"
 #include "gaussian-inl.h"
 #include "product-inl.h"
+#include "rows-inl.h"
 #include "dense-inl.h"
 #include "sgd-inl.h"
 #include "projection-inl.h"

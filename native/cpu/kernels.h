@@ -1,5 +1,5 @@
-// What the kernels share and no instruction set touches: library headers, the team, the workspace, and the names
-// of the tables.
+// What the kernels share and no instruction set touches: library headers, the team, the workspace, and the
+// names of the tables.
 #pragma once
 #include <algorithm>
 #include <atomic>

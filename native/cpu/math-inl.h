@@ -1,9 +1,7 @@
-// exp, log(1 + x) and tanh of a vector, by polynomials fitted on Chebyshev nodes, and small helpers of vectors.
-// Bounds in ulp are asserted against double precision in native/test.
+// exp, log(1 + x) and tanh of a vector, by polynomials fitted on Chebyshev nodes, and small helpers of
+// vectors. Bounds in ulp are asserted against double precision in native/test.
 
-inline Float select(Int mask, Float yes, Float no) {
-  return (Float)((mask & (Int)yes) | (~mask & (Int)no));
-}
+inline Float select(Int mask, Float yes, Float no) { return (Float)((mask & (Int)yes) | (~mask & (Int)no)); }
 
 // Lanes 0 … n - 1 of p, `fill` in the others.
 inline Float load_or(const float* p, size_t n, float fill) {

@@ -1,12 +1,13 @@
 // Products of small matrices in registers, element by element sums, and shares of work.
 //
-// Every entry of a product is one chain of fma in order of k, whatever tile it falls into, so a product can be
-// split over threads by rows or columns without changing a bit.
+// Every entry of a product is one chain of fma in order of k, whatever tile it falls into, so a product can
+// be split over threads by rows or columns without changing a bit.
 
 enum class Triangle { kNone, kLower, kUpper };  // which half of A is not zero, the diagonal included
 
 // C (rows x columns) = start + A (rows x depth) B (depth x columns).
-// A(i, k) = a[i a_row + k a_column]; B, C and start are row-major; start null: 0; start_row 0: one row for all.
+// A(i, k) = a[i a_row + k a_column]; B, C and start are row-major; start null: 0; start_row 0: one row for
+// all.
 struct Product {
   size_t rows, columns, depth;
   const float* a;
@@ -96,7 +97,8 @@ inline void product(const Product& p) {
 }
 
 // to (columns x rows) <- from (rows x columns), both row-major with their strides.
-inline void transpose(const float* from, size_t rows, size_t columns, size_t from_row, float* to, size_t to_row) {
+inline void transpose(const float* from, size_t rows, size_t columns, size_t from_row, float* to,
+                      size_t to_row) {
   for (size_t i = 0; i < rows; i++)
     for (size_t j = 0; j < columns; j++) to[j * to_row + i] = from[i * from_row + j];
 }

@@ -7,10 +7,10 @@
 // diagonal entry (a repeated or dependent row) is zero with its column, and its inverse is 0.
 
 struct Projection {
-  size_t rows;       // B
-  double* gram;      // B x B
-  double* l;         // B x B, lower, zeros above
-  uint8_t* used;     // B: 0 where the pivot is zero
+  size_t rows;    // B
+  double* gram;   // B x B
+  double* l;      // B x B, lower, zeros above
+  uint8_t* used;  // B: 0 where the pivot is zero
   size_t rank;
 };
 
@@ -112,8 +112,8 @@ inline void solve_upper(const Projection& p, double* c, size_t columns, size_t b
 }
 
 // c (B x columns, float64) <- L^{-1} A w: the part of w ((d0 + 1) x columns) within the span.
-inline void into_span(Workspace& workspace, const Rows& rows, const Projection& p, const float* w, size_t columns,
-                      Team* team, double* c) {
+inline void into_span(Workspace& workspace, const Rows& rows, const Projection& p, const float* w,
+                      size_t columns, Team* team, double* c) {
   float* image = workspace.take<float>(p.rows * columns);
   fork(team, [&](unsigned worker) {
     const Share share(p.rows, 1, worker, team->size());
@@ -154,8 +154,8 @@ inline void from_span(Workspace& workspace, const Rows& rows, const Projection& 
   });
 }
 
-// The noise of one sample, laid out by layers, each padded to whole groups of 64 normals: layer 1 in its projected
-// form is U (B x d1), else every layer is its matrix.
+// The noise of one sample, laid out by layers, each padded to whole groups of 64 normals: layer 1 in its
+// projected form is U (B x d1), else every layer is its matrix.
 struct NoiseLayout {
   size_t depth;
   size_t* offset;  // depth + 1; the last is the size of all
@@ -193,8 +193,8 @@ inline void draw_noise(const NoiseLayout& layout, const Projection* p, uint64_t 
 }
 
 // out <- parameters + s noise for layers from … L; both parameters and out begin at layer `from`.
-inline void perturb(const NoiseLayout& layout, size_t from, const float* parameters, float s, const float* noise,
-                    float* out) {
+inline void perturb(const NoiseLayout& layout, size_t from, const float* parameters, float s,
+                    const float* noise, float* out) {
   for (size_t l = from - 1; l < layout.depth; l++) {
     add_scaled(parameters, s, noise + layout.offset[l], layout.count[l], out);
     parameters += layout.count[l];
@@ -202,8 +202,8 @@ inline void perturb(const NoiseLayout& layout, size_t from, const float* paramet
   }
 }
 
-// Fixed groups of samples, each summed in order by one worker, so that sums depend on no number of threads. As many
-// as 16 MB of sums allow, 4 at least.
+// Fixed groups of samples, each summed in order by one worker, so that sums depend on no number of threads.
+// As many as 16 MB of sums allow, 4 at least.
 inline size_t sample_groups(size_t samples, size_t size, size_t most) {
   const size_t fit = std::max(size_t(4), (size_t(1) << 22) / std::max(size_t(1), size));
   return std::max(size_t(1), std::min({samples, most, fit}));

@@ -1,15 +1,16 @@
-// Robbins-Monro for the heat-regularized loss: the zero of x - x_k + tau E grad f(x + s Z) (García Trillos, Kaplan,
-// Sanz-Alonso, Entropy 2019, Algorithm 5):
+// Robbins-Monro for the heat-regularized loss: the zero of x - x_k + tau E grad f(x + s Z) (García Trillos,
+// Kaplan, Sanz-Alonso, Entropy 2019, Algorithm 5):
 //
 //   x^{j+1} = x^j - a_j (x^j - x_k + tau mean_m grad f(x^j + s Z_{jm})),  j = 1 … J, m = 1 … M, x^1 = x_k
 //   mean = x^{J+1}, gradient = (x_k - mean)/tau
 //
-// Projected: the first layer's gradient is A^T G, so x^j = x_k + A^T C with C <- C - a_j (C + tau mean_m G_m), and
-// P^1 = A x_k + (A A^T) C + s L U. Nothing happens in the complement.
+// Projected: the first layer's gradient is A^T G, so x^j = x_k + A^T C with C <- C - a_j (C + tau mean_m
+// G_m), and P^1 = A x_k + (A A^T) C + s L U. Nothing happens in the complement.
 //
 // Symbols: J transitions, M samples a transition, B rows, n parameters, d1 columns, G = df/dP^1.
 
-// One fixed group's sums over its samples: of G (B x stride) or the first layer's gradient, then of the others'.
+// One fixed group's sums over its samples: of G (B x stride) or the first layer's gradient, then of the
+// others'.
 struct GradientSums {
   float* first;
   float* tail;
@@ -33,7 +34,8 @@ inline double add_batch_gradient(const SampledPoint& point, const Batch& batch, 
     forward(network, tail, e.pass, 0, count);
     row_losses(network, *point.q->loss, e.rows.labels, e.pass, 0, count, 1.0f / float(batch.size));
     backward(network, tail, e.pass, 0, count);
-    first_gradient(e.rows, e.pass.signal[1], e.pass.stride[1], columns, 0, columns, add || first > 0, sums->first);
+    first_gradient(e.rows, e.pass.signal[1], e.pass.stride[1], columns, 0, columns, add || first > 0,
+                   sums->first);
     tail_gradient(network, e.pass, count, add || first > 0, 0, 1, sums->tail);
     total += sum_of_losses(e.pass, count);
   }
@@ -41,14 +43,14 @@ inline double add_batch_gradient(const SampledPoint& point, const Batch& batch, 
 }
 
 // Projected: signals at P^1 = center + s L U and later layers + s Z.
-inline double add_span_gradient(const SampledPoint& point, const float* center, const float* tail, Sampler* sampler,
-                                bool add, GradientSums* sums) {
+inline double add_span_gradient(const SampledPoint& point, const float* center, const float* tail,
+                                Sampler* sampler, bool add, GradientSums* sums) {
   const Question& q = *point.q;
   const Network& network = *q.network;
   const Pass& pass = sampler->evaluator.pass;
   const size_t rows = q.batches[0].size, columns = network.layers[1], stride = pass.stride[1];
-  product({rows, columns, rows, point.factor, rows, 1, sampler->noise, columns, center, stride, pass.signal[1],
-           stride, Triangle::kLower});
+  product({rows, columns, rows, point.factor, rows, 1, sampler->noise, columns, center, stride,
+           pass.signal[1], stride, Triangle::kLower});
   perturb(point.layout, 2, tail, float(q.noise_scale), sampler->noise, sampler->perturbed);
   forward(network, sampler->perturbed, pass, 0, rows);
   row_losses(network, *q.loss, point.rows.labels, pass, 0, rows, 1.0f / float(rows));
@@ -61,9 +63,10 @@ inline double add_span_gradient(const SampledPoint& point, const float* center, 
   return sum_of_losses(pass, rows) / double(rows);
 }
 
-// y <- y - a (y + factor sum_g first_g), y relative to where the chain began; `member` picks the part of the sums.
-inline void descend(const GradientSums* groups, size_t count, float* GradientSums::*member, double a, double factor,
-                    size_t begin, size_t end, float* y) {
+// y <- y - a (y + factor sum_g first_g), y relative to where the chain began; `member` picks the part of the
+// sums.
+inline void descend(const GradientSums* groups, size_t count, float* GradientSums::*member, double a,
+                    double factor, size_t begin, size_t end, float* y) {
   const Float keep = set(float(1 - a)), step = set(float(-a * factor));
   for_vectors(end - begin, [&](size_t i, size_t n) {
     Float total = load_some(groups[0].*member + begin + i, n);
@@ -78,13 +81,13 @@ struct RobbinsMonro {
   Sampler* samplers;             // one a worker
   GradientSums* groups;
   size_t group_count;
-  float* first;      // C (B x stride), or the first layer relative to x_k
+  float* first;  // C (B x stride), or the first layer relative to x_k
   size_t first_size;
-  float* tail;       // layers 2 … L relative to x_k
+  float* tail;  // layers 2 … L relative to x_k
   size_t tail_size;
-  float* center;     // A x^j (B x stride), projected
-  float* gram;       // A A^T (B x B), projected
-  float* position;   // x^j, layers 1 … L (direct) or 2 … L
+  float* center;    // A x^j (B x stride), projected
+  float* gram;      // A A^T (B x B), projected
+  float* position;  // x^j, layers 1 … L (direct) or 2 … L
 };
 
 inline RobbinsMonro new_robbins_monro(Workspace& workspace, const Estimator& estimator, const Question& q,
@@ -113,7 +116,8 @@ inline RobbinsMonro new_robbins_monro(Workspace& workspace, const Estimator& est
 }
 
 // Samples of transition j (zero-based), summed by groups at the point where the chain stands.
-inline void sample_gradients(const RobbinsMonro& run, const Estimator& estimator, size_t j, const Context& context) {
+inline void sample_gradients(const RobbinsMonro& run, const Estimator& estimator, size_t j,
+                             const Context& context) {
   const Question& q = *run.point.q;
   const size_t samples = estimator.samples;
   fork_items(context.team, run.group_count, [&](size_t g, unsigned worker) {
@@ -122,15 +126,16 @@ inline void sample_gradients(const RobbinsMonro& run, const Estimator& estimator
     run.groups[g].loss = 0;
     for (size_t m = begin; m < end; m++) {
       if (context.cancelled->load(std::memory_order_relaxed)) return;
-      draw_noise(run.point.layout, run.projection, q.seed, q.update, uint32_t(j * samples + m), sampler->noise);
+      draw_noise(run.point.layout, run.projection, q.seed, q.update, uint32_t(j * samples + m),
+                 sampler->noise);
       if (run.projection != nullptr) {
         run.groups[g].loss +=
             add_span_gradient(run.point, run.center, run.position, sampler, m > begin, &run.groups[g]);
         continue;
       }
       perturb(run.point.layout, 1, run.position, float(q.noise_scale), sampler->noise, sampler->perturbed);
-      run.groups[g].loss += add_batch_gradient(run.point, q.batches[q.batch_count > 1 ? j : 0], sampler, m > begin,
-                                               &run.groups[g]);
+      run.groups[g].loss += add_batch_gradient(run.point, q.batches[q.batch_count > 1 ? j : 0], sampler,
+                                               m > begin, &run.groups[g]);
     }
   });
 }
@@ -149,7 +154,8 @@ inline void set_position(const RobbinsMonro& run, Team* team) {
     return;
   }
   const size_t rows = q.batches[0].size, stride = round_up(columns + 1, 16);
-  product({rows, columns, rows, run.gram, rows, 1, run.first, stride, run.point.base, stride, run.center, stride});
+  product({rows, columns, rows, run.gram, rows, 1, run.first, stride, run.point.base, stride, run.center,
+           stride});
   add_scaled(q.parameters + offset, 1, run.tail, run.tail_size, run.position);
 }
 
@@ -173,7 +179,8 @@ inline bool robbins_monro(const Estimator& estimator, const Question& q, const C
     } else {
       fork(team, [&](unsigned worker) {
         const Share share(offset, 64, worker, team->size());
-        descend(run.groups, run.group_count, &GradientSums::first, a, factor, share.begin, share.end, run.first);
+        descend(run.groups, run.group_count, &GradientSums::first, a, factor, share.begin, share.end,
+                run.first);
       });
     }
     descend(run.groups, run.group_count, &GradientSums::tail, a, factor, 0, run.tail_size, run.tail);

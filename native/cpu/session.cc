@@ -36,20 +36,28 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
 
   for (uint32_t done = 0; done < plan.count; done++) {
     for (size_t b = 0; b < per_update; b++)
-      batches[b] = {&setup.train, plan.rows.data() + (done * per_update + b) * setup.batch_size, setup.batch_size};
+      batches[b] = {&setup.train, plan.rows.data() + (done * per_update + b) * setup.batch_size,
+                    setup.batch_size};
     // The chain is worked on in a copy, so that a cancelled update leaves no trace.
     if (langevin) {
       const bool goes_on = setup.estimator.chain_previous && !state.chain.empty();
       run.chain = goes_on ? state.chain : state.parameters;
     }
-    const Question question{&setup.network,         &setup.loss, state.parameters.data(),
-                            batches.data(),         per_update,  setup.seed,
-                            uint32_t(plan.first + done), plan.tau[done], plan.noise_scale[done]};
+    const Question question{&setup.network,
+                            &setup.loss,
+                            state.parameters.data(),
+                            batches.data(),
+                            per_update,
+                            setup.seed,
+                            uint32_t(plan.first + done),
+                            plan.tau[done],
+                            plan.noise_scale[done]};
     Estimate estimate{run.gradient.data()};
     if (langevin) estimate.chain = run.chain.data();
     double norm;
-    if (!run.kernels->update(setup.estimator, setup.optimizer, plan.rate[done], question, {run.team, &cancelled},
-                             *run.workspace, &estimate, state.parameters.data(), moments.data(), &norm))
+    if (!run.kernels->update(setup.estimator, setup.optimizer, plan.rate[done], question,
+                             {run.team, &cancelled}, *run.workspace, &estimate, state.parameters.data(),
+                             moments.data(), &norm))
       return done;
     if (langevin && setup.estimator.chain_previous) state.chain.swap(run.chain);
     double* row = values + done * kValues;

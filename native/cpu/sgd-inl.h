@@ -1,6 +1,6 @@
-// Gradient of f on one minibatch, by the whole team: what stochastic gradient descent and the direct Langevin chain
-// take. Rows are shared out on the way through the network, columns and rows of the matrices for their gradients,
-// so each entry is one chain of sums whatever the number of threads.
+// Gradient of f on one minibatch, by the whole team: what stochastic gradient descent and the direct Langevin
+// chain take. Rows are shared out on the way through the network, columns and rows of the matrices for their
+// gradients, so each entry is one chain of sums whatever the number of threads.
 
 struct TeamGradient {
   Rows rows;
@@ -23,8 +23,8 @@ inline TeamGradient new_team_gradient(Workspace& workspace, const Network& netwo
 }
 
 // gradient (n) <- grad f; returns f.
-inline double team_gradient(const Network& network, const Loss& loss, const float* parameters, const Batch& batch,
-                            Team* team, TeamGradient* state, float* gradient) {
+inline double team_gradient(const Network& network, const Loss& loss, const float* parameters,
+                            const Batch& batch, Team* team, TeamGradient* state, float* gradient) {
   const unsigned workers = team->size();
   const size_t columns = network.layers[1], offset = tail_offset(network);
   double total = 0;
@@ -54,8 +54,7 @@ inline double team_gradient(const Network& network, const Loss& loss, const floa
 }
 
 inline bool sgd(const Question& q, const Context& context, Workspace& workspace, Estimate* estimate) {
-  TeamGradient state =
-      new_team_gradient(workspace, *q.network, q.batches[0].size, context.team->size());
+  TeamGradient state = new_team_gradient(workspace, *q.network, q.batches[0].size, context.team->size());
   estimate->loss = team_gradient(*q.network, *q.loss, q.parameters, q.batches[0], context.team, &state,
                                  estimate->gradient);
   estimate->samples = 1;

@@ -1,20 +1,20 @@
-// Stochastic gradient Langevin dynamics for E_q[X], q ~ exp(-f) N(x_k, tau I) (García Trillos, Kaplan, Sanz-Alonso,
-// Entropy 2019, Algorithm 3):
+// Stochastic gradient Langevin dynamics for E_q[X], q ~ exp(-f) N(x_k, tau I) (García Trillos, Kaplan,
+// Sanz-Alonso, Entropy 2019, Algorithm 3):
 //
 //   x^{j+1} = x^j - (eps_j/2)(grad f(x^j) + (x^j - x_k)/tau) + s_j xi_j,  j = 1 … J - 1
 //   mean = sum eps_j x^j / sum eps_j,  gradient = (x_k - mean)/tau
 //
-// Projected: V = Q^T(x - x_k) takes the same steps with L^T G for the gradient, P^1 = A x_k + L V. In the complement
-// the chain is linear, so its last iterate and its sum S = sum eps_j y^j are jointly normal in each coordinate:
-// from v = t = c = 0, a = eps_j/(2 tau),
+// Projected: V = Q^T(x - x_k) takes the same steps with L^T G for the gradient, P^1 = A x_k + L V. In the
+// complement the chain is linear, so its last iterate and its sum S = sum eps_j y^j are jointly normal in
+// each coordinate: from v = t = c = 0, a = eps_j/(2 tau),
 //   v <- (1-a)^2 v + s_j^2;  t <- t + 2 eps_{j+1} (1-a) c + eps_{j+1}^2 v;  c <- (1-a) c + eps_{j+1} v
 // (v = Var y, c = Cov(y, S), t = Var S), the means by the same recursion without noise.
 //
 // Symbols: J iterates, B rows, n parameters, d1 columns, G = df/dP^1. Sums are of eps_j (x^j - x_k).
 
 // x <- x - (eps/2)(g + x/tau) + s xi; sum <- sum + next x, for `count` entries relative to x_k.
-inline void langevin(const float* g, double eps, double tau, double s, double next, const float* xi, size_t count,
-                     float* x, float* sum) {
+inline void langevin(const float* g, double eps, double tau, double s, double next, const float* xi,
+                     size_t count, float* x, float* sum) {
   const Float half = set(float(-eps / 2)), keep = set(float(1 - eps / (2 * tau))), scale = set(float(s));
   const Float weight = set(float(next));
   for_vectors(count, [&](size_t i, size_t n) {
@@ -26,8 +26,8 @@ inline void langevin(const float* g, double eps, double tau, double s, double ne
 }
 
 // Direct: the chain in all n coordinates. x: x^j - x_k.
-inline bool sgld_direct(const Estimator& estimator, const Question& q, const Context& context, Workspace& workspace,
-                        float* x, float* sum, double* loss) {
+inline bool sgld_direct(const Estimator& estimator, const Question& q, const Context& context,
+                        Workspace& workspace, float* x, float* sum, double* loss) {
   const Network& network = *q.network;
   const size_t n = network.parameters(), steps = estimator.step_sizes.size();
   Team* team = context.team;
@@ -38,9 +38,11 @@ inline bool sgld_direct(const Estimator& estimator, const Question& q, const Con
     if (context.cancelled->load(std::memory_order_relaxed)) return false;
     fork(team, [&](unsigned worker) {
       const Share share(n, 64, worker, team->size());
-      add_scaled(q.parameters + share.begin, 1, x + share.begin, share.end - share.begin, position + share.begin);
+      add_scaled(q.parameters + share.begin, 1, x + share.begin, share.end - share.begin,
+                 position + share.begin);
     });
-    *loss += team_gradient(network, *q.loss, position, q.batches[q.batch_count > 1 ? j : 0], team, &state, gradient);
+    *loss += team_gradient(network, *q.loss, position, q.batches[q.batch_count > 1 ? j : 0], team, &state,
+                           gradient);
     fork(team, [&](unsigned worker) {
       alignas(64) float normals[64];
       for (size_t l = 1; l <= network.depth(); l++) {
@@ -51,7 +53,8 @@ inline bool sgld_direct(const Estimator& estimator, const Question& q, const Con
           gaussian_group(q.seed, layer_stream(uint32_t(l)), q.update, uint32_t(j), uint32_t(i / 64), normals);
           const size_t at = shape.offset + i;
           langevin(gradient + at, estimator.step_sizes[j], q.tau, estimator.noise_scales[j],
-                   estimator.step_sizes[j + 1], normals, std::min(size_t(64), share.end - i), x + at, sum + at);
+                   estimator.step_sizes[j + 1], normals, std::min(size_t(64), share.end - i), x + at,
+                   sum + at);
         }
       }
     });
@@ -63,9 +66,9 @@ inline bool sgld_direct(const Estimator& estimator, const Question& q, const Con
 struct SpanChain {
   SampledPoint point;  // factor: L itself
   Pass pass;
-  float* v;         // B x d1
-  float* v_sum;     // B x d1
-  float* x;         // layers 2 … L, relative to x_k
+  float* v;      // B x d1
+  float* v_sum;  // B x d1
+  float* x;      // layers 2 … L, relative to x_k
   float* x_sum;
   float* position;  // layers 2 … L
   float* gradient;  // the same size
@@ -89,13 +92,14 @@ inline double span_step(const Estimator& estimator, const Question& q, size_t j,
   tail_gradient(network, pass, rows, false, 0, 1, chain->gradient);
   product({rows, columns, rows, factor, 1, rows, pass.signal[1], stride, nullptr, 0, chain->pulled, columns,
            Triangle::kUpper});
-  const double eps = estimator.step_sizes[j], next = estimator.step_sizes[j + 1], s = estimator.noise_scales[j];
+  const double eps = estimator.step_sizes[j], next = estimator.step_sizes[j + 1],
+               s = estimator.noise_scales[j];
   const NoiseLayout& layout = chain->point.layout;
   langevin(chain->pulled, eps, q.tau, s, next, noise, layout.count[0], chain->v, chain->v_sum);
   size_t at = 0;
   for (size_t l = 1; l < network.depth(); l++) {
-    langevin(chain->gradient + at, eps, q.tau, s, next, noise + layout.offset[l], layout.count[l], chain->x + at,
-             chain->x_sum + at);
+    langevin(chain->gradient + at, eps, q.tau, s, next, noise + layout.offset[l], layout.count[l],
+             chain->x + at, chain->x_sum + at);
     at += layout.count[l];
   }
   return sum_of_losses(pass, rows) / double(rows);
@@ -104,7 +108,8 @@ inline double span_step(const Estimator& estimator, const Question& q, size_t j,
 // The chain itself, worker 0's, while the others make the noise of the steps to come.
 inline bool sgld_in_span(const Estimator& estimator, const Question& q, const Context& context,
                          Workspace& workspace, const Projection& projection, SpanChain* chain, double* loss) {
-  constexpr size_t kAhead = 16;  // steps whose noise is made together; two such buffers stay in the second cache
+  constexpr size_t kAhead =
+      16;  // steps whose noise is made together; two such buffers stay in the second cache
   const NoiseLayout& layout = chain->point.layout;
   const size_t size = layout.offset[q.network->depth()], transitions = estimator.step_sizes.size() - 1;
   float* noise[2] = {workspace.take<float>(kAhead * size), workspace.take<float>(kAhead * size)};
@@ -153,8 +158,8 @@ inline ComplementLaw complement_law(const Estimator& estimator, double tau) {
 }
 
 // last, sum ((d0 + 1) x d1) <- the complement's two vectors, before I - Q Q^T. start: x^1 - x_k.
-inline void draw_complement(const ComplementLaw& law, const Question& q, const float* start, Team* team, float* last,
-                            float* sum) {
+inline void draw_complement(const ComplementLaw& law, const Question& q, const float* start, Team* team,
+                            float* last, float* sum) {
   fork(team, [&](unsigned worker) {
     const Share share(tail_offset(*q.network), 64, worker, team->size());
     alignas(64) float n1[64], n2[64];
@@ -208,8 +213,8 @@ inline bool sgld(const Estimator& estimator, const Question& q, const Context& c
                  Estimate* estimate) {
   const size_t n = q.network->parameters(), steps = estimator.step_sizes.size();
   Team* team = context.team;
-  float* x = estimate->chain;        // relative to x_k while the chain runs
-  float* sum = estimate->gradient;   // of eps_j x^j
+  float* x = estimate->chain;       // relative to x_k while the chain runs
+  float* sum = estimate->gradient;  // of eps_j x^j
   double weight = 0, loss = 0;
   for (const double eps : estimator.step_sizes) weight += eps;
   fork(team, [&](unsigned worker) {

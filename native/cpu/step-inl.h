@@ -4,8 +4,8 @@
 //   momentum          v <- mu v + g; x <- x - rate v
 //   Adam              m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2
 //                     x <- (1 - rate decay) x - rate m_hat / (sqrt(v_hat) + eps),
-//                     m_hat = m/(1 - b1^index), v_hat = v/(1 - b2^index); index from 1 (Kingma and Ba, ICLR 2015;
-//                     decoupled weight decay: Loshchilov and Hutter, ICLR 2019)
+//                     m_hat = m/(1 - b1^index), v_hat = v/(1 - b2^index); index from 1 (Kingma and Ba, ICLR
+//                     2015; decoupled weight decay: Loshchilov and Hutter, ICLR 2019)
 
 inline void descent_step(double rate, const float* g, size_t count, float* x) {
   add_scaled(x, -float(rate), g, count, x);

@@ -1,7 +1,7 @@
 // The threads of one backend, forked and joined: each worker runs the same task once, the caller as worker 0.
 //
-// Waiting spins for some microseconds, since parts of an update follow each other that fast, and then blocks: a
-// barrier that only spins runs ten times slower as soon as another process takes a core.
+// Waiting spins for some microseconds, since parts of an update follow each other that fast, and then blocks:
+// a barrier that only spins runs ten times slower as soon as another process takes a core.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -21,8 +21,8 @@ class Team {
 
   unsigned size() const { return unsigned(threads_.size()) + 1; }
 
-  // Calls task(argument, worker) for worker = 0 … size() - 1 and returns when all are done. Calls from several
-  // threads take turns. The task must not throw.
+  // Calls task(argument, worker) for worker = 0 … size() - 1 and returns when all are done. Calls from
+  // several threads take turns. The task must not throw.
   void run(void (*task)(void*, unsigned), void* argument);
 
  private:

@@ -1,8 +1,8 @@
-// One update of a session: the estimator's gradient at x_k, its norm, and the optimizer's step; and the table of
-// this target's kernels.
+// One update of a session: the estimator's gradient at x_k, its norm, and the optimizer's step; and the table
+// of this target's kernels.
 
-inline bool estimate(const Estimator& estimator, const Question& q, const Context& context, Workspace& workspace,
-                     Estimate* result) {
+inline bool estimate(const Estimator& estimator, const Question& q, const Context& context,
+                     Workspace& workspace, Estimate* result) {
   const FlushDenormals flush;
   workspace.reset();
   switch (estimator.kind) {
@@ -40,6 +40,6 @@ inline Workspace* new_workspace() { return new Workspace(); }
 inline void delete_workspace(Workspace* workspace) { delete workspace; }
 
 constexpr Kernels kernel_table(const char* name) {
-  return {name,       gaussian, dense_loss,    dense_predict,   dense_correct, estimate,
-          step,       update,   new_workspace, delete_workspace};
+  return {name,     gaussian, dense_loss, dense_predict, dense_correct,
+          estimate, step,     update,     new_workspace, delete_workspace};
 }

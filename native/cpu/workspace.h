@@ -1,5 +1,5 @@
-// Memory that a session keeps between updates: a stack of 64-byte aligned pieces, emptied at the start of each
-// operation and never returned until the end. Only the thread that runs the operation takes from it.
+// Memory that a session keeps between updates: a stack of 64-byte aligned pieces, emptied at the start of
+// each operation and never returned until the end. Only the thread that runs the operation takes from it.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -12,7 +12,7 @@ import { robbinsMonro } from "../reference/robbins-monro.ts";
 import { sgdDirect } from "../reference/sgd.ts";
 import { sgld } from "../reference/sgld.ts";
 import { step } from "../reference/step.ts";
-import { notInThisBuild, refuseRowwise, type State, update } from "../reference/update.ts";
+import { networkPlace, notInThisBuild, refuseRowwise, type State, update } from "../reference/update.ts";
 import { finishInTurns, type Work } from "../reference/work.ts";
 import {
   type Backend,
@@ -131,13 +131,14 @@ function openSession(setup: SessionSetup, onClose: () => void): Session {
       for (; done < plan.count; done++) {
         const rows = plan.rows.subarray(done * perUpdate, (done + 1) * perUpdate);
         const batches = gathered(data.train, network.layers[0], rows, batchSize);
-        const draw = { key, update: plan.first + done };
+        const k = plan.first + done;
+        const place = networkPlace({ network, loss, batches, x: state.parameters }, { key, update: k });
         const schedules = {
           tau: plan.tau[done],
           noiseScale: plan.noiseScale[done],
           rate: plan.rate[done],
         };
-        const work = update({ network, loss, batches }, draw, estimator, optimizer, schedules, state);
+        const work = update(place, estimator, optimizer, k, schedules, state);
         const result = await finishInTurns(work, () => closed || signal?.aborted === true);
         if (result === "cancelled") break;
         state = result.state;

@@ -7,6 +7,7 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { OptionError } from "../errors.ts";
+import { quoted } from "../options/values.ts";
 import type {
   CouplingOptions,
   EvolutionStrategiesOptions,
@@ -136,7 +137,7 @@ class Flags {
   kind<Kind extends string>(name: string, kinds: readonly Kind[]): Kind | undefined {
     const text = this.text(name);
     if (text === undefined || kinds.includes(text as Kind)) return text as Kind | undefined;
-    throw new UsageError(`Expected ${kinds.join(", ")} for ${flagOf(name)} but received "${text}"`);
+    throw new UsageError(`Expected ${quoted(kinds)} for ${flagOf(name)} but received "${text}"`);
   }
 
   /** One of the library's names; the library itself refuses others. */

@@ -10,13 +10,13 @@ import {
   momentCount,
   needsGradient,
   type PlanValues,
-  resolveEstimator,
+  resolveObjective,
   resolveOptimizer,
   resolvePlanValues,
   seamOptimizer,
   walk,
 } from "./objective.ts";
-import { DEFAULTS, minimizeObjectiveSchema, optimizerSchema } from "./schemas.ts";
+import { type Allows, DEFAULTS, minimizeObjectiveSchema, optimizerSchema } from "./schemas.ts";
 import type { FunctionLoss, MinimizeOptions } from "./types.ts";
 import { checkedElsewhere, checkNumbers, integer, leaf, object, parse, seed, signal } from "./values.ts";
 
@@ -66,13 +66,14 @@ export function checkMinimizeOptions(options: MinimizeOptions | unknown): Checke
   const parameters = checkNumbers("minimize.start", given.start, loss.dimension);
   // A function's minimum should not move: no weight decay, but the shift, Algorithms 1 and 2 as they stand.
   const fallback = objective.kind === "loss" ? null : ({ kind: "shift" } as const);
+  const resolved = resolveObjective("minimize", objective, false);
   const chosen = resolveOptimizer("minimize", given.optimizer, objective, fallback);
   const optimizer = seamOptimizer(chosen);
-  const planValues = resolvePlanValues("minimize", objective, chosen, updates);
+  const planValues = resolvePlanValues("minimize", resolved, chosen, updates);
   walk(planValues, updates, () => {});
   return {
     loss,
-    estimator: resolveEstimator("minimize", objective, false),
+    estimator: resolved.estimator,
     optimizer,
     planValues,
     updates,
@@ -97,6 +98,5 @@ export function checkMinimizeOptions(options: MinimizeOptions | unknown): Checke
 }
 
 // The schema and the public type have the same keys.
-type Allows<Public, Given extends Public> = Given;
 type Given = z.input<typeof minimizeSchema>;
 export type Tied = [Allows<keyof MinimizeOptions, keyof Given>, Allows<keyof Given, keyof MinimizeOptions>];

@@ -3,9 +3,13 @@
  * paper's shift x_{k+1} = x_k − (τ_k/δ)∇F (García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, eq. 12) into gradient
  * descent at rate τ_k/δ.
  */
-import type { Estimator, Plan, Optimizer as SeamOptimizer } from "../backends/backend.ts";
+import type { Plan, Optimizer as SeamOptimizer } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
-import { describeSchedule, evaluate, type Schedule, type Span } from "../schedules.ts";
+import { heat } from "../objectives/heat.ts";
+import { localEntropy } from "../objectives/local-entropy.ts";
+import { loss } from "../objectives/loss.ts";
+import { noiseScales, type ResolvedObjective } from "../objectives/objective.ts";
+import { describeSchedule, evaluate, type Schedule } from "../schedules.ts";
 import { defaultOptimizer, type MinimizeObjective, type Objective, type Optimizer } from "./schemas.ts";
 
 /** What of a plan comes from schedules; each (count). */
@@ -14,59 +18,29 @@ export type OuterValues = Pick<Plan, "tau" | "noiseScale" | "rate">;
 /** Values of updates first … first + count − 1. */
 export type PlanValues = (first: number, count: number) => OuterValues;
 
-type Reading = "variance" | "standard-deviation";
-
-/** Scale of the normals for variances: their roots, or themselves in the second reading. */
-function scales(variances: Float64Array, reading: Reading): Float64Array {
-  return reading === "variance" ? variances.map(Math.sqrt) : variances.slice();
-}
-
-/**
- * The seam's estimator.
- *
- * @param root path of the options, for errors
- * @param projectable whether B rows on d_0 inputs leave a complement to project away: B ≤ d_0
- */
-export function resolveEstimator(
+/** The objective in numbers; a function's (`minimize`) has no minibatch and is never projected. */
+export function resolveObjective(
   root: string,
   objective: Objective | MinimizeObjective,
   projectable: boolean,
-): Estimator {
-  if (objective.kind === "loss") return { kind: "sgd" };
-  const { estimator } = objective;
-  const path = `${root}.objective.estimator`;
-  const wanted = projectable && !("projection" in estimator && estimator.projection === "off");
-  if (estimator.kind === "importance-sampling") {
-    const { kind, coupling, temperature } = estimator;
-    return { kind, coupling, temperature, rowwise: false, projected: wanted };
+): ResolvedObjective {
+  const place = { path: `${root}.objective`, projectable };
+  switch (objective.kind) {
+    case "local-entropy":
+      return localEntropy(objective, place);
+    case "heat":
+      return heat(objective, place);
+    case "loss":
+      return loss();
+    default:
+      return objective satisfies never;
   }
-  const { kind, steps } = estimator;
-  const fresh = "minibatch" in estimator && estimator.minibatch === "per-step";
-  const span: Span = { from: 1, count: steps, total: steps, first: 1 };
-  const stepSizes = evaluate(`${path}.stepSize`, estimator.stepSize, span, "above 0");
-  if (kind === "sgld") {
-    const batches = fresh ? steps - 1 : 1;
-    const noiseScales = scales(stepSizes, estimator.noise);
-    const { chainStart } = estimator;
-    return { kind, stepSizes, noiseScales, chainStart, batches, projected: wanted && batches === 1 };
-  }
-  const { samples } = estimator;
-  checkDraws(`${path}.samples`, samples, steps);
-  const batches = fresh ? steps : 1;
-  return { kind, samples, stepSizes, batches, projected: wanted && batches === 1 };
-}
-
-/** Robbins–Monro's M draws of J steps share one 32-bit index. */
-export function checkDraws(path: string, samples: number, steps: number): void {
-  if (samples * steps <= 2 ** 32) return;
-  const advice = "each of them has its own 32-bit index of random numbers";
-  throw new OptionError(expected("at most 2^32 samples × steps", path, samples, advice));
 }
 
 /** Who needs ∇f, or null. */
 export function needsGradient(objective: Objective | MinimizeObjective): string | null {
   if (objective.kind === "loss") return 'the objective "loss"';
-  const kind = objective.estimator.kind;
+  const { kind } = objective.estimator;
   return kind === "sgld" || kind === "robbins-monro" ? `the estimator "${kind}"` : null;
 }
 
@@ -116,7 +90,7 @@ export function momentCount(optimizer: SeamOptimizer): number {
 /** The outer schedules of a run as a function of the updates asked for; τ is 0 where the objective has none. */
 export function resolvePlanValues(
   root: string,
-  objective: Objective | MinimizeObjective,
+  { tau, noise, shift }: ResolvedObjective,
   optimizer: Optimizer,
   updates: number,
 ): PlanValues {
@@ -128,19 +102,13 @@ export function resolvePlanValues(
     sign: "above 0" | "0 or more",
   ) => evaluate(`${root}.${path}`, schedule, { from, count, total: updates, first: 0 }, sign);
   return (first, count) => {
-    if (objective.kind === "loss") {
-      const rate = (optimizer as { rate: Schedule }).rate;
-      const none = new Float64Array(count);
-      return { tau: none, noiseScale: none, rate: values("optimizer.rate", rate, first, count, "0 or more") };
-    }
-    const { estimator } = objective;
-    const tau = values("objective.tau", objective.tau, first, count, "above 0");
-    const temperature = estimator.kind === "importance-sampling" ? estimator.temperature : 1;
+    const taus =
+      tau === null ? new Float64Array(count) : values("objective.tau", tau, first, count, "above 0");
     const rate =
       optimizer.kind === "shift"
-        ? tau.map((value) => value / temperature)
+        ? taus.map((value) => value * (shift ?? 0))
         : values("optimizer.rate", optimizer.rate, first, count, "0 or more");
-    return { tau, noiseScale: scales(tau, estimator.noise), rate };
+    return { tau: taus, noiseScale: noiseScales(taus, noise), rate };
   };
 }
 

@@ -17,9 +17,21 @@ import type {
 } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { type Network, parameterCount } from "../network.ts";
+import { checkDraws } from "../objectives/heat.ts";
 import { keyOf, layerStream, STREAMS } from "../reference/streams.ts";
-import { checkDraws, momentCount } from "./objective.ts";
+import { momentCount } from "./objective.ts";
+import type {
+  AccuracyOptions,
+  BatchOptions,
+  GaussianOptions,
+  PredictOptions,
+  RobbinsMonroCallOptions,
+  SgldCallOptions,
+  StepOptions,
+  WeightsOptions,
+} from "./operation-types.ts";
 import {
+  type Allows,
   adamShape,
   coupling,
   DEFAULTS,
@@ -359,7 +371,6 @@ function checkStep(root: string, input: unknown): StepInput {
 }
 
 // The schemas and the public types have the same keys.
-type Allows<Public, Given extends Public> = Given;
 type Keys<Schema extends z.ZodType> = keyof z.input<Schema>;
 export type Tied = [
   Allows<keyof GaussianOptions, Keys<typeof gaussianSchema>>,

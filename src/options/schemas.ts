@@ -210,8 +210,8 @@ export const optimizerSchema = z.discriminatedUnion(
 );
 export type Optimizer = z.output<typeof optimizerSchema>;
 
-// What a schema takes, the public type allows; `schemas` and types cannot drift apart unseen.
-type Allows<Public, Schema extends Public> = Schema;
+/** Does not compile where `Given` is not a `Public`: so schemas and types cannot drift apart unseen. */
+export type Allows<Public, Schema extends Public> = Schema;
 export type Tied = [
   Allows<CouplingOptions | undefined, z.input<typeof couplingSchema>>,
   Allows<SgldOptions, z.input<typeof sgld>>,

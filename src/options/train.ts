@@ -13,12 +13,12 @@ import {
   momentCount,
   needsGradient,
   type PlanValues,
-  resolveEstimator,
+  resolveObjective,
   resolveOptimizer,
   resolvePlanValues,
   seamOptimizer,
 } from "./objective.ts";
-import { DEFAULTS, objectiveSchema, optimizerSchema } from "./schemas.ts";
+import { type Allows, DEFAULTS, objectiveSchema, optimizerSchema } from "./schemas.ts";
 import type {
   BackendChoice,
   Data,
@@ -118,10 +118,11 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     const advice = `the training data has ${rows} rows`;
     throw new OptionError(expected(`an integer 1 … ${rows}`, "train.batchSize", batchSize, advice));
   }
-  const estimator = resolveEstimator("train", objective, batchSize <= network.layers[0]);
+  const resolved = resolveObjective("train", objective, batchSize <= network.layers[0]);
+  const { estimator } = resolved;
   const chosen = resolveOptimizer("train", given.optimizer, objective);
   const optimizer = seamOptimizer(chosen);
-  const planValues = resolvePlanValues("train", objective, chosen, updates);
+  const planValues = resolvePlanValues("train", resolved, chosen, updates);
   const key = keyOf(given.seed);
   const shaping = { network, loss, estimator, optimizer, batchSize, updates, key };
   const n = parameterCount(network);
@@ -252,6 +253,5 @@ function short(print: string): string {
 }
 
 // The schema and the public type have the same keys.
-type Allows<Public, Given extends Public> = Given;
 type Given = z.input<typeof trainSchema>;
 export type Tied = [Allows<keyof TrainOptions, keyof Given>, Allows<keyof Given, keyof TrainOptions>];

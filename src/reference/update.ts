@@ -12,12 +12,22 @@
 import type { Estimator, Optimizer } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { type Draw, type NetworkPoint, networkLoss } from "./dense.ts";
-import { importanceSampling } from "./importance-sampling.ts";
-import { robbinsMonro } from "./robbins-monro.ts";
+import {
+  type ImportanceSamplingEstimate,
+  type ImportanceSamplingSettings,
+  importanceSampling,
+  importanceSamplingDirect,
+} from "./importance-sampling.ts";
+import {
+  type RobbinsMonroEstimate,
+  type RobbinsMonroSettings,
+  robbinsMonro,
+  robbinsMonroDirect,
+} from "./robbins-monro.ts";
 import { sgdDirect } from "./sgd.ts";
-import { sgld } from "./sgld.ts";
+import { type SgldEstimate, type SgldSettings, sgld, sgldDirect } from "./sgld.ts";
 import { step } from "./step.ts";
-import type { Work } from "./work.ts";
+import type { LossFunction, Normals, Work } from "./work.ts";
 
 /** What a run carries from one update to the next: see `SessionState`. */
 export interface State {
@@ -38,6 +48,38 @@ export interface Schedules {
   readonly rate: number;
 }
 
+/** The estimators at x_k, on a network's minibatches or on a function; `projected` as in `Draw`. */
+export interface Place {
+  sgd(): Work<{ gradient: Float64Array; loss: number }>;
+  importanceSampling(
+    settings: ImportanceSamplingSettings,
+    projected: boolean,
+  ): Work<ImportanceSamplingEstimate>;
+  sgld(start: Float64Array, settings: SgldSettings, projected: boolean): Work<SgldEstimate>;
+  robbinsMonro(settings: RobbinsMonroSettings, projected: boolean): Work<RobbinsMonroEstimate>;
+}
+
+/** A network at x_k, with the noise of a key and an update. */
+export function networkPlace(point: NetworkPoint, draw: Omit<Draw, "projected">): Place {
+  const { network, loss, batches, x } = point;
+  return {
+    sgd: () => sgdDirect(networkLoss(network, loss, batches[0]), x),
+    importanceSampling: (settings, projected) => importanceSampling(point, { ...draw, projected }, settings),
+    sgld: (start, settings, projected) => sgld(point, { ...draw, projected }, start, settings),
+    robbinsMonro: (settings, projected) => robbinsMonro(point, { ...draw, projected }, settings),
+  };
+}
+
+/** A function at x_k, always in the direct form: it has no minibatch to project on. */
+export function functionPlace(loss: LossFunction, x: Float64Array, normals: Normals): Place {
+  return {
+    sgd: () => sgdDirect(loss, x),
+    importanceSampling: (settings) => importanceSamplingDirect(loss, x, settings, normals),
+    sgld: (start, settings) => sgldDirect([loss], x, start, settings, normals),
+    robbinsMonro: (settings) => robbinsMonroDirect([loss], x, settings, normals),
+  };
+}
+
 interface Estimate {
   /** n. */
   readonly gradient: Float64Array;
@@ -47,74 +89,63 @@ interface Estimate {
   readonly freeEnergy: number;
 }
 
-/** x_k → x_{k+1}; `values` are the loss, |gradient|, effective sample size and F_τ estimate (NaN where none). */
+/**
+ * x_k → x_{k+1}.
+ *
+ * @param place the estimators at x_k = state.parameters
+ * @param k zero-based; Adam's index is k + 1
+ * @returns the next state and the loss, |gradient|, effective sample size and F_τ estimate (NaN where none)
+ */
 export function* update(
-  place: Omit<NetworkPoint, "x">,
-  draw: Omit<Draw, "projected">,
+  place: Place,
   estimator: Estimator,
   optimizer: Optimizer,
+  k: number,
   schedules: Schedules,
   state: State,
 ): Work<{ state: State; values: [number, number, number, number] }> {
-  const point = { ...place, x: state.parameters };
   const { gradient, chain, loss, effectiveSampleSize, freeEnergy } = yield* estimate(
-    point,
-    draw,
+    place,
     estimator,
     schedules,
-    state.chain,
+    state,
   );
-  const { rate } = schedules;
-  const moved = step(optimizer, rate, state.parameters, gradient, state.moments, draw.update + 1);
+  const moved = step(optimizer, schedules.rate, state.parameters, gradient, state.moments, k + 1);
   const norm = Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
   return { state: { ...moved, chain }, values: [loss, norm, effectiveSampleSize, freeEnergy] };
 }
 
 function* estimate(
-  point: NetworkPoint,
-  draw: Omit<Draw, "projected">,
+  place: Place,
   estimator: Estimator,
   { tau, noiseScale }: Schedules,
-  chain: Float64Array | null,
+  { parameters: x, chain }: State,
 ): Work<Estimate> {
   const none = { effectiveSampleSize: Number.NaN, freeEnergy: Number.NaN, chain: null };
-  const { network, loss, batches, x } = point;
   const fromMean = (mean: Float64Array) => x.map((value, i) => (value - mean[i]) / tau);
   switch (estimator.kind) {
     case "sgd":
-      return { ...none, ...(yield* sgdDirect(networkLoss(network, loss, batches[0]), x)) };
+      return { ...none, ...(yield* place.sgd()) };
     case "importance-sampling": {
       refuseRowwise(estimator.rowwise);
       const settings = { ...estimator, tau, noiseScale };
-      const result = yield* importanceSampling(point, { ...draw, projected: estimator.projected }, settings);
-      return { ...none, ...result };
+      return { ...none, ...(yield* place.importanceSampling(settings, estimator.projected)) };
     }
     case "sgld": {
       const previous = estimator.chainStart === "previous";
       const start = (previous && chain) || x;
-      const result = yield* sgld(point, { ...draw, projected: estimator.projected }, start, {
-        ...estimator,
-        tau,
-      });
-      return {
-        ...none,
-        gradient: fromMean(result.mean),
-        chain: previous ? result.last : null,
-        loss: result.loss,
-      };
+      const { mean, last, loss } = yield* place.sgld(start, { ...estimator, tau }, estimator.projected);
+      return { ...none, gradient: fromMean(mean), chain: previous ? last : null, loss };
     }
     case "robbins-monro": {
-      const result = yield* robbinsMonro(
-        point,
-        { ...draw, projected: estimator.projected },
-        { ...estimator, tau, noiseScale },
-      );
-      return { ...none, gradient: fromMean(result.mean), loss: result.loss };
+      const settings = { ...estimator, tau, noiseScale };
+      const { mean, loss } = yield* place.robbinsMonro(settings, estimator.projected);
+      return { ...none, gradient: fromMean(mean), loss };
     }
     case "evolution-strategies":
       throw notInThisBuild(
-        "estimator.kind",
         "importance-sampling, sgld, robbins-monro or sgd",
+        "estimator.kind",
         estimator.kind,
       );
     default:

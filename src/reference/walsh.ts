@@ -337,8 +337,8 @@ function lossesOf(
   const logits = new Float64Array(count * classes);
   for (let sample = 0; sample < 2 * m; sample++) {
     const [e, g] = sample < m ? [1, sample] : [-1, sample - m];
-    for (let at = 0; at < logits.length; at++) {
-      logits[at] = logit(Math.floor(at / classes), e, g, at % classes);
+    for (let b = 0; b < count; b++) {
+      for (let c = 0; c < classes; c++) logits[b * classes + c] = logit(b, e, g, c);
     }
     rowLosses(point, logits).forEach((f, b) => {
       rows[b * 2 * m + sample] = f;

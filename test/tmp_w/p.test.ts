@@ -1,17 +1,32 @@
 import { test } from "@jest/globals";
 import { keyOf } from "../../src/reference/streams.ts";
-import { importanceSamplingWalsh } from "../../src/reference/walsh.ts";
 import { importanceSamplingRowwise } from "../../src/reference/row-split.ts";
-import { noiseForm } from "../../src/reference/units.ts";
 import { finish } from "../../src/reference/work.ts";
-import { bruteForce, tinyPoint } from "../tiny-network.ts";
+import { bruteForce, momentsOf, tinyPoint } from "../tiny-network.ts";
 test("p", () => {
-  const point = tinyPoint([6, 3], "repeated");
-  const t = (name: string, f: () => void, n: number) => { f(); const a = performance.now(); for (let i = 0; i < n; i++) f(); console.log(name, ((performance.now() - a) / n).toFixed(4), "ms"); };
-  let k = 0;
-  t("form", () => { const form = noiseForm(point, { key: keyOf(3), update: k++, projected: true }); form.normals(0); }, 500);
-  t("brute 10000", () => { bruteForce(point, 0.5, 10000, [1, 0.5], 1.5); }, 3);
-  const settings = { coupling: { kind: "walsh", blocks: 2 } as const, temperature: 1, tau: 0.3, noiseScale: Math.sqrt(0.3) };
-  t("weights only", () => { finish(importanceSamplingWalsh(point, { key: keyOf(3), update: k++, projected: true }, settings, 2)); }, 300);
-  t("row split", () => { finish(importanceSamplingRowwise(point, { key: keyOf(3), update: k++, projected: true }, settings)); }, 300);
+  for (const [layers, tau, delta] of [[[3], 0.3, 0.1],[[3], 0.5, 0.1]] as const) {
+  const point = tinyPoint(layers, "two");
+  const s = Math.sqrt(tau); const c0 = finish(importanceSamplingRowwise(point, { key: keyOf(34), update: 0, projected: true }, { coupling: { kind: 'walsh', blocks: 1000 }, temperature: delta, tau, noiseScale: s })).loss; console.log(c0);
+  const truth = bruteForce(point, s, 200_000, [delta], c0);
+  const wt = truth.meanWeights[0].reduce((a, b) => a + b, 0) / truth.meanWeights[0].length;
+  const g = momentsOf(truth.numerators[0]).mean.map((v) => v / wt);
+  const norm = Math.hypot(...g);
+  console.log(layers, tau, delta, "wt", wt, "rel se of truth", Math.sqrt(momentsOf(truth.numerators[0]).squaredError.reduce((a,b)=>a+b,0))/wt/norm);
+  const a = performance.now();
+  for (const K of [2, 4, 8, 16, 32, 64]) {
+    const R = 100;
+    const biases: number[][] = [];
+    for (let update = 0; update < R; update++) {
+      const run = (c?: number) => finish(importanceSamplingRowwise(point, { key: keyOf(33), update: update + 1000 * K, projected: true }, { coupling: { kind: "walsh", blocks: K }, temperature: delta, tau, noiseScale: s }, c));
+      const q = run(); const fix = run(c0);
+      const w = Math.exp(-(fix.freeEnergy - c0) / delta) / wt;
+      // quotient less its linearization
+      const b = q.gradient.map((v, i) => v - fix.gradient[i] * w + g[i] * (w - 1));
+      biases.push([b.reduce((sum, v, i) => sum + v * g[i], 0) / norm / norm * K, q.gradient.reduce((sum, v, i) => sum + (v-g[i]) * g[i], 0) / norm / norm * K]);
+    }
+    const m = momentsOf(biases);
+    console.log(K, "K·bias", m.mean[0].toFixed(4), "±", Math.sqrt(m.squaredError[0]).toFixed(4), "plain", m.mean[1].toFixed(3), "±", Math.sqrt(m.squaredError[1]).toFixed(3));
+  }
+  console.log((performance.now() - a).toFixed(0), "ms");
+  }
 });

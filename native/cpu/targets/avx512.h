@@ -1,5 +1,5 @@
-// Vectors of 16 lanes: AVX-512 F, DQ, BW, VL. Included inside its target region and namespace; sse4.h explains
-// the functions that every target has.
+// Vectors of 16 lanes: AVX-512 F, DQ, BW, VL. Included inside its target region and namespace; sse4.h
+// explains the functions that every target has.
 constexpr size_t kLanes = 16;
 constexpr int kTileVectors = 4;  // 6 x 4 sums, 4 operands and a broadcast: 29 of 32 registers
 constexpr int kLongTileVectors = 13;

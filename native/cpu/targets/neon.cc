@@ -6,9 +6,10 @@
 
 namespace local_entropy {
 namespace neon {
+// clang-format off
 #include "neon.h"
-
 #include "../kernels-inl.h"
+// clang-format on
 }  // namespace neon
 const Kernels kNeon = neon::kernel_table("neon");
 }  // namespace local_entropy

@@ -1,9 +1,10 @@
 // Vectors of 4 lanes: SSE4.2 (x86-64-v2). Included inside its target region and namespace.
 //
-// What every target gives: types Float, Word (unsigned) and Int of kLanes lanes each, which take the operators
-// of C; set, load and store (unaligned), load_first and store_first (the first n < kLanes lanes; the others read
-// as 0 and are not touched), fma (rounded once where the processor can), min, max, sqrt, nearest (ties to even),
-// from_words (correctly rounded), sum, largest, lane_numbers (0, 1, …) and multiply (32 x 32 -> 64 bits).
+// What every target gives: types Float, Word (unsigned) and Int of kLanes lanes each, which take the
+// operators of C; set, load and store (unaligned), load_first and store_first (the first n < kLanes lanes;
+// the others read as 0 and are not touched), fma (rounded once where the processor can), min, max, sqrt,
+// nearest (ties to even), from_words (correctly rounded), sum, largest, lane_numbers (0, 1, …) and multiply
+// (32 x 32 -> 64 bits).
 constexpr size_t kLanes = 4;
 constexpr int kTileVectors = 2;
 constexpr int kLongTileVectors = 12;

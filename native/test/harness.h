@@ -1,0 +1,36 @@
+// A test is a named function that fails by calling `check`; main.cc runs them and counts.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "../backend.h"
+
+namespace native_test {
+
+struct Test {
+  std::string name;
+  std::function<void()> body;
+};
+
+std::vector<Test>& tests();
+
+struct Register {
+  Register(const std::string& name, std::function<void()> body) {
+    tests().push_back({name, std::move(body)});
+  }
+};
+
+// Notes a failure of the running test; the first ten are printed.
+void check(bool good, const std::string& what);
+// |a - b| <= absolute + relative |b|, index by index.
+void check_close(const std::vector<float>& a, const std::vector<float>& b, double absolute, double relative,
+                 const std::string& what);
+void check_near(double a, double b, double bound, const std::string& what);
+// Printed after the test's line.
+void note(const std::string& text);
+
+std::string vectors_directory();  // of --vectors, or empty
+int bench();
+
+}  // namespace native_test

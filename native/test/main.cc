@@ -1,0 +1,72 @@
+// native-test [--filter TEXT] [--vectors DIRECTORY] [--bench]: one line a test, then "N passed, N failed"
+// (and
+// ", N skipped"), and a non-zero exit where one failed.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+#include "harness.h"
+
+namespace native_test {
+
+namespace {
+int failures = 0;
+std::string notes, vectors;
+}  // namespace
+
+std::vector<Test>& tests() {
+  static std::vector<Test> all;
+  return all;
+}
+
+void check(bool good, const std::string& what) {
+  if (good) return;
+  if (failures++ < 10) notes += "\n    " + what;
+}
+
+void note(const std::string& text) { notes += " (" + text + ")"; }
+
+void check_near(double a, double b, double bound, const std::string& what) {
+  char text[256];
+  std::snprintf(text, sizeof text, "%s: %.9g is not within %.3g of %.9g", what.c_str(), a, bound, b);
+  check(std::abs(a - b) <= bound, text);  // false for NaN
+}
+
+void check_close(const std::vector<float>& a, const std::vector<float>& b, double absolute, double relative,
+                 const std::string& what) {
+  check(a.size() == b.size(), what + ": sizes differ");
+  for (size_t i = 0; i < std::min(a.size(), b.size()); i++)
+    check_near(a[i], b[i], absolute + relative * std::abs(b[i]), what + "[" + std::to_string(i) + "]");
+}
+
+std::string vectors_directory() { return vectors; }
+
+}  // namespace native_test
+
+int main(int count, char** arguments) {
+  using namespace native_test;
+  std::string filter;
+  for (int i = 1; i < count; i++) {
+    if (!std::strcmp(arguments[i], "--bench")) return bench();
+    if (!std::strcmp(arguments[i], "--filter") && i + 1 < count)
+      filter = arguments[++i];
+    else if (!std::strcmp(arguments[i], "--vectors") && i + 1 < count)
+      vectors = arguments[++i];
+    else
+      return std::fprintf(stderr, "Expected --filter TEXT, --vectors DIRECTORY or --bench but received %s\n",
+                          arguments[i]),
+             2;
+  }
+  int passed = 0, failed = 0;
+  for (const Test& test : tests()) {
+    if (test.name.find(filter) == std::string::npos) continue;
+    failures = 0;
+    notes.clear();
+    test.body();
+    std::printf("%s %s%s\n", failures ? "FAIL" : "ok  ", test.name.c_str(), notes.c_str());
+    std::fflush(stdout);
+    (failures ? failed : passed)++;
+  }
+  std::printf("%d passed, %d failed\n", passed, failed);
+  return failed > 0 || passed == 0;
+}

@@ -1,0 +1,195 @@
+// exp, log(1 + x) and tanh of every target in ulp of double precision, and Philox's known-answer vectors.
+#include <cinttypes>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+
+#include "../cpu/kernels.h"
+#include "harness.h"
+#include "problem.h"
+
+#if defined(__x86_64__)
+#if !defined(__clang__)
+// GCC 12 warns of its own header's undefined vectors.
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+#else
+#include <arm_neon.h>
+#endif
+
+namespace native_test {
+
+struct MathTarget {
+  const char* name;
+  size_t lanes;
+  void (*exp)(const float*, float*);
+  void (*log1p)(const float*, float*);
+  void (*tanh)(const float*, float*);
+  void (*philox)(const uint32_t*, uint64_t, uint32_t*);
+};
+
+}  // namespace native_test
+
+#if defined(__x86_64__)
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("sse4.2"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("sse4.2")
+#endif
+namespace native_test {
+namespace sse4 {
+// clang-format off
+#include "../cpu/targets/sse4.h"
+#include "../cpu/math-inl.h"
+#include "../cpu/philox-inl.h"
+#include "math-cases-inl.h"
+// clang-format on
+}  // namespace sse4
+}  // namespace native_test
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+namespace native_test {
+namespace avx2 {
+// clang-format off
+#include "../cpu/targets/avx2.h"
+#include "../cpu/math-inl.h"
+#include "../cpu/philox-inl.h"
+#include "math-cases-inl.h"
+// clang-format on
+}  // namespace avx2
+}  // namespace native_test
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))), \
+                             apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
+#endif
+namespace native_test {
+namespace avx512 {
+// clang-format off
+#include "../cpu/targets/avx512.h"
+#include "../cpu/math-inl.h"
+#include "../cpu/philox-inl.h"
+#include "math-cases-inl.h"
+// clang-format on
+}  // namespace avx512
+}  // namespace native_test
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#else
+namespace native_test {
+namespace neon {
+// clang-format off
+#include "../cpu/targets/neon.h"
+#include "../cpu/math-inl.h"
+#include "../cpu/philox-inl.h"
+#include "math-cases-inl.h"
+// clang-format on
+}  // namespace neon
+}  // namespace native_test
+#endif
+
+namespace native_test {
+
+namespace {
+
+std::vector<MathTarget> math_targets() {
+  std::vector<MathTarget> found;
+  for (const std::string& name : available_kernels()) {
+#if defined(__x86_64__)
+    if (name == "sse4") found.push_back(sse4::math_target("sse4"));
+    if (name == "avx2") found.push_back(avx2::math_target("avx2"));
+    if (name == "avx512") found.push_back(avx512::math_target("avx512"));
+#else
+    found.push_back(neon::math_target("neon"));
+#endif
+  }
+  return found;
+}
+
+// Worst error in ulp over 400,000 points of [from, to], spaced evenly, and as many by powers of two.
+double worst_ulp(const MathTarget& target, void (*function)(const float*, float*), double (*exact)(double),
+                 double from, double to) {
+  double worst = 0;
+  float in[16], out[16];
+  const int points = 400000;
+  for (int i = 0; i + 16 <= 2 * points; i += int(target.lanes)) {
+    for (size_t lane = 0; lane < target.lanes; lane++) {
+      const double t = double((i + int(lane)) % points) / points;
+      in[lane] = float(i < points ? from + (to - from) * t : to * std::exp2(-40 * t));
+    }
+    function(in, out);
+    for (size_t lane = 0; lane < target.lanes; lane++) {
+      const double right = exact(double(in[lane]));
+      const double ulp = std::ldexp(1.0, std::ilogb(right == 0 ? 1e-30 : right) - 23);
+      const double error = std::abs(out[lane] - right) / ulp;
+      worst = error <= worst ? worst : error;
+    }
+  }
+  return worst;
+}
+
+const Register functions("math: exp, log1p and tanh within their bounds", [] {
+  for (const MathTarget& target : math_targets()) {
+    const double e = worst_ulp(target, target.exp, std::exp, -87, 87);
+    const double l = worst_ulp(target, target.log1p, std::log1p, 0, 1000);
+    const double t = worst_ulp(target, target.tanh, std::tanh, -12, 12);
+    char text[128];
+    std::snprintf(text, sizeof text, "%s: exp %.2f, log1p %.2f, tanh %.2f ulp", target.name, e, l, t);
+    note(text);
+    check(e <= 2 && l <= 2 && t <= 3, text);
+    float in[16], out[16];
+    for (float& x : in) x = std::nanf("");
+    for (const auto function : {target.exp, target.log1p, target.tanh}) {
+      function(in, out);
+      check(std::isnan(out[0]), "NaN is lost");
+    }
+    for (float& x : in) x = -std::numeric_limits<float>::infinity();
+    target.exp(in, out);
+    check(out[0] == 0, "exp of -infinity");
+  }
+});
+
+const Register known("philox: test/vectors/philox.txt on every target", [] {
+  if (vectors_directory().empty()) return note("skipped: give --vectors DIRECTORY");
+  std::ifstream file(vectors_directory() + "/philox.txt");
+  int lines = 0;
+  for (std::string line; std::getline(file, line);) {
+    uint32_t w[10];
+    if (std::sscanf(line.c_str(), "philox4x32 10 %x %x %x %x %x %x %x %x %x %x", w, w + 1, w + 2, w + 3,
+                    w + 4, w + 5, w + 6, w + 7, w + 8, w + 9) != 10)
+      continue;
+    lines++;
+    for (const MathTarget& target : math_targets()) {
+      uint32_t out[4] = {0, 0, 0, 0};
+      target.philox(w, w[4] | uint64_t(w[5]) << 32, out);
+      for (int i = 0; i < 4; i++) check(out[i] == w[6 + i], std::string(target.name) + ": " + line);
+    }
+  }
+  check(lines >= 3, "fewer than 3 vectors");
+});
+
+}  // namespace
+
+}  // namespace native_test

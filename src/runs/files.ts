@@ -1,0 +1,71 @@
+/**
+ * The files of a run's folder: their names, writing one whole or not at all, and the version that wrote it.
+ *
+ * A file is written beside its place, flushed to the disk and renamed over what was there: whoever reads sees the
+ * old file or the new one, never a part, even if the process or the machine dies in between.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/** What a run's folder holds. */
+export const RUN_FILE = "run.json";
+export const METRICS_FILE = "metrics.jsonl";
+export const CHECKPOINT_FILE = "checkpoint.safetensors";
+export const REPORT_FILE = "report.html";
+
+/** Makes a folder and those above it. Node's own recursive mkdir never returns where nothing can be made (/proc). */
+export async function makeFolder(directory: string): Promise<void> {
+  if (existsSync(directory)) return;
+  await makeFolder(dirname(directory));
+  await mkdir(directory);
+}
+
+let written = 0;
+
+/** Replaces `path` by `content`; on error, what was there stays and nothing is left behind. */
+export async function writeAtomically(path: string, content: Uint8Array | string): Promise<void> {
+  const beside = `${path}.${process.pid}-${written++}.tmp`;
+  try {
+    const file = await open(beside, "wx");
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
+}
+
+/** Version of this package, from its package.json. */
+export function packageVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** A system error in plain words: what could not be done, without the path, which the caller names. */
+export function plainReason(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return "writing there is not permitted";
+    case "ENOSPC":
+    case "EDQUOT":
+      return "the disk is full";
+    case "ENOTDIR":
+    case "EEXIST":
+      return "a part of this path is a file";
+    case "EISDIR":
+      return "it is a directory";
+    case "ENOENT":
+      return "there is no such place";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
