@@ -266,8 +266,8 @@ const reference = [
   {
     file: "src/reference/update.ts",
     why: "Adam's index counts from one",
-    from: "draw.update + 1",
-    to: "draw.update + 2",
+    from: "state.moments, k + 1",
+    to: "state.moments, k + 2",
     tests: ["update"],
   },
   {
@@ -305,7 +305,7 @@ const native = [
     tests: ["dense"],
   },
   {
-    file: "native/cpu/dense-inl.h",
+    file: "native/cpu/rows-inl.h",
     why: "a bias's gradient",
     from: "add_scaled(bias, 1, g",
     to: "add_scaled(bias, 1.01f, g",

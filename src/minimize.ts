@@ -58,7 +58,7 @@ export function minimize(options: MinimizeOptions): Run<MinimizeResult> {
       const x = state.parameters as Float64Array;
       return { x, value: checked.loss.value(x), updates, seconds, completed, backend };
     },
-    save() {
+    async save() {
       throw new BackendError("A run on a function has no checkpoint; keep `result.x`");
     },
     close() {},
@@ -92,7 +92,7 @@ function openFunctionSession({ loss, estimator, optimizer, key, state: start }: 
       return {
         parameters: parameters.slice(),
         moments: moments.map((m) => m.slice()),
-        chain: chain && chain.slice(),
+        chain: chain?.slice() ?? null,
       };
     },
     close() {

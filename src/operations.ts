@@ -101,10 +101,8 @@ async function into<Result extends object, First extends keyof Result & string>(
   return rest;
 }
 
-function openOperations(
-  { operations: run, ...backend }: Backend,
-  declined: readonly Declined[],
-): OpenBackend {
+function openOperations(backend: Backend, declined: readonly Declined[]): OpenBackend {
+  const run = backend.operations;
   const n = ({ parameters }: { parameters: Vector }) => parameters.length;
   const close = () => backend.close();
   const open: OpenBackend = {
