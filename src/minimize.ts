@@ -18,7 +18,7 @@ import { describeBackend } from "./train.ts";
 
 export interface MinimizeResult {
   /** x after the last update (n). */
-  readonly x: Float64Array;
+  readonly parameters: Float64Array;
   /** f(x). */
   readonly value: number;
   readonly updates: number;
@@ -55,11 +55,11 @@ export function minimize(options: MinimizeOptions): Run<MinimizeResult> {
     weighted: checked.estimator.kind === "importance-sampling",
     updatesPerCrossing: Number.POSITIVE_INFINITY,
     finish({ state, update: updates, seconds, completed }) {
-      const x = state.parameters as Float64Array;
-      return { x, value: checked.loss.value(x), updates, seconds, completed, backend };
+      const parameters = state.parameters as Float64Array;
+      return { parameters, value: checked.loss.value(parameters), updates, seconds, completed, backend };
     },
     async save() {
-      throw new BackendError("A run on a function has no checkpoint; keep `result.x`");
+      throw new BackendError("A run on a function has no checkpoint; keep `result.parameters`");
     },
     close() {},
   });

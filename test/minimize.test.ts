@@ -23,7 +23,7 @@ describe("minimize", () => {
       optimizer: { kind: "gradient-descent", rate: 0.2 },
       updates: 10,
     });
-    const { x, value, updates, completed, backend } = await run.result;
+    const { parameters: x, value, updates, completed, backend } = await run.result;
     for (const [i, hi] of h.entries()) expect(x[i]).toBeCloseTo(c[i] * (1 - (1 - 0.2 * hi) ** 10), 12);
     expect(value).toBe(quadratic.value(x));
     expect({ updates, completed }).toEqual({ updates: 10, completed: true });
@@ -42,7 +42,7 @@ describe("minimize", () => {
       },
       updates: 1,
     });
-    const { x } = await run.result;
+    const { parameters: x } = await run.result;
     for (const [i, hi] of h.entries())
       expect(Math.abs(x[i] - (0.3 * hi * c[i]) / (1 + 0.3 * hi))).toBeLessThan(0.02);
   });
@@ -73,8 +73,8 @@ describe("minimize", () => {
       },
       updates: 100,
     });
-    expect((await descent.result).x[0]).toBeCloseTo(-1, 1);
-    expect(Math.abs((await entropy.result).x[0] - 1)).toBeLessThan(0.4);
+    expect((await descent.result).parameters[0]).toBeCloseTo(-1, 1);
+    expect(Math.abs((await entropy.result).parameters[0] - 1)).toBeLessThan(0.4);
   });
 
   test("heat by Robbins–Monro goes to the smoothed minimum, records on the way", async () => {
@@ -92,7 +92,7 @@ describe("minimize", () => {
     const updates: number[] = [];
     for await (const record of run) updates.push(record.update);
     expect(updates).toEqual([5, 10, 15, 20]);
-    const { x } = await run.result;
+    const { parameters: x } = await run.result;
     // The law's standard deviation is at most √(0.3·τ²·τ·h²/(4·…)) < 0.3; seeded, and a wrong sign leads away from c.
     for (const [i, v] of x.entries()) expect(Math.abs(v - c[i])).toBeLessThan(0.6);
   });
