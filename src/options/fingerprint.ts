@@ -15,7 +15,7 @@ export type Shaping = Record<
 >;
 
 /**
- * Also the one full walk over the outer schedules: throws at the first wrong value.
+ * Also the one walk over the outer schedules before the run: throws at a wrong value.
  *
  * @param train the training rows
  * @returns 64 hexadecimal digits

@@ -112,13 +112,20 @@ export function resolvePlanValues(
   };
 }
 
-/** Updates whose schedules are walked at once. */
-const STRETCH = 4096;
+/** Most updates whose schedules are looked at before a run: all of them, or as many evenly spaced (some 50 ms). */
+const LOOKED_AT = 2 ** 16;
 
-/** Walks the outer schedules from end to end: throws at the first wrong value, shows the rest to `visit`. */
+/**
+ * Shows `visit` the outer schedules from end to end; throws at a wrong value. In a longer run than `LOOKED_AT` what
+ * lies between is checked when its turn comes.
+ */
 export function walk(planValues: PlanValues, updates: number, visit: (values: OuterValues) => void): void {
-  for (let first = 0; first < updates; first += STRETCH) {
-    visit(planValues(first, Math.min(STRETCH, updates - first)));
+  if (updates <= LOOKED_AT) {
+    visit(planValues(0, updates));
+    return;
+  }
+  for (let i = 0; i < LOOKED_AT; i++) {
+    visit(planValues(Math.floor((i * (updates - 1)) / (LOOKED_AT - 1)), 1));
   }
 }
 

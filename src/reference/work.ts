@@ -33,19 +33,25 @@ export function finish<T>(work: Work<T>): T {
 
 const TURN_MILLISECONDS = 10;
 
+/** When this turn of the event loop has lasted long enough; shared, since all work shares JavaScript's one thread. */
+let turnEnd = 0;
+
 /**
  * Does the work in turns of about 10 ms (or one loss evaluation, if that takes longer) with the event loop in
- * between; resolves to "cancelled" once `cancelled()` says so.
+ * between, also between short pieces of work that follow each other; resolves to "cancelled" once `cancelled()`
+ * says so.
  */
 export async function finishInTurns<T>(work: Work<T>, cancelled: () => boolean): Promise<T | "cancelled"> {
   for (;;) {
+    if (performance.now() >= turnEnd) {
+      await new Promise((resolve) => setImmediate(resolve));
+      turnEnd = performance.now() + TURN_MILLISECONDS;
+    }
     if (cancelled()) return "cancelled";
-    const end = performance.now() + TURN_MILLISECONDS;
     do {
       const { done, value } = work.next();
       if (done) return value as T;
-    } while (performance.now() < end);
-    await new Promise((resolve) => setImmediate(resolve));
+    } while (performance.now() < turnEnd);
   }
 }
 
