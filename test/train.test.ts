@@ -1,10 +1,10 @@
 /**
  * `train` as its users see it: records, stopping, aborting, saving, resuming, and what it says of what ran.
  */
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "@jest/globals";
+import { afterAll, describe, expect, test } from "@jest/globals";
 import { nativeStatus } from "../src/backends/native.ts";
 import type { TrainOptions } from "../src/options.ts";
 import { load } from "../src/runs/checkpoint.ts";
@@ -41,7 +41,9 @@ const options: TrainOptions = {
 
 const BACKENDS = nativeStatus().available ? (["reference", "native"] as const) : (["reference"] as const);
 
-const directory = () => mkdtempSync(join(tmpdir(), "local-entropy-"));
+const parent = mkdtempSync(join(tmpdir(), "local-entropy-"));
+afterAll(() => rmSync(parent, { recursive: true }));
+const directory = () => mkdtempSync(join(parent, "run-"));
 
 async function recordsOf(run: AsyncIterable<TrainRecord>): Promise<TrainRecord[]> {
   const records: TrainRecord[] = [];
