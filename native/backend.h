@@ -106,6 +106,7 @@ struct Estimate {
   float* losses = nullptr;  // importance sampling: each sample's loss (J), where wanted
   double loss = kNone, free_energy = kNone, effective_sample_size = kNone, largest_weight = kNone;
   double standard_error = kNone;
+  bool wants_error = false;  // whether standard_error is worth a pass of its own (Walsh blocks)
   uint64_t samples = 0;
 };
 

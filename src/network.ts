@@ -69,6 +69,17 @@ export function noiseLayout(network: Network): {
 }
 
 /**
+ * m: the length of the Walsh transform whose signs tell the samples of one block apart; a power of two.
+ *
+ * @param rowwise whether the second layer's signs go by classes (m ≥ d_1 + d_2) or by hidden units (m ≥ d_1 + 1);
+ *   m ≥ d_1 where no layer is hidden
+ */
+export function transformLength({ layers }: Network, rowwise: boolean): number {
+  const needed = layers.length === 2 ? layers[1] : layers[1] + (rowwise ? layers[2] : 1);
+  return 2 ** Math.ceil(Math.log2(needed));
+}
+
+/**
  * Glorot's uniform initialization: weights uniform in ±√(6/(d_{ℓ−1} + d_ℓ)), biases 0.
  *
  * Glorot and Bengio, AISTATS 2010. Weight number i of layer ℓ takes word i of stream "initialization", index ℓ − 1.

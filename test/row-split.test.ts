@@ -6,12 +6,12 @@
  */
 import { describe, expect, test } from "@jest/globals";
 import type { Coupling } from "../src/backends/backend.ts";
-import { layerShapes } from "../src/network.ts";
+import { layerShapes, transformLength } from "../src/network.ts";
 import type { NetworkPoint } from "../src/reference/dense.ts";
 import { groupsOf, importanceSamplingRowwise, rowSplit } from "../src/reference/row-split.ts";
 import { keyOf } from "../src/reference/streams.ts";
 import { type NoiseForm, noiseForm, type Pass, samplePass } from "../src/reference/units.ts";
-import { transformLength, walshSign } from "../src/reference/walsh.ts";
+import { walshSign } from "../src/reference/walsh.ts";
 import { finish } from "../src/reference/work.ts";
 import {
   type BatchKind,

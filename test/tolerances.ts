@@ -28,6 +28,16 @@ export const TOLERANCES = {
     reason: "weights carry |f|/δ times the losses' error, and the signed sum over samples cancels",
   },
   "importance-sampling diagnostics": { bound: 2e-6, unit: "relative", reason: "as weights" },
+  "walsh gradient": {
+    bound: 2e-5,
+    unit: "relative",
+    reason: "differences of losses over transforms of m values, divided by the noise that made them",
+  },
+  "walsh gradient far": {
+    bound: 1e-3,
+    unit: "relative",
+    reason: "weights carry f/δ, here hundreds, times 1e-7",
+  },
   sgd: { bound: 2e-6, unit: "relative", reason: "as gradient" },
   sgld: {
     bound: 2e-5,

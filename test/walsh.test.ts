@@ -5,17 +5,17 @@
  * Statistical tests are seeded; each states the chance that right code would fail it.
  */
 import { describe, expect, test } from "@jest/globals";
-import { layerShapes } from "../src/network.ts";
+import { sampleCount } from "../src/backends/backend.ts";
+import { layerShapes, transformLength } from "../src/network.ts";
+
 import { type NetworkPoint, networkLoss } from "../src/reference/dense.ts";
 import { keyOf } from "../src/reference/streams.ts";
 import { noiseForm } from "../src/reference/units.ts";
 import {
   importanceSamplingWalsh,
   signMean,
-  transformLength,
   walshBlock,
   walshLosses,
-  walshSamples,
   walshSign,
   walshTransform,
 } from "../src/reference/walsh.ts";
@@ -69,13 +69,8 @@ describe("the transform", () => {
     { layers: [784, 16], rowwise: false, m: 16 },
   ])("has length $m for $layers, rowwise $rowwise", ({ layers, rowwise, m }) => {
     expect(transformLength({ layers, activation: "relu" }, rowwise)).toBe(m);
-    expect(walshSamples({ layers, activation: "relu" }, rowwise, 3)).toBe(6 * m);
-  });
-
-  test("a deeper network is refused in a sentence", () => {
-    expect(() => transformLength({ layers: [4, 3, 3, 2], activation: "relu" }, true)).toThrow(
-      "Expected at most one hidden layer for coupling walsh but received 2; use coupling independent or antithetic",
-    );
+    const walsh = { kind: "walsh", blocks: 3 } as const;
+    expect(sampleCount(walsh, { layers, activation: "relu" }, rowwise)).toBe(6 * m);
   });
 });
 

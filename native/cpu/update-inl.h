@@ -9,12 +9,16 @@ inline bool estimate(const Estimator& estimator, const Question& q, const Contex
     case Estimator::Kind::kSgd:
       return sgd(q, context, workspace, result);
     case Estimator::Kind::kImportanceSampling:
+      if (estimator.coupling.kind == Coupling::Kind::kWalsh)
+        return walsh_estimate(estimator, q, context, workspace, result);
       return importance_sampling(estimator, q, context, workspace, result);
     case Estimator::Kind::kSgld:
       return sgld(estimator, q, context, workspace, result);
     case Estimator::Kind::kRobbinsMonro:
       return robbins_monro(estimator, q, context, workspace, result);
     case Estimator::Kind::kEvolutionStrategies:
+      if (estimator.coupling.kind == Coupling::Kind::kWalsh)
+        return walsh_estimate(estimator, q, context, workspace, result);
       break;  // not in this build; refused above the seam
   }
   return false;

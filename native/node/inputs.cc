@@ -128,6 +128,10 @@ Coupling read_coupling(Napi::Object input) {
     coupling.centred = read_flag(from, "centred");
   } else if (kind == "antithetic") {
     coupling.kind = Coupling::Kind::kAntithetic;
+  } else if (kind == "walsh") {
+    coupling.kind = Coupling::Kind::kWalsh;
+    coupling.samples = uint32_t(read_number(from, "blocks"));
+    return coupling;
   } else {
     throw unknown_kind(from, "coupling");
   }
@@ -145,6 +149,12 @@ Estimator read_estimator(Napi::Object from) {
     estimator.kind = Estimator::Kind::kImportanceSampling;
     estimator.coupling = read_coupling(from);
     estimator.temperature = float(read_number(from, "temperature"));
+    estimator.rowwise = read_flag(from, "rowwise");
+    return estimator;
+  }
+  if (kind == "evolution-strategies") {
+    estimator.kind = Estimator::Kind::kEvolutionStrategies;
+    estimator.coupling = read_coupling(from);
     estimator.rowwise = read_flag(from, "rowwise");
     return estimator;
   }

@@ -100,6 +100,7 @@ struct EstimateJob : Job {
   uint64_t seed;
   uint32_t update;
   double tau, noise_scale;
+  size_t wanted_losses;  // J, where they are asked for
 
   explicit EstimateJob(Napi::Object input)
       : network(read_network(input)),
@@ -109,7 +110,8 @@ struct EstimateJob : Job {
         seed(read_seed(input)),
         update(uint32_t(read_number(input, "update"))),
         tau(read_number(input, "tau")),
-        noise_scale(read_number(input, "noiseScale")) {
+        noise_scale(read_number(input, "noiseScale")),
+        wanted_losses(size_t(read_number(input, "wantedLosses"))) {
     const auto batches = input.Get("batches").As<Napi::Array>();
     for (uint32_t i = 0; i < batches.Length(); i++) {
       samples.push_back(read_samples(batches.Get(i).As<Napi::Object>(), network.layers[0]));
@@ -123,13 +125,14 @@ struct EstimateJob : Job {
     std::vector<Batch> batches;
     for (const Samples& rows : samples) batches.push_back({&rows, nullptr, rows.count});
     gradient.resize(parameters.size());
-    if (estimator.kind == Estimator::Kind::kImportanceSampling) losses.resize(estimator.coupling.samples);
+    losses.resize(wanted_losses);
     const Question question{&network, &loss, parameters.data(), batches.data(), batches.size(), seed,
                             update,   tau,   noise_scale};
     Estimate answer;
     answer.gradient = gradient.data();
     answer.chain = chain.empty() ? nullptr : chain.data();
     answer.losses = losses.empty() ? nullptr : losses.data();
+    answer.wants_error = losses.empty();
     const std::unique_ptr<Workspace, void (*)(Workspace*)> workspace(kernels.new_workspace(),
                                                                      kernels.delete_workspace);
     if (!kernels.estimate(estimator, question, context, *workspace, &answer)) return false;

@@ -8,7 +8,7 @@
  * Symbols: B rows of a minibatch, d_0 … d_L widths, n parameters, J samples or chain steps, M samples a step,
  * x_k the parameters at update k, τ the proposal's variance, δ the temperature.
  */
-import type { Network } from "../network.ts";
+import { type Network, transformLength } from "../network.ts";
 import type { Key } from "../reference/streams.ts";
 
 export type BackendName = "cuda" | "native" | "wasm" | "reference";
@@ -46,12 +46,6 @@ export type Coupling =
 export function sampleCount(coupling: Coupling, network: Network, rowwise: boolean): number {
   if (coupling.kind !== "walsh") return coupling.samples;
   return 2 * transformLength(network, rowwise) * coupling.blocks;
-}
-
-/** m: the power of two ≥ d_1 + d_2 with the row split, ≥ d_1 + 1 without, ≥ d_2 where no layer is hidden. */
-export function transformLength({ layers }: Network, rowwise: boolean): number {
-  const needed = layers.length === 2 ? layers[1] : layers[1] + (rowwise ? layers[2] : 1);
-  return 2 ** Math.ceil(Math.log2(needed));
 }
 
 /** What estimates the gradient of the objective at x_k; the settings that stay the same for a whole run. */

@@ -5,18 +5,24 @@
  */
 import { BackendError } from "../errors.ts";
 import { parameterCount } from "../network.ts";
-import type { Coupling, Estimator, ImportanceSamplingOutput, Operations, WeightsInput } from "./backend.ts";
+import {
+  type Estimator,
+  type ImportanceSamplingOutput,
+  type Operations,
+  sampleCount,
+  type WeightsInput,
+} from "./backend.ts";
 import type { Addon, Queue } from "./load-addon.ts";
 import type { CallOptions, Calls } from "./native-jobs.ts";
 
-function notInThisBuild(what: string, there: string): BackendError {
-  return new BackendError(`${what} is not in this build of the native backend; it has ${there}`);
-}
-
 /** @throws BackendError for what the seam knows and this build does not have yet */
-export function checkCoupling(coupling: Coupling, rowwise: boolean): void {
-  if (coupling.kind === "walsh") throw notInThisBuild('Coupling "walsh"', '"independent" and "antithetic"');
-  if (rowwise) throw notInThisBuild("The row split (rowwise: true)", "rowwise: false");
+export function checkCoupling(estimator: Estimator): void {
+  if (!("coupling" in estimator) || estimator.coupling.kind === "walsh") return;
+  if (estimator.rowwise || estimator.kind === "evolution-strategies") {
+    throw new BackendError(
+      "The row split and evolution strategies need the coupling walsh in this build of the native backend",
+    );
+  }
 }
 
 /** The operations on an open queue; `calls` are the backend's. */
@@ -43,12 +49,16 @@ export function operationsOf(addon: Addon, queue: Queue, calls: Calls): Operatio
     });
   }
 
-  /** Importance sampling, with what `finish` wants of it. */
-  async function sample<T>(input: WeightsInput, finish: CallOptions<T>["finish"]): Promise<T> {
+  /** Importance sampling, with what `finish` wants of it, `wantedLosses` of its losses among that. */
+  async function sample<T>(
+    input: WeightsInput,
+    wantedLosses: number,
+    finish: CallOptions<T>["finish"],
+  ): Promise<T> {
     const { batch, coupling, temperature, rowwise, projected } = input;
-    checkCoupling(coupling, rowwise);
     const estimator: Estimator = { kind: "importance-sampling", coupling, temperature, rowwise, projected };
-    return call("estimate", { ...input, batches: [batch], estimator }, finish);
+    checkCoupling(estimator);
+    return call("estimate", { ...input, batches: [batch], estimator, wantedLosses }, finish);
   }
 
   return {
@@ -64,11 +74,15 @@ export function operationsOf(addon: Addon, queue: Queue, calls: Calls): Operatio
     gradient: (input) => {
       const key = [0, 0];
       const question = { ...input, batches: [input.batch], estimator: { kind: "sgd" }, key };
-      return call("estimate", { ...question, update: 0, tau: 0, noiseScale: 0 }, ([loss], collect) => {
-        const gradient = new Float32Array(parameterCount(input.network));
-        collect(gradient, undefined, undefined, undefined);
-        return { gradient, loss };
-      });
+      return call(
+        "estimate",
+        { ...question, update: 0, tau: 0, noiseScale: 0, wantedLosses: 0 },
+        ([loss], collect) => {
+          const gradient = new Float32Array(parameterCount(input.network));
+          collect(gradient, undefined, undefined, undefined);
+          return { gradient, loss };
+        },
+      );
     },
 
     predict: (input) => {
@@ -87,15 +101,17 @@ export function operationsOf(addon: Addon, queue: Queue, calls: Calls): Operatio
       return call("correct", input, ([correct]) => correct / rows);
     },
 
-    weights: (input) =>
-      sample(input, (numbers, collect) => {
-        const losses = new Float32Array(numbers[5]);
+    weights: (input) => {
+      const count = sampleCount(input.coupling, input.network, input.rowwise);
+      return sample(input, count, (_, collect) => {
+        const losses = new Float32Array(count);
         collect(undefined, undefined, losses, undefined);
         return { losses };
-      }),
+      });
+    },
 
     importanceSampling: (input) =>
-      sample(input, (numbers, collect): ImportanceSamplingOutput => {
+      sample(input, 0, (numbers, collect): ImportanceSamplingOutput => {
         const [loss, freeEnergy, effectiveSampleSize, largestWeight, standardError, samples] = numbers;
         const gradient = new Float32Array(parameterCount(input.network));
         const mean = new Float32Array(gradient.length);
@@ -112,11 +128,23 @@ export function operationsOf(addon: Addon, queue: Queue, calls: Calls): Operatio
         };
       }),
 
-    evolutionStrategies: async () => {
-      throw notInThisBuild(
-        'Estimator "evolution-strategies"',
-        '"importance-sampling", "sgld" and "robbins-monro"',
-      );
+    evolutionStrategies: async (input) => {
+      const { batch, coupling, rowwise, projected } = input;
+      const estimator: Estimator = { kind: "evolution-strategies", coupling, rowwise, projected };
+      checkCoupling(estimator);
+      const question = { ...input, batches: [batch], estimator, wantedLosses: 0 };
+      return call("estimate", question, ([loss, , , , standardError, samples], collect) => {
+        const gradient = new Float32Array(parameterCount(input.network));
+        const mean = new Float32Array(gradient.length);
+        collect(gradient, mean, undefined, undefined);
+        return {
+          mean,
+          gradient,
+          loss,
+          standardError: Number.isNaN(standardError) ? null : standardError,
+          samples,
+        };
+      });
     },
 
     sgld: (input) => {
@@ -130,7 +158,7 @@ export function operationsOf(addon: Addon, queue: Queue, calls: Calls): Operatio
         batches: batches.length,
         projected,
       };
-      return call("estimate", { ...input, estimator, noiseScale: 0 }, ([loss], collect) => {
+      return call("estimate", { ...input, estimator, noiseScale: 0, wantedLosses: 0 }, ([loss], collect) => {
         const mean = new Float32Array(parameterCount(input.network));
         const last = new Float32Array(mean.length);
         collect(undefined, mean, undefined, last);
@@ -141,7 +169,7 @@ export function operationsOf(addon: Addon, queue: Queue, calls: Calls): Operatio
     robbinsMonro: (input) => {
       const { samples, stepSizes, projected, batches } = input;
       const estimator = { kind: "robbins-monro", samples, stepSizes, batches: batches.length, projected };
-      return call("estimate", { ...input, estimator }, ([loss], collect) => {
+      return call("estimate", { ...input, estimator, wantedLosses: 0 }, ([loss], collect) => {
         const mean = new Float32Array(parameterCount(input.network));
         collect(undefined, mean, undefined, undefined);
         return { mean, loss };

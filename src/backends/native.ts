@@ -83,7 +83,7 @@ class NativeBackend implements Backend {
 
   openSession(setup: SessionSetup): Session {
     this.#calls.checkOpen();
-    if ("coupling" in setup.estimator) checkCoupling(setup.estimator.coupling, setup.estimator.rowwise);
+    checkCoupling(setup.estimator);
     const handle = translated(() => this.#addon.openSession(this.#queue, setup));
     const session = new NativeBackendSession(this.#addon, this.#queue, handle, setup, () =>
       this.#sessions.delete(session),

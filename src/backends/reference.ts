@@ -2,17 +2,17 @@
  * The reference backend: the float64 specification in `src/reference/`, behind the seam that every backend has.
  *
  * It runs on JavaScript's own thread, in turns of about 10 ms, so that timers and abort signals work meanwhile.
- * What it leaves out: speed, and what the specification leaves out (Walsh coupling, row split, evolution
- * strategies).
+ * What it leaves out: speed.
  */
 import { accuracy, type Draw, type NetworkPoint, networkLoss, predict } from "../reference/dense.ts";
+import { evolutionStrategies } from "../reference/evolution-strategies.ts";
 import { gaussian } from "../reference/gaussian.ts";
 import { importanceSampling, weights } from "../reference/importance-sampling.ts";
 import { robbinsMonro } from "../reference/robbins-monro.ts";
 import { sgdDirect } from "../reference/sgd.ts";
 import { sgld } from "../reference/sgld.ts";
 import { step } from "../reference/step.ts";
-import { networkPlace, notInThisBuild, refuseRowwise, type State, update } from "../reference/update.ts";
+import { networkPlace, type State, update } from "../reference/update.ts";
 import { finishInTurns, type Work } from "../reference/work.ts";
 import {
   type Backend,
@@ -75,17 +75,16 @@ function operations(closed: () => boolean): Operations {
       return run(accuracy(network, Float64Array.from(parameters), copied(batch)), signal);
     },
     async weights(input) {
-      refuseRowwise(input.rowwise);
       const losses = await run(weights(pointOf(input, [input.batch]), drawOf(input), input), input.signal);
       return { losses };
     },
     async importanceSampling(input) {
-      refuseRowwise(input.rowwise);
       const point = pointOf(input, [input.batch]);
       return run(importanceSampling(point, drawOf(input), { ...input }), input.signal);
     },
-    async evolutionStrategies() {
-      throw notInThisBuild("importanceSampling or robbinsMonro", "operation", "evolutionStrategies");
+    async evolutionStrategies(input) {
+      const point = pointOf(input, [input.batch]);
+      return run(evolutionStrategies(point, drawOf(input), { ...input }), input.signal);
     },
     async sgld(input) {
       const { tau } = input;

@@ -17,10 +17,12 @@
  * Symbols: J samples, n dimension, τ the proposal's variance, s the perturbation's scale (√τ, or τ in the second
  * reading), δ temperature, r rank of the minibatch, d_0, d_1 widths.
  *
- * What this file leaves out: Walsh coupling, the row split, and speed: noise is made twice, once for the losses
+ * Coupled samples are in `walsh.ts`, the row split in `row-split.ts`.
+ *
+ * What this file leaves out: speed: noise is made twice, once for the losses
  * and once for the sum, so that nothing but the J losses is kept.
  */
-import type { Coupling, ImportanceSamplingOutput } from "../backends/backend.ts";
+import type { Coupling } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { type Draw, type NetworkPoint, networkLoss, networkNormals } from "./dense.ts";
 import {
@@ -34,33 +36,30 @@ import {
   type Span,
   spanOf,
 } from "./projection.ts";
+import { importanceSamplingRowwise } from "./row-split.ts";
+import {
+  type ImportanceSamplingEstimate,
+  type ImportanceSamplingSettings,
+  importanceSamplingEstimate,
+  noiseForm,
+  normalizedWeights,
+} from "./units.ts";
+import { importanceSamplingWalsh, walshLosses } from "./walsh.ts";
 import { type LossFunction, type Normals, shifted, type Work } from "./work.ts";
 
-export interface ImportanceSamplingSettings {
-  /** Independent (centred needs J ≥ 2) or antithetic (J even). */
-  readonly coupling: Coupling;
-  /** δ. */
-  readonly temperature: number;
-  /** τ. */
-  readonly tau: number;
-  /** s. */
-  readonly noiseScale: number;
-}
-
-/** What one update of importance sampling tells; `mean` and `gradient` of n entries. */
-export type ImportanceSamplingEstimate = ImportanceSamplingOutput & {
-  readonly mean: Float64Array;
-  readonly gradient: Float64Array;
-};
+export type { ImportanceSamplingEstimate, ImportanceSamplingSettings } from "./units.ts";
 
 /** On a network: the form asked for, with the noise of a key and an update. */
 export function importanceSampling(
   point: NetworkPoint,
   draw: Draw,
-  settings: ImportanceSamplingSettings,
+  settings: ImportanceSamplingSettings & { readonly rowwise: boolean },
 ): Work<ImportanceSamplingEstimate> {
   const { network, loss, batches, x } = point;
   const { key, update } = draw;
+  const { coupling, rowwise } = settings;
+  if (rowwise) return importanceSamplingRowwise(point, draw, settings);
+  if (coupling.kind === "walsh") return importanceSamplingWalsh(point, draw, settings, coupling.blocks);
   if (!draw.projected) {
     const f = networkLoss(network, loss, batches[0]);
     return importanceSamplingDirect(f, x, settings, networkNormals(network, key, update));
@@ -74,10 +73,14 @@ export function importanceSampling(
 export function weights(
   point: NetworkPoint,
   draw: Draw,
-  settings: Pick<ImportanceSamplingSettings, "coupling" | "noiseScale">,
+  settings: Pick<ImportanceSamplingSettings, "coupling" | "noiseScale"> & { readonly rowwise: boolean },
 ): Work<Float64Array> {
   const { network, loss, batches, x } = point;
   const { key, update } = draw;
+  const { coupling, noiseScale, rowwise } = settings;
+  if (coupling.kind === "walsh") {
+    return walshLosses(point, noiseForm(point, draw), rowwise, noiseScale, coupling.blocks);
+  }
   if (!draw.projected) {
     const f = networkLoss(network, loss, batches[0]);
     return sampleLosses(f, x, settings, networkNormals(network, key, update));
@@ -110,16 +113,8 @@ export function* importanceSamplingDirect(
   }
   const scale = (temperature * noiseScale) / tau;
   const gradient = sum.map((value) => -scale * value);
-  return {
-    gradient,
-    mean: shifted(x, -tau / temperature, gradient),
-    loss: losses.reduce((total, f) => total + f, 0) / losses.length,
-    freeEnergy: weights.freeEnergy,
-    effectiveSampleSize: 1 / weights.normalized.reduce((total, w) => total + w * w, 0),
-    largestWeight: Math.max(...weights.normalized),
-    standardError: factors.length > 1 ? scale * Math.sqrt(squares) : null,
-    samples: losses.length,
-  };
+  const standardError = factors.length > 1 ? scale * Math.sqrt(squares) : null;
+  return importanceSamplingEstimate(x, settings, losses, weights, gradient, standardError);
 }
 
 /**
@@ -165,7 +160,7 @@ export function* sampleLosses(
 ): Work<Float64Array> {
   if (coupling.kind === "walsh") {
     throw new OptionError(
-      expected("independent or antithetic", "coupling.kind", "walsh", "it is not in this build"),
+      expected("independent or antithetic", "coupling.kind", "walsh", "a function has no rows to transform"),
     );
   }
   const losses = new Float64Array(coupling.samples);
@@ -176,28 +171,6 @@ export function* sampleLosses(
     yield;
   }
   return losses;
-}
-
-/** w̄_j and −δ log mean w, by a log-sum-exp that streams: the running maximum rescales the running sum. */
-export function normalizedWeights(
-  losses: Float64Array,
-  temperature: number,
-): { normalized: Float64Array; freeEnergy: number } {
-  let largest = Number.NEGATIVE_INFINITY;
-  let sum = 0;
-  for (const f of losses) {
-    const log = -f / temperature;
-    if (log > largest) {
-      sum = sum * Math.exp(largest - log) + 1;
-      largest = log;
-    } else {
-      sum += Math.exp(log - largest);
-    }
-  }
-  return {
-    normalized: losses.map((f) => Math.exp(-f / temperature - largest) / sum),
-    freeEnergy: -temperature * (largest + Math.log(sum / losses.length)),
-  };
 }
 
 /**

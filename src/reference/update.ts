@@ -13,6 +13,11 @@ import type { Estimator, Optimizer } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { type Draw, type NetworkPoint, networkLoss } from "./dense.ts";
 import {
+  type EvolutionStrategiesEstimate,
+  type EvolutionStrategiesSettings,
+  evolutionStrategies,
+} from "./evolution-strategies.ts";
+import {
   type ImportanceSamplingEstimate,
   type ImportanceSamplingSettings,
   importanceSampling,
@@ -52,9 +57,13 @@ export interface Schedules {
 export interface Place {
   sgd(): Work<{ gradient: Float64Array; loss: number }>;
   importanceSampling(
-    settings: ImportanceSamplingSettings,
+    settings: ImportanceSamplingSettings & { readonly rowwise: boolean },
     projected: boolean,
   ): Work<ImportanceSamplingEstimate>;
+  evolutionStrategies(
+    settings: EvolutionStrategiesSettings,
+    projected: boolean,
+  ): Work<EvolutionStrategiesEstimate>;
   sgld(start: Float64Array, settings: SgldSettings, projected: boolean): Work<SgldEstimate>;
   robbinsMonro(settings: RobbinsMonroSettings, projected: boolean): Work<RobbinsMonroEstimate>;
 }
@@ -65,6 +74,8 @@ export function networkPlace(point: NetworkPoint, draw: Omit<Draw, "projected">)
   return {
     sgd: () => sgdDirect(networkLoss(network, loss, batches[0]), x),
     importanceSampling: (settings, projected) => importanceSampling(point, { ...draw, projected }, settings),
+    evolutionStrategies: (settings, projected) =>
+      evolutionStrategies(point, { ...draw, projected }, settings),
     sgld: (start, settings, projected) => sgld(point, { ...draw, projected }, start, settings),
     robbinsMonro: (settings, projected) => robbinsMonro(point, { ...draw, projected }, settings),
   };
@@ -75,6 +86,11 @@ export function functionPlace(loss: LossFunction, x: Float64Array, normals: Norm
   return {
     sgd: () => sgdDirect(loss, x),
     importanceSampling: (settings) => importanceSamplingDirect(loss, x, settings, normals),
+    evolutionStrategies: () => {
+      throw new OptionError(
+        expected("robbins-monro", "estimator.kind", "evolution-strategies", "on a function"),
+      );
+    },
     sgld: (start, settings) => sgldDirect([loss], x, start, settings, normals),
     robbinsMonro: (settings) => robbinsMonroDirect([loss], x, settings, normals),
   };
@@ -127,7 +143,6 @@ function* estimate(
     case "sgd":
       return { ...none, ...(yield* place.sgd()) };
     case "importance-sampling": {
-      refuseRowwise(estimator.rowwise);
       const settings = { ...estimator, tau, noiseScale };
       return { ...none, ...(yield* place.importanceSampling(settings, estimator.projected)) };
     }
@@ -142,23 +157,12 @@ function* estimate(
       const { mean, loss } = yield* place.robbinsMonro(settings, estimator.projected);
       return { ...none, gradient: fromMean(mean), loss };
     }
-    case "evolution-strategies":
-      throw notInThisBuild(
-        "importance-sampling, sgld, robbins-monro or sgd",
-        "estimator.kind",
-        estimator.kind,
-      );
+    case "evolution-strategies": {
+      const settings = { ...estimator, tau, noiseScale };
+      const { gradient, loss } = yield* place.evolutionStrategies(settings, estimator.projected);
+      return { ...none, gradient, loss };
+    }
     default:
       return estimator satisfies never;
   }
-}
-
-/** The row split is an estimator of its own that this build lacks. */
-export function refuseRowwise(rowwise: boolean): void {
-  if (rowwise) throw notInThisBuild("false", "rowwise", true);
-}
-
-/** The error for what is not in this build. */
-export function notInThisBuild(range: string, path: string, value: unknown): OptionError {
-  return new OptionError(expected(range, path, value, "it is not in this build"));
 }

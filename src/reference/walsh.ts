@@ -25,7 +25,7 @@
  *
  * What this file leaves out: more than one hidden layer, and speed.
  */
-import { layerShapes, type Network } from "../network.ts";
+import { layerShapes, transformLength } from "../network.ts";
 import { activate, type Draw, multiply, type NetworkPoint } from "./dense.ts";
 import {
   type ImportanceSamplingEstimate,
@@ -90,27 +90,6 @@ export function walshTransform(v: ArrayLike<number>): Float64Array {
   return out;
 }
 
-/**
- * m: the power of two that the signs of one sample need.
- *
- * @throws RangeError for more than one hidden layer
- */
-export function transformLength({ layers }: Network, rowwise: boolean): number {
-  if (layers.length > 3) {
-    throw new RangeError(
-      `Expected at most one hidden layer for coupling walsh but received ${layers.length - 2}; ` +
-        "use coupling independent or antithetic",
-    );
-  }
-  const needed = layers.length === 2 ? layers[1] : layers[1] + (rowwise ? layers[2] : 1);
-  return 2 ** Math.ceil(Math.log2(needed));
-}
-
-/** J = 2mK. */
-export function walshSamples(network: Network, rowwise: boolean, blocks: number): number {
-  return 2 * transformLength(network, rowwise) * blocks;
-}
-
 /** (1/2m) WHT(v⁺ − v⁻) from values (2m) of a block: its mean of value · e s_gh, for each h (m). */
 export function signMean(values: Float64Array): Float64Array {
   const m = values.length / 2;
@@ -157,7 +136,7 @@ export function* walshLosses(
   s: number,
   blocks: number,
 ): Work<Float64Array> {
-  const losses = new Float64Array(walshSamples(point.network, rowwise, blocks));
+  const losses = new Float64Array(2 * transformLength(point.network, rowwise) * blocks);
   for (let i = 0; i < blocks; i++) {
     const block = walshBlock(point, form, rowwise, s, i);
     losses.set(block.losses, i * block.losses.length);

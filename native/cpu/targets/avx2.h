@@ -34,6 +34,12 @@ inline float largest(Float a) {
   x = _mm_max_ps(x, _mm_movehl_ps(x, x));
   return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
 }
+template <int kDistance>
+inline Float swap_lanes(Float a) {
+  if constexpr (kDistance == 1) return _mm256_permute_ps(a, 0xb1);
+  if constexpr (kDistance == 2) return _mm256_permute_ps(a, 0x4e);
+  return _mm256_permute2f128_ps(a, a, 1);
+}
 inline Word lane_numbers() { return Word{0, 1, 2, 3, 4, 5, 6, 7}; }
 inline void multiply(Word a, uint32_t by, Word* high, Word* low) {
   const __m256i m = _mm256_set1_epi32(int(by));

@@ -24,6 +24,13 @@ inline Float nearest(Float a) { return _mm512_roundscale_ps(a, 0); }
 inline Float from_words(Word a) { return _mm512_cvtepu32_ps((__m512i)a); }
 inline float sum(Float a) { return _mm512_reduce_add_ps(a); }
 inline float largest(Float a) { return _mm512_reduce_max_ps(a); }
+template <int kDistance>
+inline Float swap_lanes(Float a) {
+  if constexpr (kDistance == 1) return _mm512_permute_ps(a, 0xb1);
+  if constexpr (kDistance == 2) return _mm512_permute_ps(a, 0x4e);
+  if constexpr (kDistance == 4) return _mm512_shuffle_f32x4(a, a, 0xb1);
+  return _mm512_shuffle_f32x4(a, a, 0x4e);
+}
 inline Word lane_numbers() { return Word{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; }
 inline void multiply(Word a, uint32_t by, Word* high, Word* low) {
   const __m512i m = _mm512_set1_epi64(by);

@@ -28,6 +28,10 @@ inline Float nearest(Float a) { return vrndnq_f32(a); }
 inline Float from_words(Word a) { return vcvtq_f32_u32((uint32x4_t)a); }
 inline float sum(Float a) { return vaddvq_f32(a); }
 inline float largest(Float a) { return vmaxvq_f32(a); }
+template <int kDistance>
+inline Float swap_lanes(Float a) {
+  return kDistance == 1 ? vrev64q_f32(a) : vextq_f32(a, a, 2);
+}
 inline Word lane_numbers() { return Word{0, 1, 2, 3}; }
 inline void multiply(Word a, uint32_t by, Word* high, Word* low) {
   const uint32x4_t m = vdupq_n_u32(by);

@@ -3,8 +3,8 @@
 // What every target gives: types Float, Word (unsigned) and Int of kLanes lanes each, which take the
 // operators of C; set, load and store (unaligned), load_first and store_first (the first n < kLanes lanes;
 // the others read as 0 and are not touched), fma (rounded once where the processor can), min, max, sqrt,
-// nearest (ties to even), from_words (correctly rounded), sum, largest, lane_numbers (0, 1, …) and multiply
-// (32 x 32 -> 64 bits).
+// nearest (ties to even), from_words (correctly rounded), sum, largest, swap_lanes, lane_numbers (0, 1, …)
+// and multiply (32 x 32 -> 64 bits).
 constexpr size_t kLanes = 4;
 constexpr int kTileVectors = 2;
 constexpr int kLongTileVectors = 12;
@@ -41,6 +41,11 @@ inline float sum(Float a) {
 inline float largest(Float a) {
   const __m128 x = _mm_max_ps(a, _mm_movehl_ps(a, a));
   return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
+}
+// Lane i takes lane i ^ kDistance.
+template <int kDistance>
+inline Float swap_lanes(Float a) {
+  return kDistance == 1 ? _mm_shuffle_ps(a, a, 0xb1) : _mm_shuffle_ps(a, a, 0x4e);
 }
 inline Word lane_numbers() { return Word{0, 1, 2, 3}; }
 inline void multiply(Word a, uint32_t by, Word* high, Word* low) {

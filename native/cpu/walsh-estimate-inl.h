@@ -1,0 +1,285 @@
+// What the sums over Walsh blocks become: losses, weights, remainder, and the gradient of local entropy or
+// heat. The formulas stand in row-split-inl.h.
+
+// Log weights' statistics of all J samples, relative to exp(top): w_j = exp(-(f_j - c0)/delta - top).
+struct WalshWeights {
+  double level, top, mean, squares, largest;  // level c0, mean of w, sum of w^2
+};
+
+// e^x - 1 - x, to float32's relative accuracy: its series where |x| < 0.5.
+inline Float exp_remainder(Float x) {
+  Float p = set(1.0f / 3628800);
+  p = fma(p, x, set(1.0f / 362880));
+  p = fma(p, x, set(1.0f / 40320));
+  p = fma(p, x, set(1.0f / 5040));
+  p = fma(p, x, set(1.0f / 720));
+  p = fma(p, x, set(1.0f / 120));
+  p = fma(p, x, set(1.0f / 24));
+  p = fma(p, x, set(1.0f / 6));
+  p = fma(p, x, set(0.5f));
+  const Float far = exp(x) - set(1) - x;
+  const Int near = (Int)(x < set(0.5f)) & (Int)(x > set(-0.5f));
+  return select(near, p * x * x, far);
+}
+
+// losses (K x 2 x length, f of each sample) -> weights where `remainder` is false, else rho; both relative to
+// exp(top). top is 0 unless a weight would leave float32's comfortable range.
+inline WalshWeights walsh_weights(const WalshRun& run, bool remainder, float* losses) {
+  const WalshShape& shape = run.point.shape;
+  const size_t size = run.blocks * 2 * shape.length, halves = 2 * run.blocks, count = halves * shape.m;
+  const double delta = run.estimator->temperature;
+  WalshWeights all{};
+  double total = 0;
+  float least = std::numeric_limits<float>::infinity();
+  for (size_t h = 0; h < halves; h++) {
+    float part = 0;
+    for (size_t g = 0; g < shape.m; g++) {
+      const float f = losses[h * shape.length + g];
+      part += f;
+      least = std::min(least, f);
+    }
+    total += part;
+  }
+  all.level = total / double(count);
+  const double most = -(double(least) - all.level) / delta;
+  all.top = most > 20 ? most : 0;
+  const Float level = set(float(all.level)), rate = set(float(-1 / delta)), top = set(float(all.top));
+  const Float lost = set(float(std::exp(-all.top))), one = set(1);
+  double sum_of = 0, squares = 0;
+  float largest_of = 0;
+  for (size_t at = 0; at < size; at += kLanes) {
+    const size_t n = std::min(kLanes, shape.m);  // lanes of a shorter transform
+    const Int inside = (Int)(lane_numbers() < uint32_t(n));
+    const Float x = rate * (load(losses + at) - level);
+    const Float w = select(inside, exp(x - top), set(0));
+    sum_of += sum(w);
+    squares += sum(w * w);
+    largest_of = std::max(largest_of, largest(w));
+    if (remainder) {
+      const Float rho = all.top == 0 ? exp_remainder(x) : w - lost * (one + x);
+      store(losses + at, select(inside, rho, set(0)));
+    } else {
+      store(losses + at, w);
+    }
+  }
+  all.mean = sum_of / double(count);
+  all.squares = squares;
+  all.largest = double(largest_of) / sum_of;
+  return all;
+}
+
+// The two matrices that an estimate is made of: A^T C (+ direct: R) for the first layer, `second` by classes.
+struct WalshGradient {
+  float* coefficients;  // B x length
+  float* first;         // sum_i U_i diag(E_i): r x w1
+  float* second;        // classes x length
+  double* solved;       // B x w1, for the solve by L^T
+};
+
+inline WalshGradient new_walsh_gradient(const WalshRun& run) {
+  const size_t batch = run.q->batches[0].size, length = run.point.shape.length;
+  return {run.workspace->zeros<float>(batch * length), run.workspace->zeros<float>(run.layout.offset[1]),
+          run.workspace->zeros<float>(run.point.shape.classes * length),
+          run.projected ? run.workspace->take<double>(batch * run.point.shape.width) : nullptr};
+}
+
+inline void clear(const WalshRun& run, WalshGradient* g) {
+  const size_t length = run.point.shape.length;
+  std::memset(g->coefficients, 0, run.q->batches[0].size * length * sizeof(float));
+  std::memset(g->first, 0, run.layout.offset[1] * sizeof(float));
+  std::memset(g->second, 0, run.point.shape.classes * length * sizeof(float));
+}
+
+// Chunks' D2 in order.
+inline void add_second(const WalshRun& run, float* second) {
+  const WalshShape& shape = run.point.shape;
+  for (size_t c = 0; c < run.chunks; c++)
+    add_scaled(second, 1, run.sums[c].second, shape.classes * shape.length, second);
+}
+
+// first += U diag(E), second += factor E Z, E from one block's values (2 x length); its noise is drawn[i].
+template <int kCount>
+inline void add_noise_mean(const WalshRun& run, size_t i, const float* values, float factor, float* scratch,
+                           float* mean, WalshGradient* g) {
+  const WalshShape& shape = run.point.shape;
+  sign_mean<kCount>(shape, values, scratch, mean);
+  const size_t rows = run.layout.count[0] / shape.width;
+  for (size_t r = 0; r < rows; r++) {
+    const float* u = run.noise[i].first + r * shape.width;
+    float* to = g->first + r * shape.width;
+    for_vectors(shape.width, [&](size_t at, size_t n) {
+      store_some(to + at, n, fma(load_some(u + at, n), load_some(mean + at, n), load_some(to + at, n)));
+    });
+  }
+  if (shape.layout == WalshLayout::kNoHidden) return;
+  for (size_t c = 0; c < shape.classes; c++) {
+    const float* z = run.noise[i].second + c * shape.length;
+    float* to = g->second + c * shape.length;
+    const Float by_class = set(run.by_rows ? factor * mean[shape.width + c] : factor);
+    for (size_t at = 0; at < shape.used * kLanes; at += kLanes) {
+      const Float value = run.by_rows ? load(z + at) : load(z + at) * load(mean + at);
+      store(to + at, fma(by_class, value, load(to + at)));
+    }
+  }
+}
+
+// gradient (n) <- A^T [C + L^{-T} factor R] (direct: A^T C + factor R), then the second matrix.
+inline void write_walsh_gradient(WalshRun& run, double factor, WalshGradient* g, float* gradient) {
+  const Question& q = *run.q;
+  const WalshShape& shape = run.point.shape;
+  const size_t batch = q.batches[0].size, width = shape.width, length = shape.length;
+  Team* team = run.context->team;
+  if (run.projected && factor != 0) {
+    double* v = g->solved;
+    fork(team, [&](unsigned worker) {
+      const Share share(width, 16, worker, team->size());
+      for (size_t b = 0; b < batch; b++)
+        for (size_t h = share.begin; h < share.end; h++) v[b * width + h] = factor * g->first[b * width + h];
+      solve_upper(*run.sampled.projection, v, width, share.begin, share.end);
+      for (size_t b = 0; b < batch; b++)
+        for (size_t h = share.begin; h < share.end; h++)
+          g->coefficients[b * length + h] += float(v[b * width + h]);
+    });
+  }
+  bool add = false;
+  if (!run.projected && factor != 0) {
+    const Float scale = set(float(factor));
+    for_vectors(run.layout.count[0], [&](size_t at, size_t n) {
+      store_some(gradient + at, n, scale * load_some(g->first + at, n));
+    });
+    add = true;
+  }
+  const size_t step = run.projected ? batch : sub_rows(run.chunk_rows);
+  for (size_t first = 0; first < batch; first += step) {
+    Rows& rows = run.projected ? run.sampled.rows : run.workers[0].rows;
+    if (!run.projected) load_rows(q.batches[0], first, std::min(step, batch - first), &rows);
+    fork(team, [&](unsigned worker) {
+      const Share share(width, 16, worker, team->size());
+      first_gradient(rows, g->coefficients + first * length, length, width, share.begin, share.end, add,
+                     gradient);
+    });
+    add = true;
+  }
+  if (shape.layout == WalshLayout::kNoHidden) return;
+  transpose(g->second, shape.classes, shape.width + 1, length, gradient + tail_offset(*q.network),
+            shape.classes);
+}
+
+// |a|^2 in double, and of sums of vectors, for the spread between blocks.
+inline void add_to_mean(const float* g, size_t n, double* mean, double* squares) {
+  for (size_t i = 0; i < n; i++) {
+    mean[i] += g[i];
+    *squares += double(g[i]) * double(g[i]);
+  }
+}
+
+// sqrt(sum_i |g_i - mean|^2/(K (K - 1))) over the blocks' own estimates, without cross-fit: `first_order`
+// times the heat part, `factor` times the noise's mean.
+template <int kCount>
+inline bool walsh_standard_error(WalshRun& run, const float* values, double first_order, double factor,
+                                 double* error) {
+  const size_t n = run.q->network->parameters(), length = run.point.shape.length;
+  float* gradient = run.workspace->take<float>(n);
+  double* mean = run.workspace->zeros<double>(n);
+  double squares = 0;
+  WalshGradient g = new_walsh_gradient(run);
+  float *scratch = run.workspace->take<float>(length), *means = run.workspace->take<float>(length);
+  run.center = run.by_rows ? center_losses(run) : nullptr;
+  for (size_t i = 0; i < run.blocks; i++) {
+    clear(run, &g);
+    draw_blocks(run, i, 1);
+    if (run.by_rows) {
+      if (!walsh_rows<kCount>(run, 1, first_order, g.coefficients)) return false;
+      add_second(run, g.second);
+    }
+    if (values != nullptr)
+      add_noise_mean<kCount>(run, 0, values + i * 2 * length, float(factor / run.q->noise_scale), scratch,
+                             means, &g);
+    write_walsh_gradient(run, values == nullptr ? 0 : factor, &g, gradient);
+    add_to_mean(gradient, n, mean, &squares);
+  }
+  const double count = double(run.blocks);
+  double of_mean = 0;
+  for (size_t i = 0; i < n; i++) of_mean += mean[i] * mean[i] / count;
+  *error = std::sqrt(std::max(0.0, squares - of_mean) / (count * (count - 1)));
+  return true;
+}
+
+template <int kCount>
+inline bool walsh_estimate_of(WalshRun& run, Estimate* estimate) {
+  const Question& q = *run.q;
+  const WalshShape& shape = run.point.shape;
+  const size_t length = shape.length, batch = q.batches[0].size;
+  const bool entropy = run.estimator->kind == Estimator::Kind::kImportanceSampling;
+  const double s = q.noise_scale, tau = q.tau, delta = entropy ? run.estimator->temperature : 1;
+  const double blocks = double(run.blocks);
+  WalshGradient g = new_walsh_gradient(run);
+  float *scratch = run.workspace->take<float>(length), *means = run.workspace->take<float>(length);
+  float* losses = run.workspace->take<float>(run.blocks * 2 * length);
+  const size_t groups = (run.blocks + kGroup - 1) / kGroup;
+  for (size_t group = 0; group < groups; group++) {
+    const size_t first = run.blocks * group / groups, count = run.blocks * (group + 1) / groups - first;
+    run.center = run.by_rows && count == 1 ? center_losses(run) : nullptr;
+    draw_blocks(run, first, count);
+    if (!walsh_rows<kCount>(run, count, 1 / blocks, g.coefficients)) return false;
+    if (run.by_rows) add_second(run, g.second);
+    const Float mean = set(float(1 / double(batch)));
+    for (size_t at = 0; at < count * 2 * length; at += kLanes) {
+      Float total = set(0);
+      for (size_t c = 0; c < run.chunks; c++) total = total + load(run.sums[c].losses + at);
+      store(losses + first * 2 * length + at, mean * total);
+    }
+  }
+  if (estimate->losses != nullptr)
+    for (size_t half = 0; half < 2 * run.blocks; half++)
+      std::memcpy(estimate->losses + half * shape.m, losses + half * length, shape.m * sizeof(float));
+
+  estimate->samples = 2 * shape.m * run.blocks;
+  double first_order = 1, factor = 0;  // of the heat part, and of a block's mean of value Z
+  if (entropy) {
+    const WalshWeights all = walsh_weights(run, run.by_rows, losses);
+    const double samples = double(estimate->samples);
+    estimate->loss = all.level;
+    estimate->free_energy = all.level - delta * (all.top + std::log(all.mean));
+    estimate->effective_sample_size = samples * all.mean * samples * all.mean / all.squares;
+    estimate->largest_weight = all.largest;
+    first_order = s * s / tau * std::exp(-all.top) / all.mean;
+    factor = -delta * s / tau / all.mean;
+  } else {
+    double total = 0;
+    for (size_t half = 0; half < 2 * run.blocks; half++)
+      for (size_t i = 0; i < shape.m; i++) total += losses[half * length + i];
+    estimate->loss = total / double(estimate->samples);
+    factor = run.by_rows ? 0 : 1 / s;
+  }
+  if (run.by_rows && entropy) {
+    const Float scale = set(float(first_order));
+    for (size_t at = 0; at < batch * length; at += kLanes)
+      store(g.coefficients + at, scale * load(g.coefficients + at));
+    for (size_t at = 0; at < shape.classes * length; at += kLanes)
+      store(g.second + at, scale * load(g.second + at));
+  }
+  if (factor != 0) {
+    for (size_t i = 0; i < run.blocks; i++) {
+      if (groups > 1) draw_blocks(run, i, 1);
+      add_noise_mean<kCount>(run, groups > 1 ? 0 : i, losses + i * 2 * length, float(factor / s / blocks),
+                             scratch, means, &g);
+    }
+  }
+  write_walsh_gradient(run, factor / blocks, &g, estimate->gradient);
+  if (!estimate->wants_error || run.blocks < 2) return true;
+  return walsh_standard_error<kCount>(run, factor == 0 ? nullptr : losses, first_order, factor,
+                                      &estimate->standard_error);
+}
+
+// Importance sampling or evolution strategies with Walsh blocks, at most one hidden layer.
+inline bool walsh_estimate(const Estimator& estimator, const Question& q, const Context& context,
+                           Workspace& workspace, Estimate* estimate) {
+  Projection factors;
+  if (estimator.projected) factors = new_projection(workspace, q.batches[0], context.team);
+  WalshRun run = new_walsh_run(estimator, q, estimator.projected ? &factors : nullptr, context, workspace);
+  bool done = false;
+  with_vectors(run.point.shape.vectors,
+               [&](auto vectors) { done = walsh_estimate_of<decltype(vectors)::value>(run, estimate); });
+  return done && !context.cancelled->load();
+}

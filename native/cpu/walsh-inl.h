@@ -1,0 +1,403 @@
+// Walsh coupling: 2m samples of a row for the noise of one, their losses by Walsh-Hadamard transforms.
+//
+//   sample (i, e, g): first layer's noise U diag(e s_gh), s_gh = (-1)^popcount(g & h), second layer's
+//   row split     Z diag(e t_gc), t_gc = s_{g,d1+c}:  logit_c = a W_c + e T_c + N_c,
+//                 T_c = WHT(d W_c) + n_c t_c, n_c = s a Z_c, N_c = t_c WHT(s d Z_c)
+//   weights only  diag(e s_gh) Z:                     logit_c = a W_c + s d Z_c + e WHT(d W_c + s a Z_c)
+//   no hidden layer:                                  logit_c = base_c + e s_gc y_c
+//
+// a, d: half the sum and half the difference of act(base + y), act(base - y) (bias: a = 1, d = 0), y = s (M
+// U)_b. Signs on the columns of a Gaussian matrix leave its law unchanged, so each sample has the law of
+// Algorithm 4 (García Trillos, Kaplan, Sanz-Alonso, Entropy 2019); those of one block depend on each other.
+//
+// Symbols: m the transform's length, WHT(v)_g = sum_h s_gh v_h, s the perturbation's scale, w1 = d1 width of
+// the first layer, d2 classes. Arrays over g or h have `length` floats: m, or one vector where m is shorter
+// (its lanes past m are zero wherever a sum is taken).
+
+// Transforms of this many vectors stay in registers.
+#if defined(__aarch64__)
+constexpr size_t kWalshVectors = 16;
+#else
+constexpr size_t kWalshVectors = kLanes == 16 ? 16 : 8;
+#endif
+
+// All stages within a vector.
+template <int kDistance>
+inline Float walsh_lanes(Float x) {
+  if constexpr (kDistance < int(kLanes)) {
+    const Int sign = (Int)((lane_numbers() & uint32_t(kDistance)) != 0) & (Int)set(-0.0f);
+    return walsh_lanes<2 * kDistance>(fma(x, (Float)(sign | (Int)set(1)), swap_lanes<kDistance>(x)));
+  } else {
+    return x;
+  }
+}
+
+template <int kCount>
+inline void walsh_registers(Float (&r)[kCount]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kCount; i++) r[i] = walsh_lanes<1>(r[i]);
+#pragma GCC unroll 4
+  for (int step = 1; step < kCount; step *= 2) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kCount; i++) {
+      if (i & step) continue;
+      const Float low = r[i], high = r[i + step];
+      r[i] = low + high;
+      r[i + step] = low - high;
+    }
+  }
+}
+
+// Stages of distance step, 2 step, … vectors on what lies in memory, four at a time where two stages are
+// left.
+inline void walsh_memory(float* data, size_t vectors, size_t step) {
+  for (; 4 * step <= vectors; step *= 4) {
+    for (size_t block = 0; block < vectors; block += 4 * step) {
+      for (size_t i = block; i < block + step; i++) {
+        float *p0 = data + i * kLanes, *p1 = p0 + step * kLanes, *p2 = p1 + step * kLanes,
+              *p3 = p2 + step * kLanes;
+        const Float a = load(p0), b = load(p1), c = load(p2), d = load(p3);
+        const Float s0 = a + b, s1 = a - b, s2 = c + d, s3 = c - d;
+        store(p0, s0 + s2);
+        store(p1, s1 + s3);
+        store(p2, s0 - s2);
+        store(p3, s1 - s3);
+      }
+    }
+  }
+  if (2 * step > vectors) return;
+  for (size_t i = 0; i < step; i++) {
+    const Float a = load(data + i * kLanes), b = load(data + (i + step) * kLanes);
+    store(data + i * kLanes, a + b);
+    store(data + (i + step) * kLanes, a - b);
+  }
+}
+
+// sink(v, WHT's vector v) of the input source(v), v = 0 … vectors - 1. kCount: vectors where it is known to
+// fit into registers, else 0; scratch: as many vectors, for 0.
+template <int kCount, class Source, class Sink>
+inline void walsh(size_t vectors, float* scratch, Source source, Sink sink) {
+  if constexpr (kCount > 0) {
+    Float r[kCount];
+#pragma GCC unroll 16
+    for (int v = 0; v < kCount; v++) r[v] = source(size_t(v));
+    walsh_registers(r);
+#pragma GCC unroll 16
+    for (int v = 0; v < kCount; v++) sink(size_t(v), r[v]);
+  } else {
+    for (size_t v = 0; v < vectors; v += kWalshVectors)
+      walsh<int(kWalshVectors)>(
+          kWalshVectors, nullptr, [&](size_t i) { return source(v + i); },
+          [&](size_t i, Float x) { store(scratch + (v + i) * kLanes, x); });
+    walsh_memory(scratch, vectors, kWalshVectors);
+    for (size_t v = 0; v < vectors; v++) sink(v, load(scratch + v * kLanes));
+  }
+}
+
+// Calls body with std::integral_constant-like number of vectors where it fits into registers, else 0.
+template <int kCount>
+struct Vectors {
+  static constexpr int value = kCount;
+};
+template <class Body>
+inline void with_vectors(size_t vectors, Body body) {
+  switch (vectors) {
+    case 1:
+      return body(Vectors<1>());
+    case 2:
+      return body(Vectors<2>());
+    case 4:
+      return body(Vectors<4>());
+    case 8:
+      return body(Vectors<8>());
+    case 16:
+      return body(Vectors < kWalshVectors == 16 ? 16 : 0 > ());
+    default:
+      return body(Vectors<0>());
+  }
+}
+
+enum class WalshLayout : uint8_t { kRowSplit, kWeightsOnly, kNoHidden };
+
+struct WalshShape {
+  WalshLayout layout;
+  size_t m, length, vectors;  // length = max(m, kLanes) = vectors kLanes
+  size_t width, classes;      // w1, d2 (w1 where there is no hidden layer)
+  size_t used;                // vectors that hold units and bias
+};
+
+inline size_t power_of_two(size_t least) {
+  size_t m = 1;
+  while (m < least) m *= 2;
+  return m;
+}
+
+inline WalshShape new_walsh_shape(const Network& network, bool rowwise) {
+  WalshShape shape;
+  shape.width = network.layers[1];
+  shape.classes = network.classes();
+  shape.layout = network.depth() == 1 ? WalshLayout::kNoHidden
+                 : rowwise            ? WalshLayout::kRowSplit
+                                      : WalshLayout::kWeightsOnly;
+  shape.m =
+      power_of_two(network.depth() == 1 ? shape.width : shape.width + (rowwise ? shape.classes : size_t(1)));
+  shape.length = std::max(shape.m, kLanes);
+  shape.vectors = shape.length / kLanes;
+  shape.used = std::min(shape.vectors, shape.width / kLanes + 1);
+  return shape;
+}
+
+// What all rows share: the network's second matrix by classes, and the signs of the places of n_c or y_c.
+struct WalshPoint {
+  WalshShape shape;
+  Activation activation;
+  const Loss* loss;
+  float scale2;    // s^2
+  float* weights;  // W_c: classes x length, bias at place w1
+  float* signs;    // t_gc (row split), s_gc (no hidden layer): classes x length
+};
+
+inline WalshPoint new_walsh_point(Workspace& workspace, const Question& q, bool rowwise) {
+  const Network& network = *q.network;
+  WalshPoint point{new_walsh_shape(network, rowwise),
+                   network.activation,
+                   q.loss,
+                   float(q.noise_scale * q.noise_scale),
+                   nullptr,
+                   nullptr};
+  const WalshShape& shape = point.shape;
+  if (network.depth() > 1) {
+    point.weights = workspace.zeros<float>(shape.classes * shape.length);
+    transpose(q.parameters + tail_offset(network), shape.width + 1, shape.classes, shape.classes,
+              point.weights, shape.length);
+  }
+  if (shape.layout == WalshLayout::kWeightsOnly) return point;
+  point.signs = workspace.take<float>(shape.classes * shape.length);
+  const size_t first = shape.layout == WalshLayout::kNoHidden ? 0 : shape.width;
+  for (size_t c = 0; c < shape.classes; c++)
+    for (size_t g = 0; g < shape.length; g++)
+      point.signs[c * shape.length + g] = __builtin_parityll(g & (first + c)) ? -1.0f : 1.0f;
+  return point;
+}
+
+// One block's noise: U (r x w1) as drawn, and s Z by classes (classes x length, bias at place w1).
+struct WalshNoise {
+  float* first;
+  float* second;
+};
+
+// What one row makes of one block.
+struct WalshRow {
+  float *a, *d;    // length
+  float* t;        // T_c: classes x length
+  float* n_part;   // N_c: classes x length (row split)
+  float* inverse;  // 1/(s^2 |hidden|^2): 2 x length (row split)
+  float* losses;   // f: 2 x length
+  float* means;    // WHT(f+ - f-)/2m: length
+  float* n;        // n_c: classes
+  float* base;     // logits' even part: classes
+  const float* y;  // the row's y: length
+  float own;       // sum of a^2 + d^2
+  float mean;      // of f
+};
+
+inline WalshRow new_walsh_row(Workspace& workspace, const WalshShape& shape) {
+  const size_t length = shape.length, all = shape.classes * length;
+  WalshRow row{};
+  row.a = workspace.zeros<float>(length);
+  row.d = workspace.zeros<float>(length);
+  row.t = workspace.take<float>(all);
+  row.n_part = workspace.take<float>(all);
+  row.inverse = workspace.take<float>(2 * length);
+  row.losses = workspace.take<float>(2 * length);
+  row.means = workspace.take<float>(length);
+  row.n = workspace.take<float>(shape.classes);
+  row.base = workspace.take<float>(shape.classes);
+  return row;
+}
+
+template <class Function>
+inline void half_activations_by(const WalshShape& shape, const float* base, const float* y, WalshRow* row,
+                                Function function) {
+  const Float half = set(0.5f);
+  Float squares = set(0);
+  for (size_t i = 0; i < shape.used * kLanes; i += kLanes) {
+    const Float p = load(base + i), q = load(y + i), plus = function(p + q), minus = function(p - q);
+    const Float a = half * (plus + minus), d = half * (plus - minus);
+    store(row->a + i, a);
+    store(row->d + i, d);
+    squares = fma(a, a, fma(d, d, squares));
+  }
+  row->a[shape.width] = 1;
+  row->own = sum(squares) + 1;
+}
+
+// a, d and their squares' sum; units past w1 have base = y = 0 and so a = d = 0.
+inline void half_activations(const WalshPoint& point, const float* base, const float* y, WalshRow* row) {
+  switch (point.activation) {
+    case Activation::kRelu:
+      return half_activations_by(point.shape, base, y, row, [&](Float x) { return max(set(0), x); });
+    case Activation::kTanh:
+      return half_activations_by(point.shape, base, y, row, [&](Float x) { return tanh(x); });
+    case Activation::kStep:
+      return half_activations_by(point.shape, base, y, row,
+                                 [&](Float x) { return select((Int)(x > set(0)), set(1), set(0)); });
+  }
+}
+
+// Even and odd parts of all logits.
+template <int kCount>
+inline void walsh_logits(const WalshPoint& point, const float* base, const WalshNoise& noise, float* scratch,
+                         WalshRow* row) {
+  const WalshShape& shape = point.shape;
+  const size_t length = shape.length, used = shape.used;
+  const float *a = row->a, *d = row->d;
+  const auto at = [&](const float* p, size_t v) { return v < used ? load(p + v * kLanes) : set(0); };
+  for (size_t c = 0; c < shape.classes; c++) {
+    float* t = row->t + c * length;
+    if (shape.layout == WalshLayout::kNoHidden) {
+      const Float y = set(row->y[c]);
+      for (size_t i = 0; i < length; i += kLanes) store(t + i, y * load(point.signs + c * length + i));
+      row->base[c] = base[c];
+      continue;
+    }
+    const float *w = point.weights + c * length, *z = noise.second + c * length;
+    Float even = set(0), odd = set(0);
+    if (shape.layout == WalshLayout::kWeightsOnly) {
+      for (size_t i = 0; i < used * kLanes; i += kLanes) {
+        even = fma(load(a + i), load(w + i), even);
+        odd = fma(load(d + i), load(z + i), odd);
+      }
+      row->base[c] = sum(even + odd);
+      walsh<kCount>(
+          shape.vectors, scratch, [&](size_t v) { return fma(at(d, v), at(w, v), at(a, v) * at(z, v)); },
+          [&](size_t v, Float x) { store(t + v * kLanes, x); });
+      continue;
+    }
+    for (size_t i = 0; i < used * kLanes; i += kLanes) {
+      even = fma(load(a + i), load(w + i), even);
+      odd = fma(load(a + i), load(z + i), odd);
+    }
+    row->base[c] = sum(even);
+    row->n[c] = sum(odd);
+    const Float n = set(row->n[c]);
+    const float* signs = point.signs + c * length;
+    walsh<kCount>(
+        shape.vectors, scratch, [&](size_t v) { return at(d, v) * at(w, v); },
+        [&](size_t v, Float x) { store(t + v * kLanes, fma(n, load(signs + v * kLanes), x)); });
+    float* n_part = row->n_part + c * length;
+    walsh<kCount>(
+        shape.vectors, scratch, [&](size_t v) { return at(d, v) * at(z, v); },
+        [&](size_t v, Float x) { store(n_part + v * kLanes, x * load(signs + v * kLanes)); });
+  }
+  if (shape.layout != WalshLayout::kRowSplit) return;
+  const Float own = set(row->own), one = set(1), scale2 = set(point.scale2);
+  walsh<kCount>(
+      shape.vectors, scratch,
+      [&](size_t v) {
+        const Float x = at(a, v);
+        return (x + x) * at(d, v);
+      },
+      [&](size_t v, Float x) {
+        store(row->inverse + v * kLanes, one / (scale2 * (own + x)));
+        store(row->inverse + length + v * kLanes, one / (scale2 * (own - x)));
+      });
+}
+
+// The logit of class c less the label's, e = +1 or -1, for the vector at i.
+inline Float walsh_difference(const WalshPoint& point, const WalshRow& row, size_t c, size_t label, size_t i,
+                              bool minus) {
+  const size_t at = c * point.shape.length + i, own = label * point.shape.length + i;
+  const Float odd = load(row.t + at) - load(row.t + own);
+  Float even = set(row.base[c] - row.base[label]);
+  if (point.shape.layout == WalshLayout::kRowSplit)
+    even = even + (load(row.n_part + at) - load(row.n_part + own));
+  return minus ? even - odd : even + odd;
+}
+
+// Cross-entropy where the sum of exponentials left the range of log1p: by the largest difference.
+inline Float walsh_large_loss(const WalshPoint& point, const WalshRow& row, size_t label, size_t i,
+                              bool minus) {
+  Float top = set(0), total = set(0);
+  for (size_t c = 0; c < point.shape.classes; c++)
+    top = max(top, walsh_difference(point, row, c, label, i, minus));
+  for (size_t c = 0; c < point.shape.classes; c++)
+    total = total + exp(walsh_difference(point, row, c, label, i, minus) - top);
+  return top + log1p(max(set(0), total - set(1)));
+}
+
+// Cost of the class predicted: the label's unless another logit exceeds its own, else the first largest.
+inline Float walsh_cost(const WalshPoint& point, const WalshRow& row, size_t label, size_t i, bool minus) {
+  const float* costs = point.loss->costs.data() + label * point.shape.classes;
+  Float top = set(0), cost = set(costs[label]);
+  for (size_t c = 0; c < point.shape.classes; c++) {
+    if (c == label) continue;
+    const Float z = walsh_difference(point, row, c, label, i, minus);
+    cost = select((Int)(z > top), set(costs[c]), cost);
+    top = max(top, z);
+  }
+  return cost;
+}
+
+// f of the row's 2m samples, and their mean.
+inline void walsh_losses(const WalshPoint& point, size_t label, WalshRow* row) {
+  const WalshShape& shape = point.shape;
+  const bool costs = !point.loss->costs.empty(), split = shape.layout == WalshLayout::kRowSplit;
+  Float total = set(0);
+  for (size_t i = 0; i < shape.length; i += kLanes) {
+    Float plus, minus;
+    if (costs) {
+      plus = walsh_cost(point, *row, label, i, false);
+      minus = walsh_cost(point, *row, label, i, true);
+    } else {
+      Float sum_plus = set(0), sum_minus = set(0);
+      const Float t_own = load(row->t + label * shape.length + i);
+      const Float n_own = split ? load(row->n_part + label * shape.length + i) : set(0);
+      for (size_t c = 0; c < shape.classes; c++) {
+        if (c == label) continue;
+        const Float odd = load(row->t + c * shape.length + i) - t_own;
+        Float even = set(row->base[c] - row->base[label]);
+        if (split) even = even + (load(row->n_part + c * shape.length + i) - n_own);
+        sum_plus = sum_plus + exp(even + odd);
+        sum_minus = sum_minus + exp(even - odd);
+      }
+      plus = log1p(sum_plus);
+      minus = log1p(sum_minus);
+      if (!(largest(max(sum_plus, sum_minus)) < 1e9f)) {
+        plus = walsh_large_loss(point, *row, label, i, false);
+        minus = walsh_large_loss(point, *row, label, i, true);
+      }
+    }
+    if (shape.m < kLanes) {
+      const Int inside = (Int)(lane_numbers() < uint32_t(shape.m));
+      plus = select(inside, plus, set(0));
+      minus = select(inside, minus, set(0));
+    }
+    store(row->losses + i, plus);
+    store(row->losses + shape.length + i, minus);
+    total = total + (plus + minus);
+  }
+  row->mean = sum(total) / float(2 * shape.m);
+}
+
+// (1/2m) WHT(v+ - v-) of values (2 x length): the mean of value · e s_gh for each h.
+template <int kCount>
+inline void sign_mean(const WalshShape& shape, const float* values, float* scratch, float* out) {
+  const Float factor = set(1.0f / float(2 * shape.m));
+  walsh<kCount>(
+      shape.vectors, scratch,
+      [&](size_t v) {
+        return factor * (load(values + v * kLanes) - load(values + shape.length + v * kLanes));
+      },
+      [&](size_t v, Float x) { store(out + v * kLanes, x); });
+}
+
+// The row's 2m losses under one block's noise; base (A x)_b and y = s (M U)_b, zeros past w1 up to `length`.
+template <int kCount>
+inline void walsh_row(const WalshPoint& point, const WalshNoise& noise, const float* base, const float* y,
+                      size_t label, float* scratch, WalshRow* row) {
+  row->y = y;
+  if (point.shape.layout != WalshLayout::kNoHidden) half_activations(point, base, y, row);
+  walsh_logits<kCount>(point, base, noise, scratch, row);
+  walsh_losses(point, label, row);
+}
