@@ -4,7 +4,13 @@
  * `x(options)` allocates; `xInto(options, out)` writes the result's first array into `out` when the work is done and
  * resolves to the rest. Inputs are checked and copied before the call returns.
  */
-import type { Backend, BackendName, ImportanceSamplingOutput, Vector } from "./backends/backend.ts";
+import type {
+  Backend,
+  BackendName,
+  EvolutionStrategiesOutput,
+  ImportanceSamplingOutput,
+  Vector,
+} from "./backends/backend.ts";
 import { sampleCount } from "./backends/backend.ts";
 import { type Declined, selectBackend } from "./backends/select.ts";
 import {
@@ -12,6 +18,7 @@ import {
   type BatchOptions,
   checkOperation,
   checkOut,
+  type EvolutionStrategiesCallOptions,
   type GaussianOptions,
   type ImportanceSamplingCallOptions,
   type PredictOptions,
@@ -54,6 +61,12 @@ export interface OpenBackend {
     options: ImportanceSamplingCallOptions,
     out: Out,
   ): Promise<Omit<ImportanceSamplingOutput, "mean">>;
+  /** The heat loss's gradient, gradient-free and without a quotient: mean = x − τ·gradient (n). */
+  evolutionStrategies(options: EvolutionStrategiesCallOptions): Promise<EvolutionStrategiesOutput>;
+  evolutionStrategiesInto(
+    options: EvolutionStrategiesCallOptions,
+    out: Out,
+  ): Promise<Omit<EvolutionStrategiesOutput, "mean">>;
   /** E_q[X] by Langevin dynamics (Algorithm 3): mean and last iterate (n). */
   sgld(options: SgldCallOptions): Promise<{ mean: Vector; last: Vector; loss: number }>;
   sgldInto(options: SgldCallOptions, out: Out): Promise<{ last: Vector; loss: number }>;
@@ -151,6 +164,10 @@ function openOperations(backend: Backend, declined: readonly Declined[]): OpenBa
       run.importanceSampling(checkOperation("importanceSampling", options)),
     importanceSamplingInto: async (options, out) =>
       into("importanceSamplingInto", out, n(options), open.importanceSampling(options), "mean"),
+    evolutionStrategies: async (options) =>
+      run.evolutionStrategies(checkOperation("evolutionStrategies", options)),
+    evolutionStrategiesInto: async (options, out) =>
+      into("evolutionStrategiesInto", out, n(options), open.evolutionStrategies(options), "mean"),
     sgld: async (options) => run.sgld(checkOperation("sgld", options)),
     sgldInto: async (options, out) => into("sgldInto", out, n(options), open.sgld(options), "mean"),
     robbinsMonro: async (options) => run.robbinsMonro(checkOperation("robbinsMonro", options)),

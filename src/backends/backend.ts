@@ -263,6 +263,11 @@ export interface ImportanceSamplingOutput {
   readonly samples: number;
 }
 
+export type EvolutionStrategiesOutput = Pick<
+  ImportanceSamplingOutput,
+  "mean" | "gradient" | "loss" | "standardError" | "samples"
+>;
+
 export interface Operations {
   gaussian(input: GaussianInput): Promise<Vector>;
   loss(input: BatchInput): Promise<number>;
@@ -272,9 +277,7 @@ export interface Operations {
   /** `losses` in order of the samples, J of them; the caller makes the log weights −losses/δ. */
   weights(input: WeightsInput): Promise<{ losses: Vector }>;
   importanceSampling(input: ImportanceSamplingInput): Promise<ImportanceSamplingOutput>;
-  evolutionStrategies(
-    input: EvolutionStrategiesInput,
-  ): Promise<Pick<ImportanceSamplingOutput, "mean" | "gradient" | "loss" | "standardError" | "samples">>;
+  evolutionStrategies(input: EvolutionStrategiesInput): Promise<EvolutionStrategiesOutput>;
   sgld(input: SgldInput): Promise<{ mean: Vector; last: Vector; loss: number }>;
   robbinsMonro(input: RobbinsMonroInput): Promise<{ mean: Vector; loss: number }>;
   step(input: StepInput): Promise<{ parameters: Vector; moments: Vector[] }>;

@@ -68,7 +68,12 @@ export function addTrainFlags(command: Command): Command {
       "--samples <n>",
       `loss evaluations an update; robbins-monro: gradients a step (default: ${DEFAULTS.samples}; ${rm.samples})`,
     )
-    .option("--coupling <name>", "of the samples: antithetic or independent (default: antithetic)")
+    .option(
+      "--coupling <name>",
+      "of the samples: walsh, antithetic or independent (default: walsh; for more than one hidden layer, or with --samples, antithetic)",
+    )
+    .option("--blocks <n>", "with walsh: blocks of coupled samples (default: 2)")
+    .option("--rowwise <flag>", "the row split: true or false (default: true with walsh)")
     .option("--complement <name>", "with independent: marginalize or sample (default: marginalize)")
     .option("--temperature <number>", "importance-sampling: weights exp(-loss/temperature) (default: 1)")
     .option("--steps <n>", `steps of a chain (default: sgld ${sgld.steps}, robbins-monro ${rm.steps})`)
@@ -287,10 +292,10 @@ function estimatorOf<Kind extends keyof typeof ESTIMATORS>(flags: Flags, kind: K
 /** What each estimator takes beside noise and projection. */
 const ESTIMATORS = {
   "importance-sampling": (flags: Flags) => ({
-    coupling: couplingOf(flags),
+    ...samplingOf(flags),
     temperature: flags.number("temperature"),
   }),
-  "evolution-strategies": (flags: Flags) => ({ coupling: couplingOf(flags) }),
+  "evolution-strategies": (flags: Flags) => samplingOf(flags),
   sgld: (flags: Flags) => ({
     ...chainOf(flags, DEFAULTS.sgld),
     chainStart: flags.name<"previous" | "center">("chainStart"),
@@ -309,10 +314,16 @@ function chainOf(flags: Flags, { steps, stepSize }: { steps: number; stepSize: s
   };
 }
 
+function samplingOf(flags: Flags) {
+  const rowwise = flags.kind("rowwise", ["true", "false"]);
+  return { coupling: couplingOf(flags), rowwise: rowwise === undefined ? undefined : rowwise === "true" };
+}
+
 function couplingOf(flags: Flags): CouplingOptions | undefined {
-  if (!flags.has("coupling") && !flags.has("samples")) return undefined;
-  const kind = flags.kind("coupling", ["antithetic", "independent", "walsh"]) ?? "antithetic";
-  if (kind === "walsh") return { kind, blocks: 2 };
+  if (!["coupling", "samples", "blocks"].some((name) => flags.has(name))) return undefined;
+  const byDefault = flags.has("samples") ? "antithetic" : "walsh";
+  const kind = flags.kind("coupling", ["antithetic", "independent", "walsh"]) ?? byDefault;
+  if (kind === "walsh") return { kind, blocks: flags.number("blocks") ?? 2 };
   const samples = flags.number("samples") ?? DEFAULTS.samples;
   if (kind === "antithetic") return { kind, samples };
   return { kind, samples, complement: flags.name<"sample" | "marginalize">("complement") };

@@ -11,6 +11,7 @@
  * what happens inside one k the backend's (stem `update`).
  */
 import { expected, OptionError } from "../errors.ts";
+import { resolveSampling } from "../options/sampling.ts";
 import type { MinimizeObjective, Objective } from "../options/schemas.ts";
 import { evaluate } from "../schedules.ts";
 import type { Place, ResolvedObjective } from "./objective.ts";
@@ -25,14 +26,19 @@ export function checkDraws(path: string, samples: number, steps: number): void {
   throw new OptionError(expected("at most 2^32 samples × steps", path, samples, advice));
 }
 
-export function heat({ tau, estimator }: Options, { path, projectable }: Place): ResolvedObjective {
+export function heat({ tau, estimator }: Options, { path, projectable, network }: Place): ResolvedObjective {
+  const wanted = projectable && "projection" in estimator && estimator.projection === "auto";
+  if (estimator.kind === "evolution-strategies") {
+    const { kind, noise } = estimator;
+    const sampling = resolveSampling(`${path}.estimator`, estimator, network);
+    return { estimator: { kind, ...sampling, projected: wanted }, tau, noise, shift: 1 };
+  }
   const { kind, steps, samples, noise } = estimator;
   checkDraws(`${path}.estimator.samples`, samples, steps);
   const span = { from: 1, count: steps, total: steps, first: 1 } as const;
   const stepSizes = evaluate(`${path}.estimator.stepSize`, estimator.stepSize, span, "above 0");
   const fresh = "minibatch" in estimator && estimator.minibatch === "per-step";
   const batches = fresh ? steps : 1;
-  const wanted = projectable && "projection" in estimator && estimator.projection === "auto";
   const projected = wanted && batches === 1;
   return { estimator: { kind, samples, stepSizes, batches, projected }, tau, noise, shift: 1 };
 }

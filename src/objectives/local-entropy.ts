@@ -9,6 +9,7 @@
  * Here the options become numbers: step sizes ε_1 … ε_J, scales of the normals in either reading of the noise. The
  * loop over k is `run.ts`'s, what happens inside one k the backend's (stem `update`).
  */
+import { resolveSampling } from "../options/sampling.ts";
 import type { MinimizeObjective, Objective } from "../options/schemas.ts";
 import { evaluate } from "../schedules.ts";
 import { noiseScales, type Place, type ResolvedObjective } from "./objective.ts";
@@ -16,14 +17,21 @@ import { noiseScales, type Place, type ResolvedObjective } from "./objective.ts"
 /** As `train` has them, or as `minimize` does: without what speaks of minibatches and first layers. */
 type Options = Extract<Objective | MinimizeObjective, { kind: "local-entropy" }>;
 
-export function localEntropy({ tau, estimator }: Options, { path, projectable }: Place): ResolvedObjective {
+export function localEntropy(
+  { tau, estimator }: Options,
+  { path, projectable, network }: Place,
+): ResolvedObjective {
   const wanted = projectable && "projection" in estimator && estimator.projection === "auto";
   const { noise } = estimator;
   if (estimator.kind === "importance-sampling") {
-    const { kind, coupling, temperature } = estimator;
-    const rowwise = "rowwise" in estimator && estimator.rowwise;
-    const numbers = { kind, coupling, temperature, rowwise, projected: wanted };
-    return { estimator: numbers, tau, noise, shift: 1 / temperature };
+    const { kind, temperature } = estimator;
+    const sampling = resolveSampling(`${path}.estimator`, estimator, network);
+    return {
+      estimator: { kind, ...sampling, temperature, projected: wanted },
+      tau,
+      noise,
+      shift: 1 / temperature,
+    };
   }
   const { kind, steps, chainStart } = estimator;
   const span = { from: 1, count: steps, total: steps, first: 1 } as const;

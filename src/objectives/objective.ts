@@ -2,6 +2,7 @@
  * What an objective turns its options into: numbers for the backend, schedules for the plan.
  */
 import type { Estimator } from "../backends/backend.ts";
+import type { Network } from "../network.ts";
 import type { Schedule } from "../schedules.ts";
 
 /** "variance": φ_{x,τ} has variance τ (the paper's text); "standard-deviation": the second reading. */
@@ -25,6 +26,8 @@ export interface Place {
   readonly path: string;
   /** B ≤ d_0. */
   readonly projectable: boolean;
+  /** Null for a user's function. */
+  readonly network: Network | null;
 }
 
 /** Scale of the normals for variances: their roots, or themselves in the second reading. */

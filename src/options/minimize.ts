@@ -66,7 +66,7 @@ export function checkMinimizeOptions(options: MinimizeOptions | unknown): Checke
   const parameters = checkNumbers("minimize.start", given.start, loss.dimension);
   // A function's minimum should not move: no weight decay, but the shift, Algorithms 1 and 2 as they stand.
   const fallback = objective.kind === "loss" ? null : ({ kind: "shift" } as const);
-  const resolved = resolveObjective("minimize", objective, false);
+  const resolved = resolveObjective("minimize", objective, false, null);
   const chosen = resolveOptimizer("minimize", given.optimizer, objective, fallback);
   const optimizer = seamOptimizer(chosen);
   const planValues = resolvePlanValues("minimize", resolved, chosen, updates);

@@ -5,6 +5,7 @@
  */
 import type { Plan, Optimizer as SeamOptimizer } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
+import type { Network } from "../network.ts";
 import { heat } from "../objectives/heat.ts";
 import { localEntropy } from "../objectives/local-entropy.ts";
 import { loss } from "../objectives/loss.ts";
@@ -23,8 +24,9 @@ export function resolveObjective(
   root: string,
   objective: Objective | MinimizeObjective,
   projectable: boolean,
+  network: Network | null,
 ): ResolvedObjective {
-  const place = { path: `${root}.objective`, projectable };
+  const place = { path: `${root}.objective`, projectable, network };
   switch (objective.kind) {
     case "local-entropy":
       return localEntropy(objective, place);

@@ -61,16 +61,17 @@ export interface WeightsOptions extends BatchOptions, Position {
   readonly tau: number;
   /** Scale of the perturbations (default √τ). */
   readonly noiseScale?: number;
-  /** Default: antithetic, 1,000 samples. */
+  /** Default: Walsh, 2 blocks; for more than one hidden layer antithetic, 1,000 samples. */
   readonly coupling?: CouplingOptions;
   /** δ (default 1). */
   readonly temperature?: number;
   readonly projection?: Projection;
-  /** Default false; true is not in this build. */
+  /** The row split (default: with Walsh blocks). `weights`: which of Walsh's two sign layouts. */
   readonly rowwise?: boolean;
 }
 
 export type ImportanceSamplingCallOptions = WeightsOptions;
+export type EvolutionStrategiesCallOptions = Omit<WeightsOptions, "temperature">;
 
 /** One batch for all transitions, or one for each of them (then never projected). */
 type OneOrManyBatches =

@@ -30,6 +30,7 @@ import type {
   StepOptions,
   WeightsOptions,
 } from "./operation-types.ts";
+import { resolveSampling } from "./sampling.ts";
 import {
   type Allows,
   adamShape,
@@ -105,7 +106,7 @@ const CHECKS: { readonly [Operation in Name]: (root: string, input: unknown) => 
     accuracy: checkAccuracy,
     weights: checkWeights,
     importanceSampling: checkWeights,
-    evolutionStrategies: refuseEvolutionStrategies,
+    evolutionStrategies: checkEvolutionStrategies,
     sgld: checkSgld,
     robbinsMonro: checkRobbinsMonro,
     step: checkStep,
@@ -230,7 +231,7 @@ function checkWeights(root: string, input: unknown): WeightsInput {
   const given = parse(root, weightsSchema, input);
   const place = locateWithLoss(root, given);
   const batch = checkRows(`${root}.batch`, given.batch, place.network);
-  const { tau, coupling, temperature, rowwise, update } = given;
+  const { tau, temperature, update } = given;
   const projected = given.projection === "auto" && batch.labels.length <= place.network.layers[0];
   const noiseScale = given.noiseScale ?? Math.sqrt(tau);
   return {
@@ -240,17 +241,17 @@ function checkWeights(root: string, input: unknown): WeightsInput {
     update,
     tau,
     noiseScale,
-    coupling,
+    ...resolveSampling(root, given, place.network),
     temperature,
-    rowwise,
     projected,
   };
 }
 
-function refuseEvolutionStrategies(): never {
-  throw new OptionError(
-    "The operation evolutionStrategies is not in this build; importanceSampling, sgld and robbinsMonro are",
-  );
+const { temperature: _t, ...evolutionStrategiesShape } = weightsSchema.shape;
+const evolutionStrategiesSchema = object(evolutionStrategiesShape);
+
+function checkEvolutionStrategies(root: string, input: unknown): EvolutionStrategiesInput {
+  return checkWeights(root, parse(root, evolutionStrategiesSchema, input));
 }
 
 const chainShape = {

@@ -18,7 +18,7 @@ import {
   resolvePlanValues,
   seamOptimizer,
 } from "./objective.ts";
-import { type Allows, DEFAULTS, objectiveSchema, optimizerSchema } from "./schemas.ts";
+import { type Allows, DEFAULTS, type Objective, objectiveSchema, optimizerSchema } from "./schemas.ts";
 import type {
   BackendChoice,
   Data,
@@ -118,7 +118,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     const advice = `the training data has ${rows} rows`;
     throw new OptionError(expected(`an integer 1 … ${rows}`, "train.batchSize", batchSize, advice));
   }
-  const resolved = resolveObjective("train", objective, batchSize <= network.layers[0]);
+  const resolved = resolveObjective("train", objective, batchSize <= network.layers[0], network);
   const { estimator } = resolved;
   const chosen = resolveOptimizer("train", given.optimizer, objective);
   const optimizer = seamOptimizer(chosen);
@@ -154,7 +154,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
       network,
       loss: given.loss ?? "cross-entropy",
       data: sizes,
-      objective,
+      objective: withSampling(objective, estimator),
       optimizer: chosen,
       batchSize,
       updates,
@@ -166,6 +166,13 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
       evaluateEvery,
     }),
   };
+}
+
+/** The objective as it runs: a coupling that was left to the default is named. */
+function withSampling(objective: Objective, estimator: Estimator): object {
+  if (!("coupling" in estimator) || objective.kind === "loss") return objective;
+  const { coupling, rowwise } = estimator;
+  return { ...objective, estimator: { ...objective.estimator, coupling, rowwise } };
 }
 
 const dataSchema = object({
