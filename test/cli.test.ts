@@ -259,7 +259,11 @@ describe("what makes no sense", () => {
       'Expected "shift", "gradient-descent", "momentum" or "adam" for --optimizer',
     ],
     [["train", "--train-size", "60001"], 2, "for --train-size but received 60001"],
-    [["train", "--coupling", "walsh"], 2, "not in this build"],
+    [
+      ["train", "--network", "784-20-20-10", "--coupling", "walsh"],
+      2,
+      "Walsh blocks need at most one hidden layer",
+    ],
     [["train", "--backend", "wasm"], 1, "not in this build"],
     [["train", "--data", "nowhere"], 1, "in nowhere, but found none of them"],
     [["train", "--run", "/proc/no/such"], 1, "The folder /proc/no/such cannot be written to"],

@@ -247,15 +247,4 @@ describeNative("jobs of the native backend", () => {
     expect(error).toMatchObject({ code: "ERR_BACKEND", cause: { code: "OUT_OF_MEMORY" } });
     expect((error.cause as Error).stack).toMatch(/asksTooMuch/);
   });
-
-  test("what this build has not says so", async () => {
-    const walsh = { ...weightsInput(4), coupling: { kind: "walsh", blocks: 2 } } as const;
-    const message = (promise: Promise<unknown>) => rejection(promise).then((error) => error.message);
-    expect(await message(backend.operations.weights(walsh))).toMatch(/walsh.*not in this build.*antithetic/);
-    const rowwise = { ...weightsInput(4), rowwise: true };
-    expect(await message(backend.operations.importanceSampling(rowwise))).toMatch(
-      /rowwise.*not in this build/,
-    );
-    expect(await message(backend.operations.evolutionStrategies(walsh))).toMatch(/not in this build/);
-  });
 });

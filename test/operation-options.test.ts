@@ -62,9 +62,9 @@ describe("right inputs", () => {
       update: 0,
       tau: 0.25,
       noiseScale: 0.5,
-      coupling: { kind: "antithetic", samples: 1000 },
+      coupling: { kind: "walsh", blocks: 2 },
       temperature: 1,
-      rowwise: false,
+      rowwise: true,
       projected: true,
     };
     expect(checkOperation("weights", sampling)).toEqual(expected);
@@ -183,18 +183,18 @@ describe("wrong inputs", () => {
     ],
     [
       "weights",
-      { ...located, batch, tau: 1, coupling: { kind: "walsh", blocks: 1 } },
-      'Expected "independent" or "antithetic" ("walsh" is not in this build) for weights.coupling.kind but received "walsh"',
+      { ...located, batch, tau: 1, coupling: { kind: "hadamard", blocks: 1 } },
+      'Expected "independent", "antithetic" or "walsh" for weights.coupling.kind but received "hadamard"',
     ],
     [
       "importanceSampling",
-      { ...located, batch, tau: 1, rowwise: true },
-      "Expected false (the row split, true, is not in this build) for importanceSampling.rowwise but received true",
+      { ...located, batch, tau: 1, rowwise: "yes" },
+      'Expected true or false for importanceSampling.rowwise but received "yes"',
     ],
     [
       "evolutionStrategies",
-      {},
-      "The operation evolutionStrategies is not in this build; importanceSampling, sgld and robbinsMonro are",
+      { ...located, batch, tau: 1, temperature: 2 },
+      "Unknown option evolutionStrategies.temperature; allowed are network, parameters, signal, loss, batch, seed, update, tau, noiseScale, coupling, projection, rowwise",
     ],
     [
       "sgld",

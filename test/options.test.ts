@@ -9,14 +9,14 @@ import { base, check, dataset, descent, langevin, sgd } from "./option-fixtures.
 
 describe("defaults", () => {
   const checked = check();
-  test("local entropy at 0.01 by 1,000 antithetic samples, Adam with cosine rate and decay 0.05", () => {
+  test("local entropy at 0.01 by two Walsh blocks and the row split, Adam with cosine rate and decay 0.05", () => {
     expect(checked.network).toEqual({ layers: [6, 4, 3], activation: "relu" });
     expect(checked.loss).toEqual({ kind: "cross-entropy" });
     expect(checked.estimator).toEqual({
       kind: "importance-sampling",
-      coupling: { kind: "antithetic", samples: 1000 },
+      coupling: { kind: "walsh", blocks: 2 },
       temperature: 1,
-      rowwise: false,
+      rowwise: true,
       projected: true,
     });
     expect(checked.optimizer).toEqual({
@@ -31,6 +31,10 @@ describe("defaults", () => {
     expect([...noiseScale]).toEqual([0.1, 0.1, 0.1, 0.1]);
     expect([...rate]).toEqual([0, 1, 2, 3].map((k) => cosine(1e-3, 0)(k, 4)));
     expect([...checked.planValues(2, 1).rate]).toEqual([rate[2]]);
+  });
+  test("antithetic pairs where more than one layer is hidden", () => {
+    const { estimator } = check({ network: [6, 4, 4, 3] });
+    expect(estimator).toMatchObject({ coupling: { kind: "antithetic", samples: 1000 }, rowwise: false });
   });
   test("seed 1, records each 100, evaluation at the end, backend auto, Glorot", () => {
     const { key, recordEvery, evaluateEvery, backend, state } = checked;

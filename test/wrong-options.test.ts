@@ -206,22 +206,31 @@ describe("each wrong option of train", () => {
     [
       "no estimator of heat",
       { objective: { kind: "heat" } },
-      'Expected "robbins-monro" ("evolution-strategies" is not in this build) for train.objective.estimator but received undefined',
+      'Expected "robbins-monro" or "evolution-strategies" for train.objective.estimator but received undefined',
     ],
     [
-      "evolution strategies",
-      { objective: { kind: "heat", estimator: { kind: "evolution-strategies" } } },
-      'Expected "robbins-monro" ("evolution-strategies" is not in this build) for train.objective.estimator.kind but received "evolution-strategies"',
+      "evolution strategies with a temperature",
+      { objective: { kind: "heat", estimator: { kind: "evolution-strategies", temperature: 2 } } },
+      "Unknown option train.objective.estimator.temperature; allowed are kind, coupling, rowwise, noise, projection",
     ],
     [
-      "walsh",
-      importance({ kind: "walsh", blocks: 2 }),
-      'Expected "independent" or "antithetic" ("walsh" is not in this build) for train.objective.estimator.coupling.kind but received "walsh"',
+      "walsh on a deeper network",
+      { network: [6, 4, 4, 3], ...importance({ kind: "walsh", blocks: 2 }) },
+      'Expected "antithetic" or "independent" for train.objective.estimator.coupling.kind but received "walsh"; Walsh blocks need at most one hidden layer, and this network has 2',
     ],
     [
-      "rowwise",
-      entropy({ kind: "importance-sampling", rowwise: true }),
-      "Expected false (the row split, true, is not in this build) for train.objective.estimator.rowwise but received true",
+      "no blocks",
+      importance({ kind: "walsh", blocks: 0 }),
+      "Expected an integer 1 … 1048576 for train.objective.estimator.coupling.blocks but received 0",
+    ],
+    [
+      "rowwise with a sampled complement",
+      entropy({
+        kind: "importance-sampling",
+        coupling: { kind: "independent", samples: 4, complement: "sample" },
+        rowwise: true,
+      }),
+      'Expected "marginalize" with rowwise for train.objective.estimator.coupling.complement but received "sample"; the row split leaves the complement at its mean',
     ],
     [
       "odd pairs",

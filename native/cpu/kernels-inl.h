@@ -10,6 +10,7 @@
 #include "sgd-inl.h"
 #include "projection-inl.h"
 #include "importance-sampling-inl.h"
+#include "transform-inl.h"
 #include "walsh-inl.h"
 #include "row-split-inl.h"
 #include "walsh-estimate-inl.h"
