@@ -345,4 +345,48 @@ test("the remainder matters: δ = 1/20, τ = 1e-2", () => {
   });
   expect(largestZ(point, first, truth.numerators[0])).toBeGreaterThan(2 * LARGEST_Z);
   expect(largestZ(point, first, truth.heat)).toBeLessThan(LARGEST_Z);
+  // … nor is it that gradient times the mean weight: the remainder is more than a factor.
+  const meanWeight = average(truth.meanWeights[0]);
+  const scaled = first.map((values) => values.map((value) => value * meanWeight));
+  expect(largestZ(point, scaled, truth.numerators[0])).toBeGreaterThan(2 * LARGEST_Z);
+});
+
+// By a delta expansion the quotient's bias is C/K + O(1/K²). C is estimated for each K from the quotient less its own
+// linearization N/E w − g (W/E w − 1), of mean zero (N, W the unbiased numerator and mean weight about the mean loss,
+// E w and g from brute force, whose errors cancel to first order): the error of K · bias is then the same for every K.
+// Two |z| of means over 100 replicates each: 1e-6 in all. K · bias = √K times a constant would give z = 8.
+test("the quotient's bias falls as 1/K over K = 2 … 64", () => {
+  const point = tinyPoint([3], "two");
+  const [tau, temperature, s] = [0.5, 0.1, Math.sqrt(0.5)];
+  const many = bruteForce(point, s, 200_000, [1e9], 0);
+  // With δ = 1e9 the mean weight is 1 − E f/δ, so this is E f, to 1e-6.
+  const c0 = 1e9 * (1 - average(many.meanWeights[0]));
+  const truth = bruteForce(point, s, 200_000, [temperature], c0);
+  const meanWeight = average(truth.meanWeights[0]);
+  const g = momentsOf(truth.numerators[0]).mean.map((value) => value / meanWeight);
+  const squared = sum(Array.from(g, (value) => value * value));
+  const scaled = [2, 4, 8, 16, 32, 64].map((K) => {
+    const settings = { coupling: walsh(K), temperature, tau, noiseScale: s };
+    const biases = indices(100).map((update) => {
+      const run = (expansionPoint?: number) => {
+        const draw = { key: KEY, update: update + 1000 * K, projected: true };
+        return finish(importanceSamplingRowwise(point, draw, settings, expansionPoint));
+      };
+      const [quotient, fixed] = [run(), run(c0)];
+      const weight = Math.exp(-(fixed.freeEnergy - c0) / temperature) / meanWeight;
+      const second = quotient.gradient.map((q, i) => q - fixed.gradient[i] * weight + g[i] * (weight - 1));
+      return Float64Array.of((K * sum(Array.from(second, (value, i) => value * g[i]))) / squared);
+    });
+    const { mean, squaredError } = momentsOf(biases);
+    return { x: Math.log2(K), value: mean[0], weight: 1 / squaredError[0] };
+  });
+  const total = sum(scaled.map(({ weight }) => weight));
+  const center = sum(scaled.map(({ x, weight }) => x * weight)) / total;
+  const level = sum(scaled.map(({ value, weight }) => value * weight)) / total;
+  const spread = sum(scaled.map(({ x, weight }) => weight * (x - center) ** 2));
+  const slope = sum(scaled.map(({ x, value, weight }) => weight * (x - center) * value)) / spread;
+  // There is a bias to fall (K · bias/|g| about −0.3) …
+  expect(Math.abs(level) * Math.sqrt(total)).toBeGreaterThan(LARGEST_Z);
+  // … and K · bias does not drift with log K.
+  expect(Math.abs(slope) * Math.sqrt(spread)).toBeLessThan(LARGEST_Z);
 });

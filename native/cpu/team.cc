@@ -1,6 +1,10 @@
 // Fork and join: see team.h.
 #include "team.h"
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include <chrono>
 
 #include "../backend.h"
@@ -10,8 +14,9 @@ namespace local_entropy {
 
 namespace {
 
-// 20 µs covers the gaps between the parts of an update; longer only burns a core that another may need.
-constexpr std::chrono::microseconds kSpin(20);
+// Parts of an update follow each other within this; waking a thread that has blocked costs some 100 µs on a
+// virtual machine. From kPolite on the waiting thread yields, so that another process gets the core at once.
+constexpr std::chrono::microseconds kPolite(20), kSpin(1000);
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -23,14 +28,31 @@ inline void pause() {
 
 template <class Ready>
 bool spin(Ready ready) {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
-  do {
+  const auto start = std::chrono::steady_clock::now();
+  for (auto waited = start - start; waited < kSpin; waited = std::chrono::steady_clock::now() - start) {
     for (int i = 0; i < 16; i++) {
       if (ready()) return true;
       pause();
     }
-  } while (std::chrono::steady_clock::now() < end);
+    if (waited > kPolite) std::this_thread::yield();
+  }
   return ready();
+}
+
+// Leaves the processor that the caller of run() is on, if there is another. Threads that wait without
+// blocking are never woken and so never placed anew: two of them can share one core for milliseconds while
+// the other idles.
+inline void leave_processor(int taken) {
+#if defined(__linux__)
+  if (taken < 0 || sched_getcpu() != taken) return;
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2) return;
+  cpu_set_t others = allowed;
+  CPU_CLR(taken, &others);
+  if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof allowed, &allowed);
+#else
+  (void)taken;
+#endif
 }
 
 }  // namespace
@@ -66,6 +88,7 @@ void Team::work(unsigned worker) {
     }
     if (stop_) return;
     seen++;
+    leave_processor(caller_processor_);
     task_(argument_, worker);
     if (running_.fetch_sub(1) == 1) {
       // Taken so that the caller is either before its check of running_ or already waiting.
@@ -80,6 +103,9 @@ void Team::run(void (*task)(void*, unsigned), void* argument) {
   std::lock_guard<std::mutex> turn(turn_);
   task_ = task;
   argument_ = argument;
+#if defined(__linux__)
+  caller_processor_ = sched_getcpu();
+#endif
   running_ = unsigned(threads_.size());
   {
     std::lock_guard<std::mutex> lock(mutex_);

@@ -37,6 +37,7 @@ class Team {
   std::atomic<bool> stop_{false};
   void (*task_)(void*, unsigned) = nullptr;
   void* argument_ = nullptr;
+  int caller_processor_ = -1;
 };
 
 }  // namespace local_entropy

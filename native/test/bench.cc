@@ -74,6 +74,10 @@ int bench() {
                 double(normals.size()) / ms.wall / 1e3);
     for (const unsigned threads : {1u, 2u}) {
       time_estimator("sgd with Adam", kernels, threads, problem, plain, 200);
+      Estimator walsh = importance_sampling(true, Coupling::Kind::kWalsh, 2, false, false);
+      time_estimator("walsh weights only, K = 2", kernels, threads, problem, walsh, 200);
+      walsh.rowwise = true;
+      time_estimator("walsh + row split, K = 2", kernels, threads, problem, walsh, 200);
       time_estimator("importance-sampling independent", kernels, threads, problem,
                      importance_sampling(true, Coupling::Kind::kIndependent, 1000, true, false), 5);
       time_estimator("importance-sampling antithetic", kernels, threads, problem,

@@ -74,6 +74,11 @@ function scaleOf(series: readonly Series[]): "log" | "linear" {
   return least > 0 && Math.max(...values) > 20 * least ? "log" : "linear";
 }
 
+/** Labels for the powers of ten among a logarithmic axis's ticks. */
+function decade(value: number): string {
+  return Number.isInteger(Math.round(1e6 * Math.log10(value)) / 1e6) ? String(value) : "";
+}
+
 function curves(
   series: readonly Series[],
   label: string,
@@ -105,7 +110,14 @@ function curves(
       marginBottom: 38,
       style: { fontSize: "12px", overflow: "visible" },
       x: { label: "updates", domain: [0, last], ticks: 5, tickFormat: (d: number) => shortNumbers.format(d) },
-      y: { label, grid: true, ticks: 5, nice: true, ...y },
+      y: {
+        label,
+        grid: true,
+        ticks: 5,
+        nice: true,
+        ...(y.type === "log" ? { tickFormat: decade } : {}),
+        ...y,
+      },
       marks,
     },
     `${label} over updates`,
@@ -158,19 +170,14 @@ export function sampleSizeFigure(
   const of = samples === undefined ? "" : `, of ${integers.format(samples)}`;
   return {
     title: "Effective sample size",
-    caption: `How many samples the weights amount to${of}: (Σw)²/Σw².`,
+    caption: `How evenly the weights are spread${of}: (Σw)²/Σw². Coupled samples depend on each other, so this is no measure of the error.`,
     body,
   };
 }
 
 export function gradientFigure(records: readonly TrainRecord[]): Figure | null {
   const series = [{ name: "gradient", points: pointsOf(records, (record) => record.gradientNorm) }];
-  const body = curves(
-    series,
-    "norm",
-    { type: scaleOf(series), tickFormat: (d: number) => shortNumbers.format(d) },
-    false,
-  );
+  const body = curves(series, "norm", { type: scaleOf(series) }, false);
   if (body === null) return null;
   return { title: "Gradient", caption: "Euclidean norm of the objective's estimated gradient.", body };
 }
