@@ -12,10 +12,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { mutations } from "./mutations.mjs";
+import { walsh } from "./mutations-walsh.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { values } = parseArgs({ options: { only: { type: "string" } } });
-const chosen = mutations.filter(({ file, why }) => `${file} ${why}`.includes(values.only ?? ""));
+const chosen = [...mutations, ...walsh].filter(({ file, why }) =>
+  `${file} ${why}`.includes(values.only ?? ""),
+);
 if (chosen.length === 0) {
   console.error(`Expected part of a mutation's file or reason for --only but received ${values.only}`);
   process.exit(2);

@@ -159,7 +159,7 @@ const reference = [
     tests: ["projection"],
   },
   {
-    file: "src/reference/importance-sampling.ts",
+    file: "src/reference/units.ts",
     why: "δ in the weights",
     from: "const log = -f / temperature",
     to: "const log = -f",
@@ -391,7 +391,7 @@ const native = [
   {
     file: "native/cpu/step-inl.h",
     why: "weight decay",
-    from: "1 - rate * double(optimizer.weight_decay)",
+    from: "1 - step * double(optimizer.weight_decay)",
     to: "1 - double(optimizer.weight_decay)",
     tests: ["step"],
   },

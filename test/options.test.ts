@@ -34,7 +34,7 @@ describe("defaults", () => {
   });
   test("antithetic pairs where more than one layer is hidden", () => {
     const { estimator } = check({ network: [6, 4, 4, 3] });
-    expect(estimator).toMatchObject({ coupling: { kind: "antithetic", samples: 1000 }, rowwise: false });
+    expect(estimator).toMatchObject({ coupling: { kind: "antithetic", samples: 1000 }, rowwise: true });
   });
   test("seed 1, records each 100, evaluation at the end, backend auto, Glorot", () => {
     const { key, recordEvery, evaluateEvery, backend, state } = checked;

@@ -14,6 +14,7 @@ const STEMS = [
   "gaussian",
   "dense",
   "projection",
+  "walsh",
   "sgd",
   "sgld",
   "importance-sampling",

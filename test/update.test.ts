@@ -20,6 +20,8 @@ import { matches } from "./tolerances.ts";
 const LAYERS = [18, 17, 5];
 const B = 6;
 const TRAIN = samples(LAYERS, 40, "bytes", 70);
+/** Mostly zeros, as images are: the first layer's step then goes over lists of the others. */
+const IMAGES = { ...TRAIN, inputs: TRAIN.inputs.map((value, i) => (i % 3 === 0 ? value : 0)) };
 const TEST = samples(LAYERS, 33, "bytes", 71);
 const STEPS = 6;
 const stepSizes = Float64Array.from({ length: STEPS }, (_, j) => 0.04 / (j + 2));
@@ -33,6 +35,7 @@ const importance = {
   projected: true,
 } as const;
 const antithetic = { kind: "antithetic", samples: 24 } as const;
+const walsh = { kind: "walsh", blocks: 2 } as const;
 const independent = { kind: "independent", samples: 11, complement: "sample", centred: false } as const;
 const centred = { ...independent, complement: "marginalize", centred: true } as const;
 
@@ -41,6 +44,10 @@ const ESTIMATORS: readonly (readonly [string, Estimator])[] = [
   ["importance sampling, antithetic", { ...importance, coupling: antithetic }],
   ["importance sampling, independent", { ...importance, coupling: independent }],
   ["importance sampling, centred, direct", { ...importance, coupling: centred, projected: false }],
+  ["Walsh blocks by rows", { ...importance, coupling: walsh, rowwise: true }],
+  ["Walsh blocks, weights only", { ...importance, coupling: walsh }],
+  ["antithetic by rows", { ...importance, coupling: antithetic, rowwise: true }],
+  ["evolution strategies", { kind: "evolution-strategies", coupling: walsh, rowwise: true, projected: true }],
   ["sgld from the previous chain", { ...sgld, chainStart: "previous", batches: 1, projected: true }],
   ["sgld from the center", { ...sgld, chainStart: "center", batches: 1, projected: true }],
   ["sgld, fresh minibatches", { ...sgld, chainStart: "previous", batches: STEPS - 1, projected: false }],
@@ -56,13 +63,18 @@ const OPTIMIZERS: readonly Optimizer[] = [
 
 const momentsOf = ({ kind }: Optimizer) => ({ "gradient-descent": 0, momentum: 1, adam: 2 })[kind];
 
-function setupOf(estimator: Estimator, optimizer: Optimizer, state?: SessionState): SessionSetup {
+function setupOf(
+  estimator: Estimator,
+  optimizer: Optimizer,
+  state?: SessionState,
+  train = TRAIN,
+): SessionSetup {
   const { network, parameters } = networkCase({ layers: LAYERS, rows: 1 });
   const zeros = () => new Float32Array(parameters.length);
   return {
     network,
     loss: CROSS_ENTROPY,
-    data: { train: TRAIN, test: TEST },
+    data: { train, test: TEST },
     batchSize: B,
     estimator,
     optimizer,
@@ -120,31 +132,39 @@ const open = (backend: Backend, ...setup: Parameters<typeof setupOf>) =>
   backend.openSession(setupOf(...setup));
 
 onEveryFastBackend((given) => {
-  test.each(cases)("three updates are the reference's: %s", async (_, estimator, optimizer) => {
-    const plan = planOf(estimator, 0, 3);
-    const actual = await stateAfter(open(given(), estimator, optimizer), plan);
-    const expected = await stateAfter(open(openReference(), estimator, optimizer), plan);
-    const start = setupOf(estimator, optimizer).state.parameters;
-    const moved = ({ state }: typeof actual) => Array.from(state.parameters, (x, i) => x - start[i]);
-    matches("update", moved(actual), moved(expected));
-    expect(actual.state.moments.length).toBe(momentsOf(optimizer));
-    expected.state.moments.forEach((moment, i) => {
-      matches("update", actual.state.moments[i], moment);
-    });
-    expect(actual.state.chain === null).toBe(expected.state.chain === null);
-    if (expected.state.chain) matches("update", actual.state.chain!, expected.state.chain);
-    expected.values.forEach((value, i) => {
-      if (Number.isNaN(value)) expect(actual.values[i]).toBeNaN();
-      else matches("update", actual.values[i], value);
-    });
-  });
+  describe.each([
+    ["TRAIN", TRAIN],
+    ["IMAGES", IMAGES],
+  ])("%s", (_, train) => {
+    const start = (backend: Backend, estimator: Estimator, optimizer: Optimizer) =>
+      open(backend, estimator, optimizer, undefined, train);
 
-  test.each(cases)("the same bits on 1, 2, 3 and 5 threads: %s", async (_, estimator, optimizer) => {
-    const plan = planOf(estimator, 0, 4);
-    const one = await stateAfter(open(given(1), estimator, optimizer), plan);
-    for (const threads of [2, 3, 5]) {
-      expect(await stateAfter(open(given(threads), estimator, optimizer), plan)).toEqual(one);
-    }
+    test.each(cases)("three updates are the reference's: %s", async (__, estimator, optimizer) => {
+      const plan = planOf(estimator, 0, 3);
+      const actual = await stateAfter(start(given(), estimator, optimizer), plan);
+      const expected = await stateAfter(start(openReference(), estimator, optimizer), plan);
+      const before = setupOf(estimator, optimizer).state.parameters;
+      const moved = ({ state }: typeof actual) => Array.from(state.parameters, (x, i) => x - before[i]);
+      matches("update", moved(actual), moved(expected));
+      expect(actual.state.moments.length).toBe(momentsOf(optimizer));
+      expected.state.moments.forEach((moment, i) => {
+        matches("update", actual.state.moments[i], moment);
+      });
+      expect(actual.state.chain === null).toBe(expected.state.chain === null);
+      if (expected.state.chain) matches("update", actual.state.chain!, expected.state.chain);
+      expected.values.forEach((value, i) => {
+        if (Number.isNaN(value)) expect(actual.values[i]).toBeNaN();
+        else matches("update", actual.values[i], value);
+      });
+    });
+
+    test.each(cases)("the same bits on 1, 2, 3 and 5 threads: %s", async (__, estimator, optimizer) => {
+      const plan = planOf(estimator, 0, 4);
+      const one = await stateAfter(start(given(1), estimator, optimizer), plan);
+      for (const threads of [2, 3, 5]) {
+        expect(await stateAfter(start(given(threads), estimator, optimizer), plan)).toEqual(one);
+      }
+    });
   });
 });
 

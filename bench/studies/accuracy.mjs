@@ -30,7 +30,7 @@ const entropy = (tau, estimator = walsh) => ({ kind: "local-entropy", tau, estim
 /** Name → seconds and settings. */
 const RUNS = {
   "gradient-free-6": { seconds: 6, objective: entropy(2e-3), optimizer: adam(1e-3, 0.05), batchSize: 32 },
-  "gradient-free-60": { seconds: 60, objective: entropy(1e-2), optimizer: adam(1e-3, 0.05), batchSize: 32 },
+  "gradient-free-60": { seconds: 60, objective: entropy(5e-3), optimizer: adam(1e-3, 0.05), batchSize: 32 },
   "gradient-free-180": { seconds: 180, objective: entropy(1e-2), optimizer: adam(1e-3, 0.05), batchSize: 32 },
   "backpropagation-6": {
     seconds: 6,

@@ -236,6 +236,48 @@ inline void lift_first_layer(Workspace& workspace, const SampledPoint& point, co
   from_span(workspace, point.rows, *point.projection, v, sampled, 1, columns, team, gradient);
 }
 
+// The first layer's gradient ((d0 + 1) x d1) <- A^T C + factor Q R (direct: factor R), C (B x stride,
+// changed) of the batch's rows, R the noise's sum (r x d1) or null. rows: the whole batch or memory for a
+// block of it. Where `factored` is not null and lists hold a projected batch, A^T C is left to the caller.
+inline void write_first_layer(Workspace& workspace, const Question& q, const Projection* projection,
+                              Rows& rows, float* coefficients, size_t stride, const float* noise,
+                              double factor, Team* team, Factored* factored, float* gradient) {
+  const Batch& batch = q.batches[0];
+  const size_t columns = q.network->layers[1], count = tail_offset(*q.network);
+  if (projection != nullptr && noise != nullptr) {
+    double* v = workspace.take<double>(batch.size * columns);
+    fork(team, [&](unsigned worker) {
+      const Share share(columns, 16, worker, team->size());
+      for (size_t b = 0; b < batch.size; b++)
+        for (size_t h = share.begin; h < share.end; h++) v[b * columns + h] = factor * noise[b * columns + h];
+      solve_upper(*projection, v, columns, share.begin, share.end);
+      for (size_t b = 0; b < batch.size; b++)
+        for (size_t h = share.begin; h < share.end; h++)
+          coefficients[b * stride + h] += float(v[b * columns + h]);
+    });
+  }
+  if (factored != nullptr && projection != nullptr && rows.sparse) {
+    *factored = {&rows, coefficients, stride};
+    return;
+  }
+  bool add = projection == nullptr && noise != nullptr;
+  if (add) {
+    const Float scale = set(float(factor));
+    for_vectors(count,
+                [&](size_t at, size_t n) { store_some(gradient + at, n, scale * load_some(noise + at, n)); });
+  }
+  const size_t step = projection != nullptr ? batch.size : rows.capacity;
+  for (size_t first = 0; first < batch.size; first += step) {
+    if (projection == nullptr) load_rows(batch, first, std::min(step, batch.size - first), &rows);
+    fork(team, [&](unsigned worker) {
+      const Share share(columns, 16, worker, team->size());
+      first_gradient(rows, coefficients + first * stride, stride, columns, share.begin, share.end, add,
+                     gradient);
+    });
+    add = true;
+  }
+}
+
 inline bool importance_sampling(const Estimator& estimator, const Question& q, const Context& context,
                                 Workspace& workspace, Estimate* estimate) {
   const Coupling& coupling = estimator.coupling;

@@ -7,6 +7,8 @@
 #include "product-inl.h"
 #include "rows-inl.h"
 #include "dense-inl.h"
+#include "step-inl.h"
+#include "factored-inl.h"
 #include "sgd-inl.h"
 #include "projection-inl.h"
 #include "importance-sampling-inl.h"
@@ -14,8 +16,8 @@
 #include "walsh-inl.h"
 #include "row-split-inl.h"
 #include "walsh-estimate-inl.h"
+#include "sample-estimate-inl.h"
 #include "sgld-inl.h"
 #include "robbins-monro-inl.h"
-#include "step-inl.h"
 #include "update-inl.h"
 // clang-format on

@@ -135,6 +135,13 @@ inline float squared_norm(const float* a, size_t count) {
   return sum(total);
 }
 
+// |a|^2, a of `count`: blocks of 4096 in float32 lanes, summed in float64 in order.
+inline double squared_length(const float* a, size_t count) {
+  double total = 0;
+  for (size_t i = 0; i < count; i += 4096) total += squared_norm(a + i, std::min(size_t(4096), count - i));
+  return total;
+}
+
 inline size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 // Worker w's share of 0 … count - 1, its bounds multiples of `unit`.

@@ -162,13 +162,13 @@ inline void second_layer_row(const WalshRun& run, const WalshRow* row, size_t co
       if (count > 1)
         slope = (products - n * r.means[shape.width + c]) /
                 ((squares - n * n) + 1e-3f * run.point.scale2 * r.own);
-      const Float lambda = set(slope), noise = set(n);
+      const Float lambda = set(slope), minus_lambda = set(-slope), noise = set(n);
       const Float level = set(count > 1 ? (level_sum - r.mean) / float(count - 1) : center);
       const float *signs = run.point.signs + c * length, *n_part = r.n_part + c * length;
       Float total = set(0);
       // psi of the vector at v, e = +1 or -1
       const auto psi = [&](Float eta, size_t v, size_t half) {
-        const Float rest = load(r.losses + half + v * kLanes) - level - lambda * eta;
+        const Float rest = fma(minus_lambda, eta, load(r.losses + half + v * kLanes) - level);
         const Float value = fma(eta * rest, load(r.inverse + half + v * kLanes), lambda);
         return shape.m < kLanes ? select(inside, value, set(0)) : value;
       };
@@ -180,21 +180,20 @@ inline void second_layer_row(const WalshRun& run, const WalshRow* row, size_t co
       };
       float* to = second + c * length;
       const Float odd = set(factor);
+      Float even;
       walsh<kCount>(shape.vectors, scratch, source, [&](size_t v, Float x) {
+        if (v == 0) even = set(factor * sum(total));  // every source has been read by now
         if (v >= shape.used) return;
         const size_t at = v * kLanes;
-        store(to + at, fma(odd * x, load(r.d + at), load(to + at)));
+        store(to + at, fma(odd * x, load(r.d + at), fma(even, load(r.a + at), load(to + at))));
       });
-      const Float even = set(factor * sum(total));
-      for (size_t at = 0; at < shape.used * kLanes; at += kLanes)
-        store(to + at, fma(even, load(r.a + at), load(to + at)));
     }
   }
 }
 
-// |a_b|^2 of a row, the bias input included.
-inline float row_norm(const WalshRun& run, const Rows& rows, size_t r, size_t b) {
-  if (run.projected) return float(run.sampled.projection->gram[b * run.sampled.projection->rows + b]);
+// |a_b|^2 of row b of the batch, the bias input included; row r of `rows`.
+inline float row_norm(const Projection* projection, const Rows& rows, size_t r, size_t b) {
+  if (projection != nullptr) return float(projection->gram[b * projection->rows + b]);
   float total = 1;
   const size_t count = rows.sparse ? rows.length[r] : rows.width;
   for (size_t i = 0; i < count; i++) total += rows.value[r * rows.width + i] * rows.value[r * rows.width + i];
@@ -256,7 +255,7 @@ inline bool walsh_rows(const WalshRun& run, size_t count, double scale, float* c
           if (run.by_rows) sign_mean<kCount>(shape, row.losses, worker.scratch, row.means);
         }
         if (!run.by_rows) continue;
-        const float variance = run.point.scale2 * row_norm(run, rows, offset + r, b);
+        const float variance = run.point.scale2 * row_norm(run.sampled.projection, rows, offset + r, b);
         first_layer_row(run, worker.row, count, variance, per_row, coefficients + b * length);
         if (shape.layout == WalshLayout::kRowSplit)
           second_layer_row<kCount>(run, worker.row, count, run.center == nullptr ? 0 : run.center[b], per_row,
@@ -268,11 +267,10 @@ inline bool walsh_rows(const WalshRun& run, size_t count, double scale, float* c
 }
 
 // Each row's loss at x (B): the level of a block without others.
-inline float* center_losses(const WalshRun& run) {
-  const Question& q = *run.q;
+inline float* center_losses(const Question& q, Workspace& workspace) {
   const size_t batch = q.batches[0].size;
-  float* losses = run.workspace->take<float>(batch);
-  const Evaluator evaluator = new_evaluator(*run.workspace, *q.network, std::min(batch, kRowBlock));
+  float* losses = workspace.take<float>(batch);
+  const Evaluator evaluator = new_evaluator(workspace, *q.network, std::min(batch, kRowBlock));
   for (size_t first = 0; first < batch; first += kRowBlock) {
     const size_t count = std::min(kRowBlock, batch - first);
     Rows rows = evaluator.rows;

@@ -9,7 +9,7 @@ constexpr size_t kRowBlock = 128;
 
 // Inputs of a block of rows: lists of the non-zero ones, or the whole matrix (count x width).
 struct Rows {
-  size_t count = 0, width = 0;
+  size_t count = 0, width = 0, capacity = 0;
   bool sparse = false;
   uint32_t* length = nullptr;  // count
   uint32_t* index = nullptr;   // count x width, row r's list at r width
@@ -20,6 +20,7 @@ struct Rows {
 inline Rows new_rows(Workspace& workspace, size_t count, size_t width) {
   Rows rows;
   rows.width = width;
+  rows.capacity = count;
   rows.length = workspace.take<uint32_t>(count);
   rows.index = workspace.take<uint32_t>(count * width);
   rows.value = workspace.take<float>(count * width);

@@ -22,9 +22,11 @@ inline TeamGradient new_team_gradient(Workspace& workspace, const Network& netwo
   return g;
 }
 
-// gradient (n) <- grad f; returns f.
+// gradient (n) <- grad f; returns f. Where `factored` is not null and one block of lists holds the batch, the
+// first layer's part is left as A^T C, C = df/dP^1.
 inline double team_gradient(const Network& network, const Loss& loss, const float* parameters,
-                            const Batch& batch, Team* team, TeamGradient* state, float* gradient) {
+                            const Batch& batch, Team* team, TeamGradient* state, Factored* factored,
+                            float* gradient) {
   const unsigned workers = team->size();
   const size_t columns = network.layers[1], offset = tail_offset(network);
   double total = 0;
@@ -41,11 +43,14 @@ inline double team_gradient(const Network& network, const Loss& loss, const floa
       row_losses(network, loss, state->rows.labels, pass, share.begin, share.end, 1.0f / float(batch.size));
       backward(network, parameters + offset, pass, share.begin, share.end);
     });
+    const bool leave = factored != nullptr && count == batch.size && state->rows.sparse;
+    if (leave) *factored = {&state->rows, state->passes[0].signal[1], state->passes[0].stride[1]};
     fork(team, [&](unsigned worker) {
       const Pass& pass = state->passes[worker];
       const Share share(columns, 16, worker, workers);
-      first_gradient(state->rows, pass.signal[1], pass.stride[1], columns, share.begin, share.end, first > 0,
-                     gradient);
+      if (!leave)
+        first_gradient(state->rows, pass.signal[1], pass.stride[1], columns, share.begin, share.end,
+                       first > 0, gradient);
       tail_gradient(network, pass, count, first > 0, worker, workers, gradient + offset);
     });
     total += sum_of_losses(state->passes[0], count);
@@ -53,10 +58,13 @@ inline double team_gradient(const Network& network, const Loss& loss, const floa
   return total / double(batch.size);
 }
 
-inline bool sgd(const Question& q, const Context& context, Workspace& workspace, Estimate* estimate) {
-  TeamGradient state = new_team_gradient(workspace, *q.network, q.batches[0].size, context.team->size());
+inline bool sgd(const Question& q, const Context& context, Workspace& workspace, Factored* factored,
+                Estimate* estimate) {
+  TeamGradient& state =
+      *workspace.take<TeamGradient>(1);  // outlives this call where A^T C is left to the caller
+  state = new_team_gradient(workspace, *q.network, q.batches[0].size, context.team->size());
   estimate->loss = team_gradient(*q.network, *q.loss, q.parameters, q.batches[0], context.team, &state,
-                                 estimate->gradient);
+                                 factored, estimate->gradient);
   estimate->samples = 1;
   return !context.cancelled->load();
 }

@@ -42,7 +42,7 @@ inline bool sgld_direct(const Estimator& estimator, const Question& q, const Con
                  position + share.begin);
     });
     *loss += team_gradient(network, *q.loss, position, q.batches[q.batch_count > 1 ? j : 0], team, &state,
-                           gradient);
+                           nullptr, gradient);
     fork(team, [&](unsigned worker) {
       alignas(64) float normals[64];
       for (size_t l = 1; l <= network.depth(); l++) {

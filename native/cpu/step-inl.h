@@ -7,55 +7,81 @@
 //                     m_hat = m/(1 - b1^index), v_hat = v/(1 - b2^index); index from 1 (Kingma and Ba, ICLR
 //                     2015; decoupled weight decay: Loshchilov and Hutter, ICLR 2019)
 
-inline void descent_step(double rate, const float* g, size_t count, float* x) {
-  add_scaled(x, -float(rate), g, count, x);
+// A step on one vector of entries: slope g, parameters x and moments, in registers.
+struct DescentStep {
+  static constexpr int kMoments = 0;
+  Float rate;
+  DescentStep(const Optimizer&, double rate, uint64_t) : rate(set(-float(rate))) {}
+  void operator()(Float slope, Float* x, Float*) const { *x = fma(rate, slope, *x); }
+};
+
+struct MomentumStep {
+  static constexpr int kMoments = 1;
+  Float mu, rate;
+  MomentumStep(const Optimizer& optimizer, double rate, uint64_t)
+      : mu(set(optimizer.momentum)), rate(set(-float(rate))) {}
+  void operator()(Float slope, Float* x, Float* moments) const {
+    moments[0] = fma(mu, moments[0], slope);
+    *x = fma(rate, moments[0], *x);
+  }
+};
+
+struct AdamStep {
+  static constexpr int kMoments = 2;
+  Float b1, b2, c1, c2, rate, correction, keep, epsilon;
+  AdamStep(const Optimizer& optimizer, double step, uint64_t index) {
+    const double beta1 = optimizer.beta1, beta2 = optimizer.beta2;
+    b1 = set(float(beta1));
+    b2 = set(float(beta2));
+    c1 = set(float(1 - beta1));
+    c2 = set(float(1 - beta2));
+    rate = set(float(-step / (1 - std::pow(beta1, double(index)))));
+    correction = set(float(1 / (1 - std::pow(beta2, double(index)))));
+    keep = set(float(1 - step * double(optimizer.weight_decay)));
+    epsilon = set(optimizer.epsilon);
+  }
+  void operator()(Float slope, Float* x, Float* moments) const {
+    moments[0] = fma(b1, moments[0], c1 * slope);
+    moments[1] = fma(b2, moments[1], c2 * slope * slope);
+    *x = fma(rate, moments[0] / (sqrt(moments[1] * correction) + epsilon), keep * *x);
+  }
+};
+
+// Calls body with the optimizer's step.
+template <class Body>
+inline void with_step(const Optimizer& optimizer, double rate, uint64_t index, Body body) {
+  switch (optimizer.kind) {
+    case Optimizer::Kind::kGradientDescent:
+      return body(DescentStep(optimizer, rate, index));
+    case Optimizer::Kind::kMomentum:
+      return body(MomentumStep(optimizer, rate, index));
+    case Optimizer::Kind::kAdam:
+      return body(AdamStep(optimizer, rate, index));
+  }
 }
 
-inline void momentum_step(const Optimizer& optimizer, double rate, const float* g, size_t count, float* x,
-                          float* v) {
-  const Float mu = set(optimizer.momentum), step = set(-float(rate));
-  for_vectors(count, [&](size_t i, size_t n) {
-    const Float velocity = fma(mu, load_some(v + i, n), load_some(g + i, n));
-    store_some(v + i, n, velocity);
-    store_some(x + i, n, fma(step, velocity, load_some(x + i, n)));
-  });
-}
-
-inline void adam_step(const Optimizer& optimizer, double rate, uint64_t index, const float* g, size_t count,
-                      float* x, float* m, float* v) {
-  const double beta1 = optimizer.beta1, beta2 = optimizer.beta2;
-  const Float b1 = set(float(beta1)), b2 = set(float(beta2));
-  const Float c1 = set(float(1 - beta1)), c2 = set(float(1 - beta2));
-  const Float step = set(float(-rate / (1 - std::pow(beta1, double(index)))));
-  const Float correction = set(float(1 / (1 - std::pow(beta2, double(index)))));
-  const Float keep = set(float(1 - rate * double(optimizer.weight_decay))), epsilon = set(optimizer.epsilon);
-  for_vectors(count, [&](size_t i, size_t n) {
-    const Float slope = load_some(g + i, n);
-    const Float m1 = fma(b1, load_some(m + i, n), c1 * slope);
-    const Float v1 = fma(b2, load_some(v + i, n), c2 * slope * slope);
-    store_some(m + i, n, m1);
-    store_some(v + i, n, v1);
-    const Float move = m1 / (sqrt(v1 * correction) + epsilon);
-    store_some(x + i, n, fma(step, move, keep * load_some(x + i, n)));
-  });
+// The step on `n` <= kLanes entries at x + at and moments[...] + at.
+template <class Step>
+inline void step_vector(const Step& step, Float slope, size_t n, size_t at, float* x, float* const* moments) {
+  Float values = load_some(x + at, n), carried[2] = {set(0), set(0)};
+  for (int i = 0; i < Step::kMoments; i++) carried[i] = load_some(moments[i] + at, n);
+  step(slope, &values, carried);
+  for (int i = 0; i < Step::kMoments; i++) store_some(moments[i] + at, n, carried[i]);
+  store_some(x + at, n, values);
 }
 
 inline bool step(const Optimizer& optimizer, double rate, uint64_t index, size_t n, const float* gradient,
                  float* parameters, float* const* moments, const Context& context) {
   Team* team = context.team;
-  fork(team, [&](unsigned worker) {
-    const FlushDenormals flush;
-    const Share share(n, 64, worker, team->size());
-    const size_t at = share.begin, count = share.end - share.begin;
-    switch (optimizer.kind) {
-      case Optimizer::Kind::kGradientDescent:
-        return descent_step(rate, gradient + at, count, parameters + at);
-      case Optimizer::Kind::kMomentum:
-        return momentum_step(optimizer, rate, gradient + at, count, parameters + at, moments[0] + at);
-      case Optimizer::Kind::kAdam:
-        return adam_step(optimizer, rate, index, gradient + at, count, parameters + at, moments[0] + at,
-                         moments[1] + at);
-    }
+  with_step(optimizer, rate, index, [&](const auto& one) {
+    fork(team, [&](unsigned worker) {
+      const FlushDenormals flush;
+      const Share share(n, 64, worker, team->size());
+      for_vectors(share.end - share.begin, [&](size_t i, size_t count) {
+        const size_t at = share.begin + i;
+        step_vector(one, load_some(gradient + at, count), count, at, parameters, moments);
+      });
+    });
   });
   return true;
 }

@@ -20,8 +20,9 @@ inline Float walsh_lanes(Float x) {
   }
 }
 
+// Inlined everywhere: a call would pass the registers through memory.
 template <int kCount>
-inline void walsh_registers(Float (&r)[kCount]) {
+__attribute__((always_inline)) inline void walsh_registers(Float (&r)[kCount]) {
 #pragma GCC unroll 16
   for (int i = 0; i < kCount; i++) r[i] = walsh_lanes<1>(r[i]);
 #pragma GCC unroll 4

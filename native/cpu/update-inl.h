@@ -1,16 +1,17 @@
 // One update of a session: the estimator's gradient at x_k, its norm, and the optimizer's step; and the table
 // of this target's kernels.
 
-inline bool estimate(const Estimator& estimator, const Question& q, const Context& context,
-                     Workspace& workspace, Estimate* result) {
-  const FlushDenormals flush;
+// `factored`: where the first layer's gradient may be left as A^T C, or null.
+inline bool estimate_at(const Estimator& estimator, const Question& q, const Context& context,
+                        Workspace& workspace, Factored* factored, Estimate* result) {
   workspace.reset();
   switch (estimator.kind) {
     case Estimator::Kind::kSgd:
-      return sgd(q, context, workspace, result);
+      return sgd(q, context, workspace, factored, result);
     case Estimator::Kind::kImportanceSampling:
       if (estimator.coupling.kind == Coupling::Kind::kWalsh)
-        return walsh_estimate(estimator, q, context, workspace, result);
+        return walsh_estimate(estimator, q, context, workspace, factored, result);
+      if (estimator.rowwise) return sample_estimate(estimator, q, context, workspace, factored, result);
       return importance_sampling(estimator, q, context, workspace, result);
     case Estimator::Kind::kSgld:
       return sgld(estimator, q, context, workspace, result);
@@ -18,26 +19,38 @@ inline bool estimate(const Estimator& estimator, const Question& q, const Contex
       return robbins_monro(estimator, q, context, workspace, result);
     case Estimator::Kind::kEvolutionStrategies:
       if (estimator.coupling.kind == Coupling::Kind::kWalsh)
-        return walsh_estimate(estimator, q, context, workspace, result);
-      break;  // not in this build; refused above the seam
+        return walsh_estimate(estimator, q, context, workspace, factored, result);
+      return sample_estimate(estimator, q, context, workspace, factored, result);
   }
   return false;
 }
 
-// |a|, a of `count`: blocks of 4096 in float32 lanes, summed in float64 in order.
-inline double norm(const float* a, size_t count) {
-  double total = 0;
-  for (size_t i = 0; i < count; i += 4096) total += squared_norm(a + i, std::min(size_t(4096), count - i));
-  return std::sqrt(total);
+inline bool estimate(const Estimator& estimator, const Question& q, const Context& context,
+                     Workspace& workspace, Estimate* result) {
+  const FlushDenormals flush;
+  return estimate_at(estimator, q, context, workspace, nullptr, result);
 }
 
 inline bool update(const Estimator& estimator, const Optimizer& optimizer, double rate, const Question& q,
                    const Context& context, Workspace& workspace, Estimate* result, float* parameters,
                    float* const* moments, double* gradient_norm) {
-  if (!estimate(estimator, q, context, workspace, result)) return false;
-  const size_t n = q.network->parameters();
-  *gradient_norm = norm(result->gradient, n);
-  return step(optimizer, rate, uint64_t(q.update) + 1, n, result->gradient, parameters, moments, context);
+  const FlushDenormals flush;
+  Factored factored;
+  if (!estimate_at(estimator, q, context, workspace, &factored, result)) return false;
+  const uint64_t index = uint64_t(q.update) + 1;
+  double norm2 = 0;
+  size_t done = 0;  // parameters that are stepped already
+  if (factored.rows != nullptr) {
+    norm2 = factored_step(optimizer, rate, index, factored, q.network->layers[1], workspace, context.team,
+                          parameters, moments);
+    done = tail_offset(*q.network);
+  }
+  const size_t left = q.network->parameters() - done;
+  norm2 += squared_length(result->gradient + done, left);
+  *gradient_norm = std::sqrt(norm2);
+  float* rest[2] = {nullptr, nullptr};
+  for (size_t i = 0; i < optimizer.moments(); i++) rest[i] = moments[i] + done;
+  return step(optimizer, rate, index, left, result->gradient + done, parameters + done, rest, context);
 }
 
 inline Workspace* new_workspace() { return new Workspace(); }

@@ -73,14 +73,12 @@ struct WalshGradient {
   float* coefficients;  // B x length
   float* first;         // sum_i U_i diag(E_i): r x w1
   float* second;        // classes x length
-  double* solved;       // B x w1, for the solve by L^T
 };
 
 inline WalshGradient new_walsh_gradient(const WalshRun& run) {
   const size_t batch = run.q->batches[0].size, length = run.point.shape.length;
   return {run.workspace->zeros<float>(batch * length), run.workspace->zeros<float>(run.layout.offset[1]),
-          run.workspace->zeros<float>(run.point.shape.classes * length),
-          run.projected ? run.workspace->take<double>(batch * run.point.shape.width) : nullptr};
+          run.workspace->zeros<float>(run.point.shape.classes * length)};
 }
 
 inline void clear(const WalshRun& run, WalshGradient* g) {
@@ -123,45 +121,18 @@ inline void add_noise_mean(const WalshRun& run, size_t i, const float* values, f
   }
 }
 
-// gradient (n) <- A^T [C + L^{-T} factor R] (direct: A^T C + factor R), then the second matrix.
-inline void write_walsh_gradient(WalshRun& run, double factor, WalshGradient* g, float* gradient) {
+// gradient (n) <- A^T C + Q factor R (direct: A^T C + factor R), then the second matrix.
+//
+// Where `factored` is not null and the rows are lists, A^T C is left to the caller.
+inline void write_walsh_gradient(WalshRun& run, double factor, WalshGradient* g, Factored* factored,
+                                 float* gradient) {
   const Question& q = *run.q;
   const WalshShape& shape = run.point.shape;
-  const size_t batch = q.batches[0].size, width = shape.width, length = shape.length;
-  Team* team = run.context->team;
-  if (run.projected && factor != 0) {
-    double* v = g->solved;
-    fork(team, [&](unsigned worker) {
-      const Share share(width, 16, worker, team->size());
-      for (size_t b = 0; b < batch; b++)
-        for (size_t h = share.begin; h < share.end; h++) v[b * width + h] = factor * g->first[b * width + h];
-      solve_upper(*run.sampled.projection, v, width, share.begin, share.end);
-      for (size_t b = 0; b < batch; b++)
-        for (size_t h = share.begin; h < share.end; h++)
-          g->coefficients[b * length + h] += float(v[b * width + h]);
-    });
-  }
-  bool add = false;
-  if (!run.projected && factor != 0) {
-    const Float scale = set(float(factor));
-    for_vectors(run.layout.count[0], [&](size_t at, size_t n) {
-      store_some(gradient + at, n, scale * load_some(g->first + at, n));
-    });
-    add = true;
-  }
-  const size_t step = run.projected ? batch : sub_rows(run.chunk_rows);
-  for (size_t first = 0; first < batch; first += step) {
-    Rows& rows = run.projected ? run.sampled.rows : run.workers[0].rows;
-    if (!run.projected) load_rows(q.batches[0], first, std::min(step, batch - first), &rows);
-    fork(team, [&](unsigned worker) {
-      const Share share(width, 16, worker, team->size());
-      first_gradient(rows, g->coefficients + first * length, length, width, share.begin, share.end, add,
-                     gradient);
-    });
-    add = true;
-  }
+  Rows& rows = run.projected ? run.sampled.rows : run.workers[0].rows;
+  write_first_layer(*run.workspace, q, run.sampled.projection, rows, g->coefficients, shape.length,
+                    factor == 0 ? nullptr : g->first, factor, run.context->team, factored, gradient);
   if (shape.layout == WalshLayout::kNoHidden) return;
-  transpose(g->second, shape.classes, shape.width + 1, length, gradient + tail_offset(*q.network),
+  transpose(g->second, shape.classes, shape.width + 1, shape.length, gradient + tail_offset(*q.network),
             shape.classes);
 }
 
@@ -184,7 +155,7 @@ inline bool walsh_standard_error(WalshRun& run, const float* values, double firs
   double squares = 0;
   WalshGradient g = new_walsh_gradient(run);
   float *scratch = run.workspace->take<float>(length), *means = run.workspace->take<float>(length);
-  run.center = run.by_rows ? center_losses(run) : nullptr;
+  run.center = run.by_rows ? center_losses(*run.q, *run.workspace) : nullptr;
   for (size_t i = 0; i < run.blocks; i++) {
     clear(run, &g);
     draw_blocks(run, i, 1);
@@ -195,7 +166,7 @@ inline bool walsh_standard_error(WalshRun& run, const float* values, double firs
     if (values != nullptr)
       add_noise_mean<kCount>(run, 0, values + i * 2 * length, float(factor / run.q->noise_scale), scratch,
                              means, &g);
-    write_walsh_gradient(run, values == nullptr ? 0 : factor, &g, gradient);
+    write_walsh_gradient(run, values == nullptr ? 0 : factor, &g, nullptr, gradient);
     add_to_mean(gradient, n, mean, &squares);
   }
   const double count = double(run.blocks);
@@ -206,7 +177,7 @@ inline bool walsh_standard_error(WalshRun& run, const float* values, double firs
 }
 
 template <int kCount>
-inline bool walsh_estimate_of(WalshRun& run, Estimate* estimate) {
+inline bool walsh_estimate_of(WalshRun& run, Factored* factored, Estimate* estimate) {
   const Question& q = *run.q;
   const WalshShape& shape = run.point.shape;
   const size_t length = shape.length, batch = q.batches[0].size;
@@ -219,7 +190,7 @@ inline bool walsh_estimate_of(WalshRun& run, Estimate* estimate) {
   const size_t groups = (run.blocks + kGroup - 1) / kGroup;
   for (size_t group = 0; group < groups; group++) {
     const size_t first = run.blocks * group / groups, count = run.blocks * (group + 1) / groups - first;
-    run.center = run.by_rows && count == 1 ? center_losses(run) : nullptr;
+    run.center = run.by_rows && count == 1 ? center_losses(*run.q, *run.workspace) : nullptr;
     draw_blocks(run, first, count);
     if (!walsh_rows<kCount>(run, count, 1 / blocks, g.coefficients)) return false;
     if (run.by_rows) add_second(run, g.second);
@@ -266,7 +237,7 @@ inline bool walsh_estimate_of(WalshRun& run, Estimate* estimate) {
                              scratch, means, &g);
     }
   }
-  write_walsh_gradient(run, factor / blocks, &g, estimate->gradient);
+  write_walsh_gradient(run, factor / blocks, &g, factored, estimate->gradient);
   if (!estimate->wants_error || run.blocks < 2) return true;
   return walsh_standard_error<kCount>(run, factor == 0 ? nullptr : losses, first_order, factor,
                                       &estimate->standard_error);
@@ -274,12 +245,14 @@ inline bool walsh_estimate_of(WalshRun& run, Estimate* estimate) {
 
 // Importance sampling or evolution strategies with Walsh blocks, at most one hidden layer.
 inline bool walsh_estimate(const Estimator& estimator, const Question& q, const Context& context,
-                           Workspace& workspace, Estimate* estimate) {
+                           Workspace& workspace, Factored* factored, Estimate* estimate) {
   Projection factors;
   if (estimator.projected) factors = new_projection(workspace, q.batches[0], context.team);
-  WalshRun run = new_walsh_run(estimator, q, estimator.projected ? &factors : nullptr, context, workspace);
+  WalshRun& run = *workspace.take<WalshRun>(1);  // outlives this call where A^T C is left to the caller
+  run = new_walsh_run(estimator, q, estimator.projected ? &factors : nullptr, context, workspace);
   bool done = false;
-  with_vectors(run.point.shape.vectors,
-               [&](auto vectors) { done = walsh_estimate_of<decltype(vectors)::value>(run, estimate); });
+  with_vectors(run.point.shape.vectors, [&](auto vectors) {
+    done = walsh_estimate_of<decltype(vectors)::value>(run, factored, estimate);
+  });
   return done && !context.cancelled->load();
 }

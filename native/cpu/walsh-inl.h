@@ -93,6 +93,7 @@ struct WalshRow {
   float* means;    // WHT(f+ - f-)/2m: length
   float* n;        // n_c: classes
   float* base;     // logits' even part: classes
+  float* even;     // the same less the label's, times log2 e: classes
   const float* y;  // the row's y: length
   float own;       // sum of a^2 + d^2
   float mean;      // of f
@@ -110,6 +111,7 @@ inline WalshRow new_walsh_row(Workspace& workspace, const WalshShape& shape) {
   row.means = workspace.take<float>(length);
   row.n = workspace.take<float>(shape.classes);
   row.base = workspace.take<float>(shape.classes);
+  row.even = workspace.take<float>(shape.classes);
   return row;
 }
 
@@ -236,43 +238,56 @@ inline Float walsh_cost(const WalshPoint& point, const WalshRow& row, size_t lab
   return cost;
 }
 
+// f of the row's 2m samples: cross-entropy, log1p of the sum over the other classes of exp(difference), by
+// 2^x.
+template <bool kSplit>
+inline void walsh_cross_entropy(const WalshPoint& point, size_t label, WalshRow* row) {
+  const size_t length = point.shape.length, classes = point.shape.classes;
+  constexpr float kLog2e = 1.44269504f;
+  const Float scale = set(kLog2e), minus_scale = set(-kLog2e);
+  for (size_t c = 0; c < classes; c++) row->even[c] = kLog2e * (row->base[c] - row->base[label]);
+  Float most = set(0);
+  for (size_t i = 0; i < length; i += kLanes) {
+    Float sum_plus = set(0), sum_minus = set(0);
+    const Float t_own = load(row->t + label * length + i);
+    const Float n_own = kSplit ? load(row->n_part + label * length + i) : set(0);
+    for (size_t c = 0; c < classes; c++) {
+      if (c == label) continue;
+      const Float odd = load(row->t + c * length + i) - t_own;
+      Float even = set(row->even[c]);
+      if (kSplit) even = fma(scale, load(row->n_part + c * length + i) - n_own, even);
+      sum_plus = sum_plus + exp2(fma(scale, odd, even));
+      sum_minus = sum_minus + exp2(fma(minus_scale, odd, even));
+    }
+    store(row->losses + i, log1p(sum_plus));
+    store(row->losses + length + i, log1p(sum_minus));
+    most = max(most, max(sum_plus, sum_minus));
+  }
+  if (largest(most) < 1e9f) return;
+  for (size_t i = 0; i < length; i += kLanes) {
+    store(row->losses + i, walsh_large_loss(point, *row, label, i, false));
+    store(row->losses + length + i, walsh_large_loss(point, *row, label, i, true));
+  }
+}
+
 // f of the row's 2m samples, and their mean.
 inline void walsh_losses(const WalshPoint& point, size_t label, WalshRow* row) {
   const WalshShape& shape = point.shape;
-  const bool costs = !point.loss->costs.empty(), split = shape.layout == WalshLayout::kRowSplit;
+  if (!point.loss->costs.empty())
+    for (size_t i = 0; i < shape.length; i += kLanes) {
+      store(row->losses + i, walsh_cost(point, *row, label, i, false));
+      store(row->losses + shape.length + i, walsh_cost(point, *row, label, i, true));
+    }
+  else if (shape.layout == WalshLayout::kRowSplit)
+    walsh_cross_entropy<true>(point, label, row);
+  else
+    walsh_cross_entropy<false>(point, label, row);
   Float total = set(0);
-  for (size_t i = 0; i < shape.length; i += kLanes) {
-    Float plus, minus;
-    if (costs) {
-      plus = walsh_cost(point, *row, label, i, false);
-      minus = walsh_cost(point, *row, label, i, true);
-    } else {
-      Float sum_plus = set(0), sum_minus = set(0);
-      const Float t_own = load(row->t + label * shape.length + i);
-      const Float n_own = split ? load(row->n_part + label * shape.length + i) : set(0);
-      for (size_t c = 0; c < shape.classes; c++) {
-        if (c == label) continue;
-        const Float odd = load(row->t + c * shape.length + i) - t_own;
-        Float even = set(row->base[c] - row->base[label]);
-        if (split) even = even + (load(row->n_part + c * shape.length + i) - n_own);
-        sum_plus = sum_plus + exp(even + odd);
-        sum_minus = sum_minus + exp(even - odd);
-      }
-      plus = log1p(sum_plus);
-      minus = log1p(sum_minus);
-      if (!(largest(max(sum_plus, sum_minus)) < 1e9f)) {
-        plus = walsh_large_loss(point, *row, label, i, false);
-        minus = walsh_large_loss(point, *row, label, i, true);
-      }
-    }
-    if (shape.m < kLanes) {
-      const Int inside = (Int)(lane_numbers() < uint32_t(shape.m));
-      plus = select(inside, plus, set(0));
-      minus = select(inside, minus, set(0));
-    }
-    store(row->losses + i, plus);
-    store(row->losses + shape.length + i, minus);
-    total = total + (plus + minus);
+  const Int inside = (Int)(lane_numbers() < uint32_t(std::min(shape.m, kLanes)));
+  for (size_t i = 0; i < 2 * shape.length; i += kLanes) {
+    const Float f = select(inside, load(row->losses + i), set(0));
+    store(row->losses + i, f);
+    total = total + f;
   }
   row->mean = sum(total) / float(2 * shape.m);
 }

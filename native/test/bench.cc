@@ -31,6 +31,31 @@ Milliseconds milliseconds(int repeats, Body body) {
   return best;
 }
 
+// One row under one Walsh block: six more blocks on twenty rows, over 120; their noise is in it.
+void time_row_block(const char* name, const Kernels* kernels, const Problem& problem, bool rowwise) {
+  std::atomic<bool> flag{false};
+  Team* team = new_team(1);
+  Workspace* workspace = kernels->new_workspace();
+  std::vector<float> gradient(problem.network.parameters());
+  const Batch batch = problem.batch();
+  const Question question{
+      &problem.network, &problem.loss,         problem.parameters.data(), &batch, 1, problem.seed, 0,
+      problem.tau,      std::sqrt(problem.tau)};
+  double ms[2];
+  for (const uint32_t blocks : {2u, 8u}) {
+    Estimator walsh = importance_sampling(true, Coupling::Kind::kWalsh, blocks, false, false);
+    walsh.rowwise = rowwise;
+    Estimate estimate{gradient.data()};
+    ms[blocks == 8] = milliseconds(300, [&] {
+                        kernels->estimate(walsh, question, {team, &flag}, *workspace, &estimate);
+                      }).cpu;
+  }
+  std::printf("%-7s 1 thread   %-34s %8.3f us, noise included\n", kernels->name, name,
+              1e3 * (ms[1] - ms[0]) / (6 * double(batch.size)));
+  kernels->delete_workspace(workspace);
+  delete_team(team);
+}
+
 void time_estimator(const char* name, const Kernels* kernels, unsigned threads, const Problem& problem,
                     const Estimator& estimator, int repeats) {
   std::atomic<bool> flag{false};
@@ -72,6 +97,8 @@ int bench() {
         milliseconds(20, [&] { kernels->gaussian(1, 16, 0, 0, normals.size(), normals.data()); });
     std::printf("%-7s 1 thread   normals %28.0f million/s\n", kernels->name,
                 double(normals.size()) / ms.wall / 1e3);
+    time_row_block("walsh row block, weights only", kernels, problem, false);
+    time_row_block("walsh row block, row split", kernels, problem, true);
     for (const unsigned threads : {1u, 2u}) {
       time_estimator("sgd with Adam", kernels, threads, problem, plain, 200);
       Estimator walsh = importance_sampling(true, Coupling::Kind::kWalsh, 2, false, false);
@@ -82,6 +109,9 @@ int bench() {
                      importance_sampling(true, Coupling::Kind::kIndependent, 1000, true, false), 5);
       time_estimator("importance-sampling antithetic", kernels, threads, problem,
                      importance_sampling(true, Coupling::Kind::kAntithetic, 1000, false, false), 5);
+      Estimator pairs = importance_sampling(true, Coupling::Kind::kAntithetic, 1000, false, false);
+      pairs.rowwise = true;
+      time_estimator("row split, antithetic", kernels, threads, problem, pairs, 5);
       time_estimator("sgld 1000", kernels, threads, problem, sgld(true, 1000), 5);
       time_estimator("robbins-monro 30 x 30", kernels, threads, problem, robbins_monro(true, 30, 30), 5);
     }

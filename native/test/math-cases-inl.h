@@ -1,5 +1,7 @@
-// The functions of math-inl.h and philox-inl.h for one target, included in its region and namespace.
+// The functions of math-inl.h, philox-inl.h and transform-inl.h for one target, included in its region and
+// namespace.
 inline void exp_lanes(const float* in, float* out) { store(out, exp(load(in))); }
+inline void exp2_lanes(const float* in, float* out) { store(out, exp2(load(in))); }
 inline void log1p_lanes(const float* in, float* out) { store(out, log1p(load(in))); }
 inline void tanh_lanes(const float* in, float* out) { store(out, tanh(load(in))); }
 inline void philox_lanes(const uint32_t* counter, uint64_t seed, uint32_t* out) {
@@ -11,6 +13,15 @@ inline void philox_lanes(const uint32_t* counter, uint64_t seed, uint32_t* out) 
     out[i] = words[i][0];
   }
 }
+// m values and zeros up to a whole vector.
+inline void walsh_values(const float* in, size_t m, float* scratch, float* out) {
+  const size_t vectors = (m + kLanes - 1) / kLanes;
+  with_vectors(vectors, [&](auto count) {
+    walsh<decltype(count)::value>(
+        vectors, scratch, [&](size_t v) { return load(in + v * kLanes); },
+        [&](size_t v, Float x) { store(out + v * kLanes, x); });
+  });
+}
 inline MathTarget math_target(const char* name) {
-  return {name, kLanes, exp_lanes, log1p_lanes, tanh_lanes, philox_lanes};
+  return {name, kLanes, exp_lanes, exp2_lanes, log1p_lanes, tanh_lanes, philox_lanes, walsh_values};
 }

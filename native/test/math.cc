@@ -1,4 +1,6 @@
-// exp, log(1 + x) and tanh of every target in ulp of double precision, and Philox's known-answer vectors.
+// exp, 2^x, log(1 + x) and tanh of every target in ulp of double precision, Philox's known-answer vectors,
+// and the Walsh-Hadamard transform by its definition.
+#include <algorithm>
 #include <cinttypes>
 #include <cmath>
 #include <cstdio>
@@ -25,9 +27,11 @@ struct MathTarget {
   const char* name;
   size_t lanes;
   void (*exp)(const float*, float*);
+  void (*exp2)(const float*, float*);
   void (*log1p)(const float*, float*);
   void (*tanh)(const float*, float*);
   void (*philox)(const uint32_t*, uint64_t, uint32_t*);
+  void (*walsh)(const float*, size_t, float*, float*);
 };
 
 }  // namespace native_test
@@ -45,6 +49,7 @@ namespace sse4 {
 #include "../cpu/targets/sse4.h"
 #include "../cpu/math-inl.h"
 #include "../cpu/philox-inl.h"
+#include "../cpu/transform-inl.h"
 #include "math-cases-inl.h"
 // clang-format on
 }  // namespace sse4
@@ -66,6 +71,7 @@ namespace avx2 {
 #include "../cpu/targets/avx2.h"
 #include "../cpu/math-inl.h"
 #include "../cpu/philox-inl.h"
+#include "../cpu/transform-inl.h"
 #include "math-cases-inl.h"
 // clang-format on
 }  // namespace avx2
@@ -88,6 +94,7 @@ namespace avx512 {
 #include "../cpu/targets/avx512.h"
 #include "../cpu/math-inl.h"
 #include "../cpu/philox-inl.h"
+#include "../cpu/transform-inl.h"
 #include "math-cases-inl.h"
 // clang-format on
 }  // namespace avx512
@@ -104,6 +111,7 @@ namespace neon {
 #include "../cpu/targets/neon.h"
 #include "../cpu/math-inl.h"
 #include "../cpu/philox-inl.h"
+#include "../cpu/transform-inl.h"
 #include "math-cases-inl.h"
 // clang-format on
 }  // namespace neon
@@ -150,24 +158,28 @@ double worst_ulp(const MathTarget& target, void (*function)(const float*, float*
   return worst;
 }
 
-const Register functions("math: exp, log1p and tanh within their bounds", [] {
+const Register functions("math: exp, exp2, log1p and tanh within their bounds", [] {
   for (const MathTarget& target : math_targets()) {
     const double e = worst_ulp(target, target.exp, std::exp, -87, 87);
+    const double e2 = worst_ulp(target, target.exp2, std::exp2, -125, 127);
     const double l = worst_ulp(target, target.log1p, std::log1p, 0, 1000);
     const double t = worst_ulp(target, target.tanh, std::tanh, -12, 12);
     char text[128];
-    std::snprintf(text, sizeof text, "%s: exp %.2f, log1p %.2f, tanh %.2f ulp", target.name, e, l, t);
+    std::snprintf(text, sizeof text, "%s: exp %.2f, exp2 %.2f, log1p %.2f, tanh %.2f ulp", target.name, e, e2,
+                  l, t);
     note(text);
-    check(e <= 2 && l <= 2 && t <= 3, text);
+    check(e <= 2 && e2 <= 2 && l <= 2 && t <= 3, text);
     float in[16], out[16];
     for (float& x : in) x = std::nanf("");
-    for (const auto function : {target.exp, target.log1p, target.tanh}) {
+    for (const auto function : {target.exp, target.exp2, target.log1p, target.tanh}) {
       function(in, out);
       check(std::isnan(out[0]), "NaN is lost");
     }
     for (float& x : in) x = -std::numeric_limits<float>::infinity();
     target.exp(in, out);
     check(out[0] == 0, "exp of -infinity");
+    target.exp2(in, out);
+    check(out[0] == std::exp2(-126.0f), "exp2 of -infinity");
   }
 });
 
@@ -188,6 +200,26 @@ const Register known("philox: test/vectors/philox.txt on every target", [] {
     }
   }
   check(lines >= 3, "fewer than 3 vectors");
+});
+
+// Integers whose sums float32 holds exactly.
+const Register transforms("walsh: the transform of 1 to 8192 values by its definition, to the bit", [] {
+  Random random{5};
+  for (size_t m = 1; m <= 8192; m *= 2) {
+    std::vector<float> in(m), expected(m), scratch(m + 16), out(m + 16);
+    for (float& x : in) x = float(int(random.uniform() * 201) - 100);
+    for (size_t g = 0; g < m; g++) {
+      double total = 0;
+      for (size_t h = 0; h < m; h++) total += (__builtin_popcountll(g & h) % 2 == 0 ? 1 : -1) * in[h];
+      expected[g] = float(total);
+    }
+    in.resize(m + 16);
+    for (const MathTarget& target : math_targets()) {
+      target.walsh(in.data(), m, scratch.data(), out.data());
+      check(std::equal(expected.begin(), expected.end(), out.begin()),
+            std::string(target.name) + ", m = " + std::to_string(m));
+    }
+  }
 });
 
 }  // namespace

@@ -69,6 +69,12 @@ struct Problem {
     return samples.bytes.empty() ? double(samples.floats[at]) : samples.bytes[at] / 255.0;
   }
 
+  double activate(double v) const {
+    return network.activation == Activation::kRelu   ? std::max(0.0, v)
+           : network.activation == Activation::kTanh ? std::tanh(v)
+                                                     : double(v > 0);
+  }
+
   std::vector<double> logits(const std::vector<double>& x, size_t row) const {
     std::vector<double> a;
     for (size_t i = 0; i < samples.width; i++) a.push_back(input(row, i));
@@ -79,31 +85,26 @@ struct Problem {
       for (const double value : a)
         for (double& sum : p) sum += value * x[at++];
       if (l + 1 < network.layers.size())
-        for (double& v : p)
-          v = network.activation == Activation::kRelu   ? std::max(0.0, v)
-              : network.activation == Activation::kTanh ? std::tanh(v)
-                                                        : double(v > 0);
+        for (double& v : p) v = activate(v);
       a = p;
     }
     return a;
   }
 
+  double row_loss(const std::vector<double>& z, size_t row) const {
+    const size_t label = samples.labels[rows[row]];
+    size_t best = 0;
+    for (size_t c = 1; c < z.size(); c++)
+      if (z[c] > z[best]) best = c;
+    if (!loss.costs.empty()) return loss.costs[label * z.size() + (z[best] > z[label] ? best : label)];
+    double sum = 0;
+    for (const double v : z) sum += std::exp(v - z[best]);
+    return z[best] - z[label] + std::log(sum);
+  }
+
   double value(const std::vector<double>& x) const {
     double total = 0;
-    for (size_t r = 0; r < rows.size(); r++) {
-      const std::vector<double> z = logits(x, r);
-      const size_t label = samples.labels[rows[r]];
-      size_t best = 0;
-      for (size_t c = 1; c < z.size(); c++)
-        if (z[c] > z[best]) best = c;
-      if (!loss.costs.empty()) {
-        total += loss.costs[label * z.size() + (z[best] > z[label] ? best : label)];
-        continue;
-      }
-      double sum = 0;
-      for (const double v : z) sum += std::exp(v - z[best]);
-      total += z[best] - z[label] + std::log(sum);
-    }
+    for (size_t r = 0; r < rows.size(); r++) total += row_loss(logits(x, r), r);
     return total / double(rows.size());
   }
 
@@ -129,6 +130,25 @@ struct Answer {
   }
 };
 
+inline size_t power_of_two(size_t least) {
+  size_t m = 1;
+  while (m < least) m *= 2;
+  return m;
+}
+
+// m of Walsh blocks.
+inline size_t transform_length(const Network& network, bool rowwise) {
+  const size_t width = network.layers[1];
+  return power_of_two(network.depth() == 1 ? width : width + (rowwise ? network.classes() : 1));
+}
+
+// J.
+inline size_t sample_count(const Problem& problem, const Estimator& e) {
+  return e.coupling.kind == Coupling::Kind::kWalsh
+             ? 2 * transform_length(problem.network, e.rowwise) * e.coupling.samples
+             : e.coupling.samples;
+}
+
 inline Answer ask(const Kernels* kernels, const Problem& problem, const Estimator& estimator,
                   unsigned threads, const std::vector<Batch>& batches, bool cancelled = false) {
   Answer answer;
@@ -141,8 +161,9 @@ inline Answer ask(const Kernels* kernels, const Problem& problem, const Estimato
     e.chain = answer.chain.data() + guard;
     for (size_t i = 0; i < n; i++) e.chain[i] = problem.parameters[i] + 0.01f * float(i % 7);
   }
+  e.wants_error = true;
   if (estimator.kind == Estimator::Kind::kImportanceSampling) {
-    answer.losses.assign(estimator.coupling.samples + 2 * guard, Answer::kPattern);
+    answer.losses.assign(sample_count(problem, estimator) + 2 * guard, Answer::kPattern);
     e.losses = answer.losses.data() + guard;
   }
   const Question question{&problem.network, &problem.loss,  problem.parameters.data(),

@@ -3,7 +3,6 @@
  *
  * All sampling operations and the gradient are one native call, `estimate`, with the estimator named in it.
  */
-import { BackendError } from "../errors.ts";
 import { parameterCount } from "../network.ts";
 import {
   type Estimator,
@@ -14,16 +13,6 @@ import {
 } from "./backend.ts";
 import type { Addon, Queue } from "./load-addon.ts";
 import type { CallOptions, Calls } from "./native-jobs.ts";
-
-/** @throws BackendError for what the seam knows and this build does not have yet */
-export function checkCoupling(estimator: Estimator): void {
-  if (!("coupling" in estimator) || estimator.coupling.kind === "walsh") return;
-  if (estimator.rowwise || estimator.kind === "evolution-strategies") {
-    throw new BackendError(
-      "The row split and evolution strategies need the coupling walsh in this build of the native backend",
-    );
-  }
-}
 
 /** The operations on an open queue; `calls` are the backend's. */
 export function operationsOf(addon: Addon, queue: Queue, calls: Calls): Operations {
@@ -57,7 +46,6 @@ export function operationsOf(addon: Addon, queue: Queue, calls: Calls): Operatio
   ): Promise<T> {
     const { batch, coupling, temperature, rowwise, projected } = input;
     const estimator: Estimator = { kind: "importance-sampling", coupling, temperature, rowwise, projected };
-    checkCoupling(estimator);
     return call("estimate", { ...input, batches: [batch], estimator, wantedLosses }, finish);
   }
 
@@ -131,7 +119,6 @@ export function operationsOf(addon: Addon, queue: Queue, calls: Calls): Operatio
     evolutionStrategies: async (input) => {
       const { batch, coupling, rowwise, projected } = input;
       const estimator: Estimator = { kind: "evolution-strategies", coupling, rowwise, projected };
-      checkCoupling(estimator);
       const question = { ...input, batches: [batch], estimator, wantedLosses: 0 };
       return call("estimate", question, ([loss, , , , standardError, samples], collect) => {
         const gradient = new Float32Array(parameterCount(input.network));

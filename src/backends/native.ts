@@ -20,7 +20,7 @@ import type {
 import { VALUES } from "./backend.ts";
 import { type Addon, type Attempt, loadAddon, type NativeSession, type Queue } from "./load-addon.ts";
 import { Calls, translated } from "./native-jobs.ts";
-import { checkCoupling, operationsOf } from "./native-operations.ts";
+import { operationsOf } from "./native-operations.ts";
 
 export interface NativeStatus {
   readonly available: boolean;
@@ -83,7 +83,6 @@ class NativeBackend implements Backend {
 
   openSession(setup: SessionSetup): Session {
     this.#calls.checkOpen();
-    checkCoupling(setup.estimator);
     const handle = translated(() => this.#addon.openSession(this.#queue, setup));
     const session = new NativeBackendSession(this.#addon, this.#queue, handle, setup, () =>
       this.#sessions.delete(session),

@@ -74,7 +74,10 @@ export function addTrainFlags(command: Command): Command {
       "of the samples: walsh, antithetic or independent (default: walsh; for more than one hidden layer, or with --samples, antithetic)",
     )
     .option("--blocks <n>", "with walsh: blocks of coupled samples (default: 2)")
-    .option("--rowwise <flag>", "the row split: true or false (default: true with walsh)")
+    .option(
+      "--rowwise <flag>",
+      "the row split: true or false (default: true; false with --complement sample)",
+    )
     .option("--complement <name>", "with independent: marginalize or sample (default: marginalize)")
     .option("--temperature <number>", "importance-sampling: weights exp(-loss/temperature) (default: 1)")
     .option("--steps <n>", `steps of a chain (default: sgld ${sgld.steps}, robbins-monro ${rm.steps})`)

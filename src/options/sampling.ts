@@ -1,8 +1,9 @@
 /**
  * Coupling and row split of an estimator that is made of samples, resolved against the network.
  *
- * Defaults: Walsh blocks with the row split where there is at most one hidden layer, antithetic pairs below. A user's
- * function (`minimize`) has no rows and no layers: antithetic pairs.
+ * Defaults: Walsh blocks where there is at most one hidden layer, else antithetic pairs; by rows, but for a sampled
+ * complement, which the row split does not have. A user's function (`minimize`) has no rows and no layers: antithetic
+ * pairs, not by rows.
  */
 import type { Coupling } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
@@ -33,8 +34,9 @@ export function resolveSampling(
         : `Walsh blocks need at most one hidden layer, and this network has ${network.layers.length - 2}`;
     throw new OptionError(expected('"antithetic" or "independent"', `${path}.coupling.kind`, "walsh", why));
   }
-  const rowwise = given.rowwise ?? (coupling.kind === "walsh" && network !== null);
-  if (rowwise && coupling.kind === "independent" && coupling.complement === "sample") {
+  const sampled = coupling.kind === "independent" && coupling.complement === "sample";
+  const rowwise = given.rowwise ?? (network !== null && !sampled);
+  if (rowwise && sampled) {
     const why = "the row split leaves the complement at its mean";
     throw new OptionError(
       expected('"marginalize" with rowwise', `${path}.coupling.complement`, "sample", why),

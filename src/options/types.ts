@@ -64,9 +64,9 @@ export type Projection = "auto" | "off";
 /** E_q[X] from weighted samples of N(x, τI), gradient-free: Algorithm 4. */
 export interface ImportanceSamplingOptions {
   readonly kind: "importance-sampling";
-  /** Default: antithetic, 1,000 samples. */
+  /** Default: Walsh, 2 blocks; antithetic, 1,000 samples, for more than one hidden layer. */
   readonly coupling?: CouplingOptions;
-  /** Default false; true is not in this build. */
+  /** The row split (default true; false with complement "sample"). */
   readonly rowwise?: boolean;
   /** δ: weights e^{−f/δ} (default 1, the paper). */
   readonly temperature?: number;
@@ -104,7 +104,7 @@ export interface RobbinsMonroOptions {
   readonly projection?: Projection;
 }
 
-/** The gradient of the heat regularization without gradients of f. Not in this build. */
+/** The gradient of the heat regularization without gradients of f; coupling and rowwise as in importance sampling. */
 export interface EvolutionStrategiesOptions {
   readonly kind: "evolution-strategies";
   readonly coupling?: CouplingOptions;

@@ -1,0 +1,123 @@
+/** Mutations of Walsh coupling, the row split and evolution strategies; see `mutations.mjs`. */
+const backends = ["walsh-backends"];
+
+const reference = [
+  [
+    "src/reference/walsh.ts",
+    "a sign of Sylvester's matrix",
+    "return odd ? -1 : 1",
+    "return odd ? 1 : -1",
+    ["walsh"],
+  ],
+  ["src/reference/walsh.ts", "1/2m", "sum / (2 * m)", "sum / m", ["walsh"]],
+  [
+    "src/reference/walsh.ts",
+    "t_gc in the logits",
+    "e * hiddenPart[at * m + g] + walshSign(g, d1 + c) *",
+    "e * hiddenPart[at * m + g] +",
+    ["walsh"],
+  ],
+  [
+    "src/reference/row-split.ts",
+    "the sign of κ",
+    "products[i] / variance - kappa *",
+    "products[i] / variance + kappa *",
+    ["row-split"],
+  ],
+  [
+    "src/reference/row-split.ts",
+    "the sign of λ",
+    "f - level - lambda * noise",
+    "f - level + lambda * noise",
+    ["row-split"],
+  ],
+  [
+    "src/reference/row-split.ts",
+    "the sign of the remainder",
+    "(inverse * h - (temperature / noiseScale) * remainder[i])",
+    "(inverse * h + (temperature / noiseScale) * remainder[i])",
+    ["row-split"],
+  ],
+  [
+    "src/reference/row-split.ts",
+    "κ's ridge",
+    "FIRST_RIDGE = 0.1",
+    "FIRST_RIDGE = 0.2",
+    ["row-split", "walsh-backends"],
+  ],
+  [
+    "src/reference/evolution-strategies.ts",
+    "centring's J − 1",
+    "count / (count - 1)",
+    "1",
+    ["evolution-strategies"],
+  ],
+];
+
+const native = [
+  [
+    "native/cpu/transform-inl.h",
+    "a sign within a vector",
+    "& uint32_t(kDistance)) != 0",
+    "& uint32_t(kDistance)) == 0",
+    backends,
+  ],
+  ["native/cpu/walsh-inl.h", "half the sum", "a = half * (plus + minus)", "a = plus + minus", backends],
+  [
+    "native/cpu/walsh-inl.h",
+    "1/2m",
+    "set(1.0f / float(2 * shape.m))",
+    "set(1.0f / float(shape.m))",
+    backends,
+  ],
+  [
+    "native/cpu/walsh-inl.h",
+    "|hidden|²",
+    "store(row->inverse + length + v * kLanes, one / (scale2 * (own - x)))",
+    "store(row->inverse + length + v * kLanes, one / (scale2 * (own + x)))",
+    backends,
+  ],
+  [
+    "native/cpu/row-split-inl.h",
+    "the sign of κ",
+    "share = share - kappa *",
+    "share = share + kappa *",
+    backends,
+  ],
+  [
+    "native/cpu/row-split-inl.h",
+    "λ's ridge",
+    "1e-3f * run.point.scale2",
+    "1e-2f * run.point.scale2",
+    backends,
+  ],
+  [
+    "native/cpu/walsh-estimate-inl.h",
+    "a coefficient of the remainder's series",
+    "set(1.0f / 24)",
+    "set(1.0f / 23)",
+    backends,
+  ],
+  [
+    "native/cpu/walsh-estimate-inl.h",
+    "δ s/τ",
+    "factor = -delta * s / tau / all.mean",
+    "factor = -s / tau / all.mean",
+    backends,
+  ],
+  [
+    "native/cpu/factored-inl.h",
+    "a column's value",
+    "fma(a, load(from + v * kLanes), sums[v])",
+    "fma(a * a, load(from + v * kLanes), sums[v])",
+    ["update"],
+  ],
+];
+
+export const walsh = [...reference, ...native].map(([file, why, from, to, tests]) => ({
+  file,
+  why,
+  from,
+  to,
+  tests,
+}));
