@@ -42,9 +42,10 @@ inline Columns new_columns(Workspace& workspace, const Rows& rows) {
 
 // Row i of A^T C for vectors v … v + kVectors - 1, stepped; returns its squares by lanes.
 template <int kVectors, class Step>
-inline Float factored_panel(const Step& step, const uint32_t* row, const float* value, size_t count,
-                            const float* c, size_t c_row, size_t columns, size_t first, float* x,
-                            float* const* moments, size_t at) {
+__attribute__((always_inline)) inline Float factored_panel(const Step& step, const uint32_t* row,
+                                                           const float* value, size_t count, const float* c,
+                                                           size_t c_row, size_t columns, size_t first,
+                                                           float* x, float* const* moments, size_t at) {
   Float sums[kVectors];
 #pragma GCC unroll 16
   for (int v = 0; v < kVectors; v++) sums[v] = set(0);

@@ -60,9 +60,11 @@ inline void with_step(const Optimizer& optimizer, double rate, uint64_t index, B
   }
 }
 
-// The step on `n` <= kLanes entries at x + at and moments[...] + at.
+// The step on `n` <= kLanes entries at x + at and moments[...] + at. Inlined everywhere: a call for each
+// vector costs a tenth of the update.
 template <class Step>
-inline void step_vector(const Step& step, Float slope, size_t n, size_t at, float* x, float* const* moments) {
+__attribute__((always_inline)) inline void step_vector(const Step& step, Float slope, size_t n, size_t at,
+                                                       float* x, float* const* moments) {
   Float values = load_some(x + at, n), carried[2] = {set(0), set(0)};
   for (int i = 0; i < Step::kMoments; i++) carried[i] = load_some(moments[i] + at, n);
   step(slope, &values, carried);

@@ -1,7 +1,10 @@
-// Times of each kernel (not a test): 784-200-10, 20 rows of bytes, four fifths of them zeros.
+// Times of each kernel (not a test): 784-200-10, 20 rows of bytes, four fifths of them zeros. The same rows
+// again and again, and a session's updates on fresh rows of a set that no cache holds.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 
 #include "harness.h"
@@ -31,8 +34,20 @@ Milliseconds milliseconds(int repeats, Body body) {
   return best;
 }
 
+std::string wanted;  // the filter
+
+// The beginning of a line, or nothing where the line is not wanted.
+std::string line(const Kernels* kernels, unsigned threads, const char* name) {
+  char text[96];
+  std::snprintf(text, sizeof text, "%-7s %u thread%s  %-34s", kernels->name, threads, threads > 1 ? "s" : " ",
+                name);
+  return std::strstr(text, wanted.c_str()) == nullptr ? "" : text;
+}
+
 // One row under one Walsh block: six more blocks on twenty rows, over 120; their noise is in it.
 void time_row_block(const char* name, const Kernels* kernels, const Problem& problem, bool rowwise) {
+  const std::string label = line(kernels, 1, name);
+  if (label.empty()) return;
   std::atomic<bool> flag{false};
   Team* team = new_team(1);
   Workspace* workspace = kernels->new_workspace();
@@ -50,14 +65,93 @@ void time_row_block(const char* name, const Kernels* kernels, const Problem& pro
                         kernels->estimate(walsh, question, {team, &flag}, *workspace, &estimate);
                       }).cpu;
   }
-  std::printf("%-7s 1 thread   %-34s %8.3f us, noise included\n", kernels->name, name,
+  std::printf("%s %8.3f us, noise included\n", label.c_str(),
               1e3 * (ms[1] - ms[0]) / (6 * double(batch.size)));
   kernels->delete_workspace(workspace);
   delete_team(team);
 }
 
+// Images in the middle of an empty margin: 20,000 rows of 28 x 28, 19 % of the bytes not zero.
+Samples images() {
+  Samples samples;
+  samples.count = 20000;
+  samples.width = 784;
+  samples.bytes.resize(samples.count * samples.width);
+  Random random{9};
+  for (size_t r = 0; r < samples.count; r++) {
+    for (size_t i = 0; i < samples.width; i++) {
+      const double y = double(i / 28) - 13.5, x = double(i % 28) - 13.5, stroke = 5 + 5 * random.uniform();
+      const double distance = std::abs(std::sqrt(x * x + y * y) - stroke);
+      if (distance < 2.6) samples.bytes[r * samples.width + i] = uint8_t(255 - 80 * distance);
+    }
+    samples.labels.push_back(uint16_t(10 * random.uniform()));
+  }
+  return samples;
+}
+
+// Medians over 20 crossings of 100 updates each.
+void time_session(const char* name, const Kernels* kernels, unsigned threads, const Samples& train,
+                  const Estimator& estimator) {
+  const std::string label = line(kernels, threads, name);
+  if (label.empty()) return;
+  constexpr uint32_t kCrossing = 100, kBatch = 20;
+  Team* team = new_team(threads);
+  SessionSetup setup{};
+  setup.network.layers = {784, 200, 10};
+  setup.train = train;
+  setup.batch_size = kBatch;
+  setup.estimator = estimator;
+  setup.optimizer.kind = Optimizer::Kind::kAdam;
+  setup.optimizer.weight_decay = 0.05f;
+  Random random{3};
+  const size_t n = setup.network.parameters();
+  for (size_t i = 0; i < n; i++) setup.state.parameters.push_back(float(0.15 * random.uniform() - 0.075));
+  setup.state.moments.assign(2, std::vector<float>(n));
+  Session session(std::move(setup), kernels, team);
+  const std::atomic<bool> no{false};
+  std::vector<double> values(kCrossing * kValues), wall, cpu;
+  for (uint32_t crossing = 0; crossing < 21; crossing++) {
+    Plan plan;
+    plan.first = crossing * kCrossing;
+    plan.count = kCrossing;
+    for (uint32_t i = 0; i < kCrossing * kBatch; i++)
+      plan.rows.push_back(uint32_t(random.uniform() * double(train.count)));
+    plan.tau.assign(kCrossing, 2e-3);
+    plan.noise_scale.assign(kCrossing, std::sqrt(2e-3));
+    plan.rate.assign(kCrossing, 1e-3);
+    const Milliseconds ms = milliseconds(1, [&] { session.run(plan, no, values.data()); });
+    if (crossing == 0) continue;  // memory's first touch
+    wall.push_back(1e3 * ms.wall / kCrossing);
+    cpu.push_back(1e3 * ms.cpu / kCrossing);
+  }
+  std::sort(wall.begin(), wall.end());
+  std::sort(cpu.begin(), cpu.end());
+  std::printf("%s %8.1f us, processor %8.1f us (median; least %.1f us, loss %.3f)\n", label.c_str(),
+              wall[wall.size() / 2], cpu[cpu.size() / 2], wall[0], values[(kCrossing - 1) * kValues]);
+  std::fflush(stdout);
+  delete_team(team);
+}
+
+void time_sessions(const Kernels* kernels) {
+  const Samples train = images();
+  Estimator plain;
+  plain.kind = Estimator::Kind::kSgd;
+  Estimator walsh = importance_sampling(true, Coupling::Kind::kWalsh, 1, false, false);
+  walsh.rowwise = true;
+  walsh.temperature = 1;
+  for (const unsigned threads : {1u, 2u}) {
+    time_session("session: sgd with Adam", kernels, threads, train, plain);
+    walsh.coupling.samples = 1;
+    time_session("session: walsh + row split, K = 1", kernels, threads, train, walsh);
+    walsh.coupling.samples = 2;
+    time_session("session: walsh + row split, K = 2", kernels, threads, train, walsh);
+  }
+}
+
 void time_estimator(const char* name, const Kernels* kernels, unsigned threads, const Problem& problem,
                     const Estimator& estimator, int repeats) {
+  const std::string label = line(kernels, threads, name);
+  if (label.empty()) return;
   std::atomic<bool> flag{false};
   Team* team = new_team(threads);
   Workspace* workspace = kernels->new_workspace();
@@ -78,8 +172,7 @@ void time_estimator(const char* name, const Kernels* kernels, unsigned threads, 
     kernels->update(estimator, adam, 1e-4, question, {team, &flag}, *workspace, &estimate, parameters.data(),
                     moments, &norm);
   });
-  std::printf("%-7s %u thread%s  %-34s %8.3f ms, processor %8.3f ms (|gradient| %.4g)\n", kernels->name,
-              threads, threads > 1 ? "s" : " ", name, ms.wall, ms.cpu, norm);
+  std::printf("%s %8.3f ms, processor %8.3f ms (|gradient| %.4g)\n", label.c_str(), ms.wall, ms.cpu, norm);
   std::fflush(stdout);
   kernels->delete_workspace(workspace);
   delete_team(team);
@@ -87,16 +180,20 @@ void time_estimator(const char* name, const Kernels* kernels, unsigned threads, 
 
 }  // namespace
 
-int bench() {
+int bench(const std::string& filter) {
+  wanted = filter;
   const Problem problem({784, 200, 10}, Activation::kRelu, 20, true, 0.8);
   Estimator plain;
   plain.kind = Estimator::Kind::kSgd;
   for (const Kernels* kernels : all_kernels()) {
-    std::vector<float> normals(1 << 16);
-    const Milliseconds ms =
-        milliseconds(20, [&] { kernels->gaussian(1, 16, 0, 0, normals.size(), normals.data()); });
-    std::printf("%-7s 1 thread   normals %28.0f million/s\n", kernels->name,
-                double(normals.size()) / ms.wall / 1e3);
+    const std::string label = line(kernels, 1, "normals");
+    if (!label.empty()) {
+      std::vector<float> normals(1 << 16);
+      const Milliseconds ms =
+          milliseconds(20, [&] { kernels->gaussian(1, 16, 0, 0, normals.size(), normals.data()); });
+      std::printf("%s %8.0f million/s\n", label.c_str(), double(normals.size()) / ms.wall / 1e3);
+    }
+    time_sessions(kernels);
     time_row_block("walsh row block, weights only", kernels, problem, false);
     time_row_block("walsh row block, row split", kernels, problem, true);
     for (const unsigned threads : {1u, 2u}) {

@@ -30,7 +30,7 @@ void check_near(double a, double b, double bound, const std::string& what);
 // Printed after the test's line.
 void note(const std::string& text);
 
-std::string vectors_directory();  // of --vectors, or empty
-int bench();
+std::string vectors_directory();       // of --vectors, or empty
+int bench(const std::string& filter);  // the lines that have the filter's text
 
 }  // namespace native_test

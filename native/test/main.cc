@@ -1,6 +1,6 @@
 // native-test [--filter TEXT] [--vectors DIRECTORY] [--bench]: one line a test, then "N passed, N failed"
-// (and
-// ", N skipped"), and a non-zero exit where one failed.
+// (and ", N skipped"), and a non-zero exit where one failed. --bench prints times instead, of the
+// lines that have the filter's text.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -46,9 +46,11 @@ std::string vectors_directory() { return vectors; }
 int main(int count, char** arguments) {
   using namespace native_test;
   std::string filter;
+  bool times = false;
   for (int i = 1; i < count; i++) {
-    if (!std::strcmp(arguments[i], "--bench")) return bench();
-    if (!std::strcmp(arguments[i], "--filter") && i + 1 < count)
+    if (!std::strcmp(arguments[i], "--bench"))
+      times = true;
+    else if (!std::strcmp(arguments[i], "--filter") && i + 1 < count)
       filter = arguments[++i];
     else if (!std::strcmp(arguments[i], "--vectors") && i + 1 < count)
       vectors = arguments[++i];
@@ -57,6 +59,7 @@ int main(int count, char** arguments) {
                           arguments[i]),
              2;
   }
+  if (times) return bench(filter);
   int passed = 0, failed = 0;
   for (const Test& test : tests()) {
     if (test.name.find(filter) == std::string::npos) continue;
