@@ -106,10 +106,10 @@ const native = [
     backends,
   ],
   [
-    "native/cpu/factored-inl.h",
+    "native/cpu/columns-inl.h",
     "a column's value",
-    "fma(a, load(from + v * kLanes), sums[v])",
-    "fma(a * a, load(from + v * kLanes), sums[v])",
+    "lists.value[to] = value[at - index]",
+    "lists.value[to] = value[at - index] * value[at - index]",
     ["update"],
   ],
 ];

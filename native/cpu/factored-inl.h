@@ -1,108 +1,88 @@
 // The first layer's gradient in factored form, A^T C, and the optimizer's step along it without ever storing
-// it.
+// it whole.
 //
-// On a minibatch of images most inputs are zero in most rows, so entry row i of A^T C is a sum over the few
-// rows b with a_bi != 0: it is made in registers, added to |gradient|^2, and used for the step at once. The
-// moments and the parameters are then read and written once, the gradient never.
+// Some rows of A^T C are made in a buffer that stays in the first cache, added to |gradient|^2, and used for
+// the step at once: the moments and the parameters are read and written once, the gradient never leaves. Each
+// worker steps the rows of W^1 that it multiplied (columns-inl.h).
 //
 // Symbols: A (B x (d0 + 1)) with its column of ones, C (B x columns, stride c_row).
 
 struct Factored {
-  const Rows* rows = nullptr;  // null: the estimator formed the gradient
+  const Rows* rows = nullptr;  // the whole batch, with its columns; null: the estimator formed the gradient
   const float* c = nullptr;
   size_t c_row = 0;
 };
 
-// The non-zero inputs by columns of A: those of column i are at start[i] … start[i + 1] - 1.
-struct Columns {
-  uint32_t* start;  // d0 + 1
-  uint32_t* row;
-  float* value;
-};
-
-inline Columns new_columns(Workspace& workspace, const Rows& rows) {
-  size_t entries = 0;
-  for (size_t r = 0; r < rows.count; r++) entries += rows.length[r];
-  Columns columns{workspace.zeros<uint32_t>(rows.width + 1), workspace.take<uint32_t>(entries),
-                  workspace.take<float>(entries)};
-  for (size_t r = 0; r < rows.count; r++)
-    for (size_t e = 0; e < rows.length[r]; e++) columns.start[rows.index[r * rows.width + e] + 1]++;
-  for (size_t i = 0; i < rows.width; i++) columns.start[i + 1] += columns.start[i];
-  uint32_t* next = workspace.take<uint32_t>(rows.width);
-  std::memcpy(next, columns.start, rows.width * sizeof(uint32_t));
-  for (size_t r = 0; r < rows.count; r++) {  // rows in order, so every column's sum has one order
-    for (size_t e = 0; e < rows.length[r]; e++) {
-      const uint32_t to = next[rows.index[r * rows.width + e]]++;
-      columns.row[to] = uint32_t(r);
-      columns.value[to] = rows.value[r * rows.width + e];
+// slopes (count x columns, and a vector's room) <- rows first … of A^T C, d0 being the bias's.
+inline void some_slopes(const Factored& factored, size_t columns, size_t first, size_t count, float* slopes) {
+  const Rows& rows = *factored.rows;
+  const Columns& lists = *rows.columns;
+  const size_t inputs = std::min(count, rows.width - std::min(first, rows.width));
+  if (!rows.sparse)
+    product({inputs, columns, rows.count, rows.value + first, 1, rows.width, factored.c, factored.c_row,
+             nullptr, 0, slopes, columns});
+  const size_t vectors = (columns + kLanes - 1) / kLanes,
+               panels = (vectors + kLongTileVectors - 1) / kLongTileVectors;
+  for (size_t k = 0; k < inputs && rows.sparse; k++) {
+    const size_t list = (first + k) * lists.capacity, length = lists.length[first + k];
+    if (length == 0) {
+      std::memset(slopes + k * columns, 0, columns * sizeof(float));
+      continue;
+    }
+    for (size_t panel = 0; panel < panels; panel++) {
+      const size_t v = vectors * panel / panels, next = vectors * (panel + 1) / panels, j = v * kLanes;
+      const size_t last = next == vectors ? columns % kLanes : 0;
+      sparse_row_of<kLongTileVectors>(next - v, lists.row + list, lists.value + list, length, factored.c + j,
+                                      factored.c_row, nullptr, last, slopes + k * columns + j);
     }
   }
-  return columns;
+  if (inputs == count) return;
+  float* bias = slopes + inputs * columns;
+  std::memset(bias, 0, columns * sizeof(float));
+  for (size_t r = 0; r < rows.count; r++) add_scaled(bias, 1, factored.c + r * factored.c_row, columns, bias);
 }
 
-// Row i of A^T C for vectors v … v + kVectors - 1, stepped; returns its squares by lanes.
-template <int kVectors, class Step>
-__attribute__((always_inline)) inline Float factored_panel(const Step& step, const uint32_t* row,
-                                                           const float* value, size_t count, const float* c,
-                                                           size_t c_row, size_t columns, size_t first,
-                                                           float* x, float* const* moments, size_t at) {
-  Float sums[kVectors];
-#pragma GCC unroll 16
-  for (int v = 0; v < kVectors; v++) sums[v] = set(0);
-  for (size_t e = 0; e < count; e++) {
-    const float* from = c + row[e] * c_row + first;
-    const Float a = set(value == nullptr ? 1.0f : value[e]);
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; v++) sums[v] = fma(a, load(from + v * kLanes), sums[v]);
-  }
-  Float squares = set(0);
-#pragma GCC unroll 16
-  for (int v = 0; v < kVectors; v++) {
-    const size_t offset = first + v * kLanes;
-    squares = fma(sums[v], sums[v], squares);  // C is zero past its columns
-    step_vector(step, sums[v], std::min(kLanes, columns - offset), at + offset, x, moments);
+constexpr size_t kSlopes = 4096;  // floats of A^T C at a time
+
+// Steps rows begin … end - 1 of x; returns their squares' sum.
+template <class Step>
+inline double step_rows(const Step& step, const Factored& factored, size_t columns, size_t begin, size_t end,
+                        float* slopes, float* x, float* const* moments) {
+  const size_t most = std::max(size_t(1), kSlopes / columns);
+  double squares = 0;
+  for (size_t first = begin; first < end; first += most) {
+    const size_t count = std::min(most, end - first), at = first * columns;
+    some_slopes(factored, columns, first, count, slopes);
+    Float total = set(0);
+    for_vectors(count * columns, [&](size_t i, size_t n) {
+      const Float slope = load_some(slopes + i, n);
+      total = fma(slope, slope, total);
+      step_vector(step, slope, n, at + i, x, moments);
+    });
+    squares += sum(total);
   }
   return squares;
 }
 
-constexpr size_t kFactoredRows = 64;  // rows of the matrix whose squares are summed in order by one worker
-
-// Steps x ((d0 + 1) x columns) and its moments along A^T C; returns |A^T C|^2. C has zeros past `columns` up
-// to a multiple of kLanes.
+// Steps x ((d0 + 1) x columns) and its moments along A^T C; returns |A^T C|^2.
 inline double factored_step(const Optimizer& optimizer, double rate, uint64_t index, const Factored& factored,
                             size_t columns, Workspace& workspace, Team* team, float* x,
                             float* const* moments) {
-  const Rows& rows = *factored.rows;
-  const Columns lists = new_columns(workspace, rows);
-  uint32_t* all = workspace.take<uint32_t>(rows.count);
-  for (size_t r = 0; r < rows.count; r++) all[r] = uint32_t(r);
-  const size_t blocks = (rows.width + 1 + kFactoredRows - 1) / kFactoredRows;
-  double* squares = workspace.take<double>(blocks);
+  const size_t width = factored.rows->width, room = std::max(kSlopes, columns) + kLanes;
+  float* slopes = workspace.take<float>(room * team->size());
+  double squares[kPieces];
   with_step(optimizer, rate, index, [&](const auto& step) {
     fork(team, [&](unsigned worker) {
       const FlushDenormals flush;
-      for (size_t block = blocks * worker / team->size(); block < blocks * (worker + 1) / team->size();
-           block++) {
-        Float total = set(0);
-        const size_t end = std::min(rows.width + 1, (block + 1) * kFactoredRows);
-        for (size_t i = block * kFactoredRows; i < end; i++) {
-          const bool bias = i == rows.width;
-          const uint32_t* row = bias ? all : lists.row + lists.start[i];
-          const float* value = bias ? nullptr : lists.value + lists.start[i];
-          const size_t count = bias ? rows.count : lists.start[i + 1] - lists.start[i], at = i * columns;
-          size_t first = 0;
-          for (; first + 3 * kLanes < columns; first += 4 * kLanes)
-            total = total + factored_panel<4>(step, row, value, count, factored.c, factored.c_row, columns,
-                                              first, x, moments, at);
-          for (; first < columns; first += kLanes)
-            total = total + factored_panel<1>(step, row, value, count, factored.c, factored.c_row, columns,
-                                              first, x, moments, at);
-        }
-        squares[block] = sum(total);
+      const Share share(kPieces, 1, worker, team->size());
+      for (size_t piece = share.begin; piece < share.end; piece++) {
+        const size_t end = piece + 1 == kPieces ? width + 1 : piece_begin(width, piece + 1);
+        squares[piece] = step_rows(step, factored, columns, piece_begin(width, piece), end,
+                                   slopes + worker * room, x, moments);
       }
     });
   });
   double norm2 = 0;
-  for (size_t block = 0; block < blocks; block++) norm2 += squares[block];
+  for (const double of_piece : squares) norm2 += of_piece;
   return norm2;
 }

@@ -102,14 +102,12 @@ inline SampledPoint new_sampled_point(Workspace& workspace, const Question& q, c
   point.whole = projection != nullptr || (q.batch_count == 1 && batch.size <= kRowBlock);
   if (!point.whole) return point;
   point.rows = new_rows(workspace, batch.size, network.layers[0]);
-  load_rows(batch, 0, batch.size, &point.rows);
+  team_load(batch, 0, batch.size, team, &point.rows);
   if (projection == nullptr) return point;
   const size_t columns = network.layers[1], stride = round_up(columns + 1, 16);
   float* base = workspace.zeros<float>(batch.size * stride);
-  fork(team, [&](unsigned worker) {
-    const Share share(batch.size, 1, worker, team->size());
-    first_product(point.rows, share.begin, share.end, q.parameters, columns, base, stride);
-  });
+  point.rows.columns = new_columns(workspace, batch.size, network.layers[0], columns);
+  team_product(point.rows, q.parameters, columns, team, base, stride);
   point.base = base;
   point.factor = scaled_factor(workspace, *projection, q.noise_scale);
   return point;
@@ -214,31 +212,28 @@ inline void merge_noise(const WeightSums* groups, size_t count, double top, doub
   });
 }
 
-// First layer's gradient of the projected form: A^T L^{-T} of the in-span sum, and the complement's one draw.
-inline void lift_first_layer(Workspace& workspace, const SampledPoint& point, const float* total,
-                             double complement_scale, Team* team, float* gradient) {
+// First layer's gradient of the projected form with its complement's one draw: Q `total` + scale (I - Q Q^T)
+// Z.
+inline void sample_first_layer(Workspace& workspace, const SampledPoint& point, const float* total,
+                               double scale, Team* team, float* gradient) {
   const Question& q = *point.q;
   const size_t columns = q.network->layers[1], rows = q.batches[0].size, count = tail_offset(*q.network);
   double* v = workspace.take<double>(rows * columns);
   for (size_t i = 0; i < rows * columns; i++) v[i] = total[i];
-  const bool sampled = complement_scale != 0;
-  if (sampled) {
-    fork(team, [&](unsigned worker) {
-      const Share share(count, 64, worker, team->size());
-      alignas(64) float normals[64];
-      for (size_t i = share.begin; i < share.end; i += 64) {
-        gaussian_group(q.seed, kStreamComplement, q.update, 0, uint32_t(i / 64), normals);
-        for (size_t k = i; k < std::min(i + 64, share.end); k++)
-          gradient[k] = float(complement_scale) * normals[k - i];
-      }
-    });
-  }
-  from_span(workspace, point.rows, *point.projection, v, sampled, 1, columns, team, gradient);
+  fork(team, [&](unsigned worker) {
+    const Share share(count, 64, worker, team->size());
+    alignas(64) float normals[64];
+    for (size_t i = share.begin; i < share.end; i += 64) {
+      gaussian_group(q.seed, kStreamComplement, q.update, 0, uint32_t(i / 64), normals);
+      for (size_t k = i; k < std::min(i + 64, share.end); k++) gradient[k] = float(scale) * normals[k - i];
+    }
+  });
+  from_span(workspace, point.rows, *point.projection, v, columns, team, gradient);
 }
 
 // The first layer's gradient ((d0 + 1) x d1) <- A^T C + factor Q R (direct: factor R), C (B x stride,
 // changed) of the batch's rows, R the noise's sum (r x d1) or null. rows: the whole batch or memory for a
-// block of it. Where `factored` is not null and lists hold a projected batch, A^T C is left to the caller.
+// block of it. Where `factored` is not null and the batch is projected, A^T C is left to the caller.
 inline void write_first_layer(Workspace& workspace, const Question& q, const Projection* projection,
                               Rows& rows, float* coefficients, size_t stride, const float* noise,
                               double factor, Team* team, Factored* factored, float* gradient) {
@@ -256,7 +251,7 @@ inline void write_first_layer(Workspace& workspace, const Question& q, const Pro
           coefficients[b * stride + h] += float(v[b * columns + h]);
     });
   }
-  if (factored != nullptr && projection != nullptr && rows.sparse) {
+  if (factored != nullptr && projection != nullptr) {
     *factored = {&rows, coefficients, stride};
     return;
   }
@@ -279,7 +274,7 @@ inline void write_first_layer(Workspace& workspace, const Question& q, const Pro
 }
 
 inline bool importance_sampling(const Estimator& estimator, const Question& q, const Context& context,
-                                Workspace& workspace, Estimate* estimate) {
+                                Workspace& workspace, Factored* factored, Estimate* estimate) {
   const Coupling& coupling = estimator.coupling;
   Team* team = context.team;
   const bool pair = coupling.kind == Coupling::Kind::kAntithetic;
@@ -288,7 +283,9 @@ inline bool importance_sampling(const Estimator& estimator, const Question& q, c
   Projection factors;
   if (estimator.projected) factors = new_projection(workspace, q.batches[0], team);
   const Projection* projection = estimator.projected ? &factors : nullptr;
-  const SampledPoint point = new_sampled_point(workspace, q, projection, team);
+  SampledPoint& point =
+      *workspace.take<SampledPoint>(1);  // outlives this call where A^T C is left to the caller
+  point = new_sampled_point(workspace, q, projection, team);
   const size_t size = point.layout.offset[q.network->depth()];
 
   const size_t count = sample_groups(units, centred ? 2 * size : size, 32);
@@ -326,10 +323,16 @@ inline bool importance_sampling(const Estimator& estimator, const Question& q, c
   const double complement_scale = sampled ? scale * std::sqrt(all.weight2) / all.weight : 0;
   float* gradient = estimate->gradient;
   for (size_t l = 0; l < q.network->depth(); l++) {
-    if (l == 0 && projection != nullptr)
-      lift_first_layer(workspace, point, total, -complement_scale, team, gradient);
-    else
+    if (l == 0 && sampled) {
+      sample_first_layer(workspace, point, total, -complement_scale, team, gradient);
+    } else if (l == 0 && projection != nullptr) {
+      const size_t stride = round_up(q.network->layers[1], 16);
+      float* coefficients = workspace.zeros<float>(q.batches[0].size * stride);
+      write_first_layer(workspace, q, projection, point.rows, coefficients, stride, total, 1, team, factored,
+                        gradient);
+    } else {
       std::memcpy(gradient, total + point.layout.offset[l], point.layout.count[l] * sizeof(float));
+    }
     const LayerShape shape = q.network->shape(l + 1);
     gradient += shape.rows * shape.columns;
   }

@@ -6,6 +6,7 @@
 #include "gaussian-inl.h"
 #include "product-inl.h"
 #include "rows-inl.h"
+#include "columns-inl.h"
 #include "dense-inl.h"
 #include "step-inl.h"
 #include "factored-inl.h"

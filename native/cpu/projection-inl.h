@@ -14,7 +14,7 @@ struct Projection {
   size_t rank;
 };
 
-inline uint64_t dot_bytes(const uint8_t* a, const uint8_t* b, size_t count) {
+inline uint64_t dot_bytes(const int16_t* a, const int16_t* b, size_t count) {
   constexpr size_t kPart = 32768;  // 255^2 of them stay below 2^31
   uint64_t total = 0;
   for (size_t first = 0; first < count; first += kPart) {
@@ -37,11 +37,24 @@ inline double dot(const Number* a, const Number* b, size_t count) {
   return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
-inline double gram_entry(const Batch& batch, size_t i, size_t j) {
+// bytes: the batch's (B x width), or null.
+inline double gram_entry(const Batch& batch, const int16_t* bytes, size_t i, size_t j) {
   const Samples& samples = *batch.samples;
   const size_t width = samples.width, a = row_number(batch, i) * width, b = row_number(batch, j) * width;
-  if (samples.bytes.empty()) return dot(samples.floats.data() + a, samples.floats.data() + b, width) + 1;
-  return double(dot_bytes(samples.bytes.data() + a, samples.bytes.data() + b, width)) / 65025.0 + 1;
+  if (bytes == nullptr) return dot(samples.floats.data() + a, samples.floats.data() + b, width) + 1;
+  return double(dot_bytes(bytes + i * width, bytes + j * width, width)) / 65025.0 + 1;
+}
+
+// The batch's bytes in 16 bits, whose products a processor adds by pairs; null where it has floats.
+inline int16_t* wide_bytes(Workspace& workspace, const Batch& batch) {
+  const Samples& samples = *batch.samples;
+  if (samples.bytes.empty()) return nullptr;
+  int16_t* wide = workspace.take<int16_t>(batch.size * samples.width);
+  for (size_t r = 0; r < batch.size; r++) {
+    const uint8_t* from = samples.bytes.data() + row_number(batch, r) * samples.width;
+    for (size_t i = 0; i < samples.width; i++) wide[r * samples.width + i] = from[i];
+  }
+  return wide;
 }
 
 inline void cholesky(Projection* p) {
@@ -63,8 +76,10 @@ inline Projection new_projection(Workspace& workspace, const Batch& batch, Team*
   const size_t rows = batch.size;
   Projection p{rows, workspace.take<double>(rows * rows), workspace.take<double>(rows * rows),
                workspace.take<uint8_t>(rows), 0};
+  const int16_t* bytes = wide_bytes(workspace, batch);
   const auto gram_row = [&](size_t i) {
-    for (size_t j = 0; j <= i; j++) p.gram[i * rows + j] = p.gram[j * rows + i] = gram_entry(batch, i, j);
+    for (size_t j = 0; j <= i; j++)
+      p.gram[i * rows + j] = p.gram[j * rows + i] = gram_entry(batch, bytes, i, j);
   };
   if (rows < 64)  // a few microseconds: not worth a fork
     for (size_t i = 0; i < rows; i++) gram_row(i);
@@ -127,30 +142,22 @@ inline void into_span(Workspace& workspace, const Rows& rows, const Projection& 
   });
 }
 
-// out ((d0 + 1) x columns) <- factor (Q v + (I - Q Q^T) rest), `rest` being what out holds, or nothing where
-// has_rest is false. v (B x columns) is overwritten.
+// out ((d0 + 1) x columns) <- Q v + (I - Q Q^T) out. v (B x columns) is overwritten.
 //   Q v + (I - Q Q^T) R = R + A^T L^{-T} (v - L^{-1} A R)
-inline void from_span(Workspace& workspace, const Rows& rows, const Projection& p, double* v, bool has_rest,
-                      double factor, size_t columns, Team* team, float* out) {
-  double* inside = nullptr;
-  if (has_rest) {
-    inside = workspace.take<double>(p.rows * columns);
-    into_span(workspace, rows, p, out, columns, team, inside);
-  }
+inline void from_span(Workspace& workspace, const Rows& rows, const Projection& p, double* v, size_t columns,
+                      Team* team, float* out) {
+  double* inside = workspace.take<double>(p.rows * columns);
+  into_span(workspace, rows, p, out, columns, team, inside);
   float* coefficients = workspace.take<float>(p.rows * columns);
   fork(team, [&](unsigned worker) {
     const Share share(columns, 16, worker, team->size());
-    if (has_rest)
-      for (size_t i = 0; i < p.rows; i++)
-        for (size_t j = share.begin; j < share.end; j++) v[i * columns + j] -= inside[i * columns + j];
+    for (size_t i = 0; i < p.rows; i++)
+      for (size_t j = share.begin; j < share.end; j++) v[i * columns + j] -= inside[i * columns + j];
     solve_upper(p, v, columns, share.begin, share.end);
     for (size_t i = 0; i < p.rows; i++)
       for (size_t j = share.begin; j < share.end; j++)
-        coefficients[i * columns + j] = float(factor * v[i * columns + j]);
-    if (has_rest)
-      for (size_t i = 0; i <= rows.width; i++)
-        for (size_t j = share.begin; j < share.end; j++) out[i * columns + j] *= float(factor);
-    first_gradient(rows, coefficients, columns, columns, share.begin, share.end, has_rest, out);
+        coefficients[i * columns + j] = float(v[i * columns + j]);
+    first_gradient(rows, coefficients, columns, columns, share.begin, share.end, true, out);
   });
 }
 

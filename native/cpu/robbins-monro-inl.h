@@ -160,12 +160,13 @@ inline void set_position(const RobbinsMonro& run, Team* team) {
 }
 
 inline bool robbins_monro(const Estimator& estimator, const Question& q, const Context& context,
-                          Workspace& workspace, Estimate* estimate) {
+                          Workspace& workspace, Factored* factored, Estimate* estimate) {
   Team* team = context.team;
   Projection factors;
   if (estimator.projected) factors = new_projection(workspace, q.batches[0], team);
-  const RobbinsMonro run =
-      new_robbins_monro(workspace, estimator, q, estimator.projected ? &factors : nullptr, team);
+  RobbinsMonro& run =
+      *workspace.take<RobbinsMonro>(1);  // outlives this call where A^T C is left to the caller
+  run = new_robbins_monro(workspace, estimator, q, estimator.projected ? &factors : nullptr, team);
   const size_t steps = estimator.step_sizes.size(), offset = tail_offset(*q.network);
   double loss = 0;
   for (size_t j = 0; j < steps; j++) {
@@ -192,7 +193,10 @@ inline bool robbins_monro(const Estimator& estimator, const Question& q, const C
     });
   };
   if (estimator.projected) write(run.first, 0, run.first_size, run.first);
+  const bool leave = estimator.projected && factored != nullptr;
+  if (leave) *factored = {&run.point.rows, run.first, round_up(q.network->layers[1] + 1, 16)};
   fork(team, [&](unsigned worker) {
+    if (leave) return;
     if (estimator.projected) {
       const Share share(q.network->layers[1], 16, worker, team->size());
       first_gradient(run.point.rows, run.first, round_up(q.network->layers[1] + 1, 16), q.network->layers[1],

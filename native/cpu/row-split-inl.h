@@ -22,7 +22,7 @@ constexpr size_t kRowChunks = 16;  // rows summed by one worker in order, so tha
 // What a worker needs for the rows of one chunk.
 struct WalshWorker {
   Rows rows;             // direct only
-  float* base;           // chunk rows x length
+  float* base;           // direct only: chunk rows x length
   float* y[kGroup];      // chunk rows x length
   WalshRow row[kGroup];  // one a block
   float* scratch;        // length
@@ -69,7 +69,11 @@ inline WalshRun new_walsh_run(const Estimator& estimator, const Question& q, con
   const WalshShape& shape = run.point.shape;
   if (run.projected) {
     run.sampled.rows = new_rows(workspace, batch, width);
-    load_rows(q.batches[0], 0, batch, &run.sampled.rows);
+    team_load(q.batches[0], 0, batch, context.team, &run.sampled.rows);
+    run.sampled.rows.columns = new_columns(workspace, batch, width, shape.width);
+    float* base = workspace.zeros<float>(batch * shape.length);
+    team_product(run.sampled.rows, q.parameters, shape.width, context.team, base, shape.length);
+    run.sampled.base = base;
     run.sampled.factor = scaled_factor(workspace, *projection, q.noise_scale);
   }
   run.blocks = estimator.coupling.samples;
@@ -85,7 +89,7 @@ inline WalshRun new_walsh_run(const Estimator& estimator, const Question& q, con
     WalshWorker& worker = run.workers[w];
     worker = WalshWorker();
     if (!run.projected) worker.rows = new_rows(workspace, rows, width);
-    worker.base = workspace.zeros<float>(rows * shape.length);
+    worker.base = run.projected ? nullptr : workspace.zeros<float>(rows * shape.length);
     worker.scratch = workspace.take<float>(shape.length);
     for (size_t i = 0; i < group; i++) {
       worker.y[i] = workspace.zeros<float>(rows * shape.length);
@@ -203,14 +207,17 @@ inline float row_norm(const Projection* projection, const Rows& rows, size_t r, 
 // Base and y of rows first … first + count - 1 of the batch; returns the rows and where the first of them
 // lies.
 inline const Rows& begin_rows(const WalshRun& run, WalshWorker* worker, size_t first, size_t count,
-                              size_t blocks, size_t* offset) {
+                              size_t blocks, size_t* offset, const float** base) {
   const Question& q = *run.q;
   const size_t width = run.point.shape.width, length = run.point.shape.length, batch = q.batches[0].size;
   if (!run.projected) load_rows(q.batches[0], first, count, &worker->rows);
   const Rows& rows = run.projected ? run.sampled.rows : worker->rows;
   *offset = run.projected ? first : 0;
-  // first_product writes row r of `rows` to row r of what it is given.
-  first_product(rows, *offset, *offset + count, q.parameters, width, worker->base - *offset * length, length);
+  *base = worker->base;
+  if (run.projected)
+    *base = run.sampled.base + first * length;
+  else
+    first_product(rows, 0, count, q.parameters, width, worker->base, length);
   for (size_t i = 0; i < blocks; i++) {
     if (run.projected) {
       product({count, width, first + count, run.sampled.factor + first * batch, batch, 1, run.noise[i].first,
@@ -242,12 +249,13 @@ inline bool walsh_rows(const WalshRun& run, size_t count, double scale, float* c
       if (run.context->cancelled->load(std::memory_order_relaxed)) return;
       const size_t rows_here = std::min(sub_rows(run.chunk_rows), end - first);
       size_t offset;
-      const Rows& rows = begin_rows(run, &worker, first, rows_here, count, &offset);
+      const float* base;
+      const Rows& rows = begin_rows(run, &worker, first, rows_here, count, &offset, &base);
       for (size_t r = 0; r < rows_here; r++) {
         const size_t b = first + r;
         for (size_t i = 0; i < count; i++) {
           WalshRow& row = worker.row[i];
-          walsh_row<kCount>(run.point, run.noise[i], worker.base + r * length, worker.y[i] + r * length,
+          walsh_row<kCount>(run.point, run.noise[i], base + r * length, worker.y[i] + r * length,
                             rows.labels[offset + r], worker.scratch, &row);
           float* losses = sums.losses + i * 2 * length;
           for (size_t at = 0; at < 2 * length; at += kLanes)
@@ -266,20 +274,35 @@ inline bool walsh_rows(const WalshRun& run, size_t count, double scale, float* c
   return !run.context->cancelled->load();
 }
 
-// Each row's loss at x (B): the level of a block without others.
-inline float* center_losses(const Question& q, Workspace& workspace) {
+// Each row's loss at x (B): the level of a block without others. whole: the batch's rows, and A x (B x
+// base_row) is known; or null.
+inline float* center_losses(const Question& q, const Rows* whole, const float* base, size_t base_row,
+                            Workspace& workspace) {
   const size_t batch = q.batches[0].size;
   float* losses = workspace.take<float>(batch);
-  const Evaluator evaluator = new_evaluator(workspace, *q.network, std::min(batch, kRowBlock));
+  const size_t capacity = std::min(batch, kRowBlock), width = q.network->layers[1];
+  const Pass pass = new_pass(workspace, *q.network, capacity);
+  Rows rows;
+  if (whole == nullptr) rows = new_rows(workspace, capacity, q.network->layers[0]);
   for (size_t first = 0; first < batch; first += kRowBlock) {
     const size_t count = std::min(kRowBlock, batch - first);
-    Rows rows = evaluator.rows;
-    load_rows(q.batches[0], first, count, &rows);
-    const Pass& pass = evaluator.pass;
-    first_product(rows, 0, count, q.parameters, q.network->layers[1], pass.signal[1], pass.stride[1]);
+    if (whole == nullptr) {
+      load_rows(q.batches[0], first, count, &rows);
+      first_product(rows, 0, count, q.parameters, width, pass.signal[1], pass.stride[1]);
+    } else {
+      rows.labels = whole->labels + first;
+      for (size_t r = 0; r < count; r++)
+        std::memcpy(pass.signal[1] + r * pass.stride[1], base + (first + r) * base_row,
+                    width * sizeof(float));
+    }
     forward(*q.network, q.parameters + tail_offset(*q.network), pass, 0, count);
     row_losses(*q.network, *q.loss, rows.labels, pass, 0, count, 0);
     std::memcpy(losses + first, pass.row_loss, count * sizeof(float));
   }
   return losses;
+}
+
+inline float* walsh_center(const WalshRun& run) {
+  return center_losses(*run.q, run.projected ? &run.sampled.rows : nullptr, run.sampled.base,
+                       run.point.shape.length, *run.workspace);
 }

@@ -7,6 +7,8 @@
 
 constexpr size_t kRowBlock = 128;
 
+struct Columns;  // columns-inl.h
+
 // Inputs of a block of rows: lists of the non-zero ones, or the whole matrix (count x width).
 struct Rows {
   size_t count = 0, width = 0, capacity = 0;
@@ -15,6 +17,7 @@ struct Rows {
   uint32_t* index = nullptr;   // count x width, row r's list at r width
   float* value = nullptr;      // as index, or the matrix
   uint16_t* labels = nullptr;  // count
+  Columns* columns = nullptr;  // the lists by columns, where the team makes the product
 };
 
 inline Rows new_rows(Workspace& workspace, size_t count, size_t width) {
@@ -30,19 +33,47 @@ inline Rows new_rows(Workspace& workspace, size_t count, size_t width) {
 
 inline size_t row_number(const Batch& batch, size_t i) { return batch.rows == nullptr ? i : batch.rows[i]; }
 
-inline float input_value(uint8_t byte) { return float(byte) / 255.0f; }
+struct ByteValues {
+  float at[256] = {};
+  constexpr ByteValues() {
+    for (int byte = 0; byte < 256; byte++) at[byte] = float(byte) / 255.0f;
+  }
+};
+constexpr ByteValues kByteValues;
+
+inline float input_value(uint8_t byte) { return kByteValues.at[byte]; }
 inline float input_value(float value) { return value; }
 
 template <class Input>
-inline bool mostly_zero(const Input* inputs, const Batch& batch, size_t first, size_t count, size_t width) {
-  size_t non_zero = 0;
-  for (size_t r = 0; r < count; r++) {
-    const Input* row = inputs + row_number(batch, first + r) * width;
-    uint32_t here = 0;
-    for (size_t i = 0; i < width; i++) here += row[i] != 0;
-    non_zero += here;
+inline size_t non_zeros(const Input* row, size_t width) {
+  constexpr size_t kLane = 64, kMost = 255;  // counters of a byte, so that bytes are counted 64 at a time
+  size_t total = 0, i = 0;
+  while (i + kLane <= width) {
+    uint8_t counts[kLane] = {};
+    for (size_t n = 0; n < kMost && i + kLane <= width; n++, i += kLane)
+      for (size_t lane = 0; lane < kLane; lane++) counts[lane] += row[i + lane] != 0;
+    uint32_t sum_of = 0;
+    for (size_t lane = 0; lane < kLane; lane++) sum_of += counts[lane];
+    total += sum_of;
   }
-  return 2 * non_zero < count * width;
+  for (; i < width; i++) total += row[i] != 0;
+  return total;
+}
+
+template <class Input>
+inline bool mostly_zero(const Input* inputs, const Batch& batch, size_t first, size_t count, size_t width) {
+  size_t total = 0;
+  for (size_t r = 0; r < count; r++) total += non_zeros(inputs + row_number(batch, first + r) * width, width);
+  return 2 * total < count * width;
+}
+
+// Whether the eight inputs at `row` are all zero, by their bits: a float's -0 is listed, which does no harm.
+template <class Input>
+inline bool all_zero(const Input* row) {
+  uint64_t words[sizeof(Input)], bits = 0;
+  std::memcpy(words, row, sizeof words);
+  for (const uint64_t word : words) bits |= word;
+  return bits == 0;
 }
 
 template <class Input>
@@ -54,11 +85,17 @@ inline void load_row(const Input* row, size_t r, Rows* rows) {
   }
   uint32_t* index = rows->index + r * rows->width;
   uint32_t length = 0;
-  for (size_t i = 0; i < rows->width; i++) {
+  const auto append = [&](size_t i) {
     index[length] = uint32_t(i);
     value[length] = input_value(row[i]);
     length += row[i] != 0;
+  };
+  size_t i = 0;
+  for (; i + 8 <= rows->width; i += 8) {
+    if (all_zero(row + i)) continue;
+    for (size_t k = i; k < i + 8; k++) append(k);
   }
+  for (; i < rows->width; i++) append(i);
   rows->length[r] = length;
 }
 
@@ -87,14 +124,16 @@ inline void load_rows(const Batch& batch, size_t first, size_t count, Rows* rows
   load_share(batch, first, 0, count, rows);
 }
 
-// P (one row, columns j …) = bias + sum of the row's values times their rows of W.
+// P (one row, columns j …) = bias + sum of the row's values times their rows of W; no bias where it is null.
 template <int kVectors, bool kPartial>
 inline void sparse_row(const uint32_t* index, const float* value, size_t length, const float* w,
                        size_t columns, const float* bias, size_t last, float* p) {
   Float sums[kVectors];
 #pragma GCC unroll 16
   for (int v = 0; v < kVectors; v++)
-    sums[v] = kPartial && v == kVectors - 1 ? load_first(bias + v * kLanes, last) : load(bias + v * kLanes);
+    sums[v] = bias == nullptr                 ? set(0)
+              : kPartial && v == kVectors - 1 ? load_first(bias + v * kLanes, last)
+                                              : load(bias + v * kLanes);
   for (size_t e = 0; e < length; e++) {
     const float* row = w + size_t(index[e]) * columns;
     const Float x = set(value[e]);

@@ -65,7 +65,7 @@ inline void prepare_rows(SampleRun* run) {
       });
   run->base = base;
   run->norms = norms;
-  run->center = center_losses(q, workspace);
+  run->center = center_losses(q, point.whole ? &point.rows : nullptr, base, run->stride, workspace);
   const size_t lifted =
       point.projection != nullptr ? batch * run->columns : q.network->shape(1).rows * run->columns;
   for (unsigned w = 0; w < run->context->team->size(); w++) {

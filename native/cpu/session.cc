@@ -5,6 +5,19 @@
 
 namespace local_entropy {
 
+namespace {
+
+// Asks for the rows of a minibatch, which lie anywhere in memory, while the update before is under way.
+template <class Input>
+void prefetch_rows(const Input* inputs, size_t width, const uint32_t* rows, size_t count) {
+  for (size_t r = 0; r < count; r++) {
+    const char* row = reinterpret_cast<const char*>(inputs + rows[r] * width);
+    for (size_t at = 0; at < width * sizeof(Input); at += 64) __builtin_prefetch(row + at, 0, 2);
+  }
+}
+
+}  // namespace
+
 struct Session::Impl {
   SessionSetup setup;
   const Kernels* kernels;
@@ -38,6 +51,13 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
     for (size_t b = 0; b < per_update; b++)
       batches[b] = {&setup.train, plan.rows.data() + (done * per_update + b) * setup.batch_size,
                     setup.batch_size};
+    if (done + 1 < plan.count && per_update == 1) {
+      const uint32_t* next = plan.rows.data() + (done + 1) * size_t(setup.batch_size);
+      if (setup.train.bytes.empty())
+        prefetch_rows(setup.train.floats.data(), setup.train.width, next, setup.batch_size);
+      else
+        prefetch_rows(setup.train.bytes.data(), setup.train.width, next, setup.batch_size);
+    }
     // The chain is worked on in a copy, so that a cancelled update leaves no trace.
     if (langevin) {
       const bool goes_on = setup.estimator.chain_previous && !state.chain.empty();

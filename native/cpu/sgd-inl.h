@@ -11,6 +11,7 @@ inline TeamGradient new_team_gradient(Workspace& workspace, const Network& netwo
                                       unsigned workers) {
   const size_t capacity = std::min(batch_size, kRowBlock);
   TeamGradient g{new_rows(workspace, capacity, network.layers[0]), workspace.take<Pass>(workers)};
+  g.rows.columns = new_columns(workspace, capacity, network.layers[0], network.layers[1]);
   g.passes[0] = new_pass(workspace, network, capacity);
   for (unsigned w = 1; w < workers; w++) {
     g.passes[w] = g.passes[0];
@@ -22,8 +23,8 @@ inline TeamGradient new_team_gradient(Workspace& workspace, const Network& netwo
   return g;
 }
 
-// gradient (n) <- grad f; returns f. Where `factored` is not null and one block of lists holds the batch, the
-// first layer's part is left as A^T C, C = df/dP^1.
+// gradient (n) <- grad f; returns f. Where `factored` is not null and one block holds the batch, the first
+// layer's part is left as A^T C, C = df/dP^1.
 inline double team_gradient(const Network& network, const Loss& loss, const float* parameters,
                             const Batch& batch, Team* team, TeamGradient* state, Factored* factored,
                             float* gradient) {
@@ -32,18 +33,18 @@ inline double team_gradient(const Network& network, const Loss& loss, const floa
   double total = 0;
   for (size_t first = 0; first < batch.size; first += kRowBlock) {
     const size_t count = std::min(kRowBlock, batch.size - first);
-    choose_form(batch, first, count, &state->rows);
+    team_load(batch, first, count, team, &state->rows);
+    fork(team, [&](unsigned worker) { multiply_pieces(state->rows, parameters, columns, worker, workers); });
     fork(team, [&](unsigned worker) {
       const Share share(count, 1, worker, workers);
       const Pass& pass = state->passes[worker];
       if (share.begin == share.end) return;
-      load_share(batch, first, share.begin, share.end, &state->rows);
-      first_product(state->rows, share.begin, share.end, parameters, columns, pass.signal[1], pass.stride[1]);
+      add_pieces(state->rows, share.begin, share.end, parameters, columns, pass.signal[1], pass.stride[1]);
       forward(network, parameters + offset, pass, share.begin, share.end);
       row_losses(network, loss, state->rows.labels, pass, share.begin, share.end, 1.0f / float(batch.size));
       backward(network, parameters + offset, pass, share.begin, share.end);
     });
-    const bool leave = factored != nullptr && count == batch.size && state->rows.sparse;
+    const bool leave = factored != nullptr && count == batch.size;
     if (leave) *factored = {&state->rows, state->passes[0].signal[1], state->passes[0].stride[1]};
     fork(team, [&](unsigned worker) {
       const Pass& pass = state->passes[worker];

@@ -203,9 +203,9 @@ inline bool sgld_projected(const Estimator& estimator, const Question& q, const 
   if (!sgld_in_span(estimator, q, context, workspace, projection, &chain, loss)) return false;
   draw_complement(complement_law(estimator, q.tau), q, x, team, x, sum);
   for (size_t i = 0; i < rows * columns; i++) span[i] = chain.v[i];
-  from_span(workspace, chain.point.rows, projection, span, true, 1, columns, team, x);
+  from_span(workspace, chain.point.rows, projection, span, columns, team, x);
   for (size_t i = 0; i < rows * columns; i++) span[i] = chain.v_sum[i];
-  from_span(workspace, chain.point.rows, projection, span, true, 1, columns, team, sum);
+  from_span(workspace, chain.point.rows, projection, span, columns, team, sum);
   return true;
 }
 

@@ -12,11 +12,11 @@ inline bool estimate_at(const Estimator& estimator, const Question& q, const Con
       if (estimator.coupling.kind == Coupling::Kind::kWalsh)
         return walsh_estimate(estimator, q, context, workspace, factored, result);
       if (estimator.rowwise) return sample_estimate(estimator, q, context, workspace, factored, result);
-      return importance_sampling(estimator, q, context, workspace, result);
+      return importance_sampling(estimator, q, context, workspace, factored, result);
     case Estimator::Kind::kSgld:
       return sgld(estimator, q, context, workspace, result);
     case Estimator::Kind::kRobbinsMonro:
-      return robbins_monro(estimator, q, context, workspace, result);
+      return robbins_monro(estimator, q, context, workspace, factored, result);
     case Estimator::Kind::kEvolutionStrategies:
       if (estimator.coupling.kind == Coupling::Kind::kWalsh)
         return walsh_estimate(estimator, q, context, workspace, factored, result);

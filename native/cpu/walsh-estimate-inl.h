@@ -123,7 +123,7 @@ inline void add_noise_mean(const WalshRun& run, size_t i, const float* values, f
 
 // gradient (n) <- A^T C + Q factor R (direct: A^T C + factor R), then the second matrix.
 //
-// Where `factored` is not null and the rows are lists, A^T C is left to the caller.
+// Where `factored` is not null and the batch is projected, A^T C is left to the caller.
 inline void write_walsh_gradient(WalshRun& run, double factor, WalshGradient* g, Factored* factored,
                                  float* gradient) {
   const Question& q = *run.q;
@@ -155,7 +155,7 @@ inline bool walsh_standard_error(WalshRun& run, const float* values, double firs
   double squares = 0;
   WalshGradient g = new_walsh_gradient(run);
   float *scratch = run.workspace->take<float>(length), *means = run.workspace->take<float>(length);
-  run.center = run.by_rows ? center_losses(*run.q, *run.workspace) : nullptr;
+  run.center = run.by_rows ? walsh_center(run) : nullptr;
   for (size_t i = 0; i < run.blocks; i++) {
     clear(run, &g);
     draw_blocks(run, i, 1);
@@ -190,7 +190,7 @@ inline bool walsh_estimate_of(WalshRun& run, Factored* factored, Estimate* estim
   const size_t groups = (run.blocks + kGroup - 1) / kGroup;
   for (size_t group = 0; group < groups; group++) {
     const size_t first = run.blocks * group / groups, count = run.blocks * (group + 1) / groups - first;
-    run.center = run.by_rows && count == 1 ? center_losses(*run.q, *run.workspace) : nullptr;
+    run.center = run.by_rows && count == 1 ? walsh_center(run) : nullptr;
     draw_blocks(run, first, count);
     if (!walsh_rows<kCount>(run, count, 1 / blocks, g.coefficients)) return false;
     if (run.by_rows) add_second(run, g.second);

@@ -82,7 +82,7 @@ Samples images() {
     for (size_t i = 0; i < samples.width; i++) {
       const double y = double(i / 28) - 13.5, x = double(i % 28) - 13.5, stroke = 5 + 5 * random.uniform();
       const double distance = std::abs(std::sqrt(x * x + y * y) - stroke);
-      if (distance < 2.6) samples.bytes[r * samples.width + i] = uint8_t(255 - 80 * distance);
+      if (distance < 1.6) samples.bytes[r * samples.width + i] = uint8_t(255 - 130 * distance);
     }
     samples.labels.push_back(uint16_t(10 * random.uniform()));
   }

@@ -1,0 +1,147 @@
+// The product A^0 W^1 by the whole team, and the inputs' lists by columns of A^0, which the step goes along.
+//
+//   P^1 = bias + sum over pieces p of A_p W_p, in order of p
+//
+// A piece is a range of inputs: columns of A^0, and rows of W^1, which lie together. A worker takes pieces
+// that lie together, the same ones here and in the step (factored-inl.h), so its part of W^1 and of the
+// moments stays in its core's cache and two cores never write one line. The pieces depend on the width alone,
+// so neither does any bit on the number of threads.
+//
+// Symbols: B rows of a block, d0 = width of the inputs, d1 = `columns` of W^1.
+
+constexpr size_t kPieces = 8;
+constexpr size_t kAhead = 3;  // rows of W^1 that are on their way from memory
+
+inline size_t piece_begin(size_t width, size_t piece) { return width * piece / kPieces; }
+
+struct Columns {
+  uint32_t* length;  // d0: non-zero inputs of each column
+  uint32_t* row;     // d0 x capacity: those of column i from i capacity on, rows ascending
+  float* value;      // as row
+  size_t capacity;   // of rows
+  float* partial;    // kPieces x capacity x stride: A_p W_p
+  size_t stride;     // d1, rounded up to whole vectors
+};
+
+inline Columns* new_columns(Workspace& workspace, size_t capacity, size_t width, size_t columns) {
+  Columns* made = workspace.take<Columns>(1);
+  const size_t stride = round_up(columns, kLanes);
+  *made = {workspace.take<uint32_t>(width),
+           workspace.take<uint32_t>(width * capacity),
+           workspace.take<float>(width * capacity),
+           capacity,
+           workspace.take<float>(kPieces * capacity * stride),
+           stride};
+  return made;
+}
+
+// Lists of the columns begin … end - 1.
+inline void list_columns(const Rows& rows, size_t begin, size_t end) {
+  const Columns lists = *rows.columns;  // a copy: what is stored below cannot be one of its fields
+  std::memset(lists.length + begin, 0, (end - begin) * sizeof(uint32_t));
+  for (size_t r = 0; r < rows.count; r++) {
+    const uint32_t *index = rows.index + r * rows.width, *all = index + rows.length[r];
+    const float* value = rows.value + r * rows.width;
+    const uint32_t* stop = end == rows.width ? all : std::lower_bound(index, all, uint32_t(end));
+    for (const uint32_t* at = std::lower_bound(index, stop, uint32_t(begin)); at < stop; at++) {
+      const size_t i = *at, to = i * lists.capacity + lists.length[i]++;
+      lists.row[to] = uint32_t(r);
+      lists.value[to] = value[at - index];
+    }
+  }
+}
+
+// Columns j … of A_p W_p, inputs begin … end - 1: each row of W goes from registers to the rows that have it.
+template <int kVectors, bool kPartial>
+inline void spread(const Columns& lists, size_t begin, size_t end, const float* w, size_t columns,
+                   size_t last, float* p) {
+  for (size_t i = begin; i < end; i++) {
+    if (lists.length[i] == 0) continue;
+    const float* from = w + i * columns;
+    for (int v = 0; v < kVectors; v++) __builtin_prefetch(from + kAhead * columns + v * kLanes);
+    Float weights[kVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; v++)
+      weights[v] =
+          kPartial && v == kVectors - 1 ? load_first(from + v * kLanes, last) : load(from + v * kLanes);
+    const uint32_t* row = lists.row + i * lists.capacity;
+    const float* value = lists.value + i * lists.capacity;
+    for (size_t e = 0; e < lists.length[i]; e++) {
+      float* to = p + row[e] * lists.stride;
+      const Float x = set(value[e]);
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; v++) store(to + v * kLanes, fma(x, weights[v], load(to + v * kLanes)));
+    }
+  }
+}
+
+template <int kVectors>
+inline void spread_of(size_t vectors, const Columns& lists, size_t begin, size_t end, const float* w,
+                      size_t columns, size_t last, float* p) {
+  if constexpr (kVectors > 0) {
+    if (vectors != kVectors)
+      spread_of<kVectors - 1>(vectors, lists, begin, end, w, columns, last, p);
+    else if (last == 0)
+      spread<kVectors, false>(lists, begin, end, w, columns, last, p);
+    else
+      spread<kVectors, true>(lists, begin, end, w, columns, last, p);
+  }
+}
+
+// This worker's pieces of the product, after the lists of their columns.
+inline void multiply_pieces(const Rows& rows, const float* w, size_t columns, unsigned worker,
+                            unsigned workers) {
+  const Columns& lists = *rows.columns;
+  const Share share(kPieces, 1, worker, workers);
+  if (rows.sparse)
+    list_columns(rows, piece_begin(rows.width, share.begin), piece_begin(rows.width, share.end));
+  const size_t vectors = lists.stride / kLanes, panels = (vectors + kLongTileVectors - 1) / kLongTileVectors;
+  for (size_t piece = share.begin; piece < share.end; piece++) {
+    const size_t begin = piece_begin(rows.width, piece), end = piece_begin(rows.width, piece + 1);
+    float* p = lists.partial + piece * lists.capacity * lists.stride;
+    if (!rows.sparse) {
+      product({rows.count, columns, end - begin, rows.value + begin, rows.width, 1, w + begin * columns,
+               columns, nullptr, 0, p, lists.stride});
+      continue;
+    }
+    std::memset(p, 0, rows.count * lists.stride * sizeof(float));
+    for (size_t panel = 0; panel < panels; panel++) {
+      const size_t v = vectors * panel / panels, next = vectors * (panel + 1) / panels;
+      const size_t last = next == vectors ? columns % kLanes : 0;
+      spread_of<kLongTileVectors>(next - v, lists, begin, end, w + v * kLanes, columns, last, p + v * kLanes);
+    }
+  }
+}
+
+// Rows begin … end - 1 of P (stride p_row): the bias and all pieces.
+inline void add_pieces(const Rows& rows, size_t begin, size_t end, const float* w, size_t columns, float* p,
+                       size_t p_row) {
+  const Columns& lists = *rows.columns;
+  const float* bias = w + rows.width * columns;
+  for (size_t r = begin; r < end; r++)
+    for_vectors(columns, [&](size_t j, size_t n) {
+      Float total = load_some(bias + j, n);
+      for (size_t piece = 0; piece < kPieces; piece++)
+        total = total + load_some(lists.partial + (piece * lists.capacity + r) * lists.stride + j, n);
+      store_some(p + r * p_row + j, n, total);
+    });
+}
+
+// P (B x columns, stride p_row) = A^0 W by the team; rows.columns must be there.
+inline void team_product(const Rows& rows, const float* w, size_t columns, Team* team, float* p,
+                         size_t p_row) {
+  fork(team, [&](unsigned worker) { multiply_pieces(rows, w, columns, worker, team->size()); });
+  fork(team, [&](unsigned worker) {
+    const Share share(rows.count, 1, worker, team->size());
+    add_pieces(rows, share.begin, share.end, w, columns, p, p_row);
+  });
+}
+
+// All rows of the batch by the team: rows <- the block first … first + count - 1.
+inline void team_load(const Batch& batch, size_t first, size_t count, Team* team, Rows* rows) {
+  choose_form(batch, first, count, rows);
+  fork(team, [&](unsigned worker) {
+    const Share share(count, 1, worker, team->size());
+    load_share(batch, first, share.begin, share.end, rows);
+  });
+}
