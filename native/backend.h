@@ -81,7 +81,9 @@ struct Estimator {
 
 struct Optimizer {
   enum class Kind : uint8_t { kGradientDescent, kMomentum, kAdam } kind = Kind::kGradientDescent;
-  float momentum = 0.9f, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, weight_decay = 0;
+  double momentum = 0.9, beta1 = 0.9, beta2 = 0.999;  // 1 - beta2 in float32 would be off by 1e-5
+  float epsilon = 1e-8f;
+  double weight_decay = 0;
 
   size_t moments() const { return kind == Kind::kAdam ? 2 : kind == Kind::kMomentum ? 1 : 0; }
 };
@@ -184,7 +186,7 @@ struct Plan {
 
 constexpr size_t kValues = 4;  // loss, |gradient|, effective sample size, F_tau
 
-// A run's data and state. One call at a time; native/cpu/session.{h,cc}.
+// A run's data and state. One call at a time; native/cpu/session.cc.
 class Session {
  public:
   Session(SessionSetup setup, const Kernels* kernels, Team* team);

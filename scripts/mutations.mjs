@@ -391,8 +391,8 @@ const native = [
   {
     file: "native/cpu/step-inl.h",
     why: "weight decay",
-    from: "1 - step * double(optimizer.weight_decay)",
-    to: "1 - double(optimizer.weight_decay)",
+    from: "1 - step * decay",
+    to: "1 - decay",
     tests: ["step"],
   },
 ];

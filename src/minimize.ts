@@ -39,6 +39,7 @@ export function minimize(options: MinimizeOptions): Run<MinimizeResult> {
   const session = openFunctionSession(checked);
   const backend = describeBackend(
     openReference(),
+    // Only Walsh blocks look at it, and a function has none.
     { layers: [checked.loss.dimension, 1], activation: "relu" },
     checked.estimator,
     [],

@@ -21,6 +21,7 @@ import {
   type EvolutionStrategiesCallOptions,
   type GaussianOptions,
   type ImportanceSamplingCallOptions,
+  type OperationInputs,
   type PredictOptions,
   type RobbinsMonroCallOptions,
   type SgldCallOptions,
@@ -98,18 +99,25 @@ export async function openBackend(
   return openOperations(backend, declined);
 }
 
-/** Checks `out` before the work, waits for it, checks again (its buffer may have been detached meanwhile) and writes. */
-async function into<Result extends object, First extends keyof Result & string>(
-  name: string,
+/**
+ * The form of an operation that writes: input and `out` are checked before the work, and `out` again after it, since
+ * its buffer may have been detached meanwhile.
+ *
+ * @param length of the result's first array, from the checked input
+ */
+async function into<Name extends keyof OperationInputs, Result extends object, First extends keyof Result>(
+  name: Name,
+  options: unknown,
   out: Out,
-  length: number,
-  result: Promise<Result>,
+  length: (input: OperationInputs[Name]) => number,
+  compute: (input: OperationInputs[Name]) => Promise<Result>,
   first: First,
 ): Promise<Omit<Result, First>> {
-  result.catch(() => {}); // told below, or after the fault of `out`
-  checkOut(`${name}.out`, out, length);
-  const { [first]: values, ...rest } = await result;
-  checkOut(`${name}.out`, out, length);
+  const input = checkOperation(name, options);
+  const path = `${name}Into.out`;
+  checkOut(path, out, length(input));
+  const { [first]: values, ...rest } = await compute(input);
+  checkOut(path, out, length(input));
   out.set(values as ArrayLike<number>);
   return rest;
 }
@@ -117,69 +125,56 @@ async function into<Result extends object, First extends keyof Result & string>(
 function openOperations(backend: Backend, declined: readonly Declined[]): OpenBackend {
   const run = backend.operations;
   const n = ({ parameters }: { parameters: Vector }) => parameters.length;
+  const weights = async (input: OperationInputs["weights"]) => {
+    const { losses } = await run.weights(input);
+    return { losses, logWeights: losses.map((loss) => -loss / input.temperature) };
+  };
+  const step = async (input: OperationInputs["step"]) => {
+    const { parameters, moments } = await run.step(input);
+    return { parameters, state: moments };
+  };
   const close = () => backend.close();
-  const open: OpenBackend = {
+  return {
     name: backend.name,
     instructionSet: backend.instructionSet,
     threads: backend.threads,
     declined,
     gaussian: async (options) => run.gaussian(checkOperation("gaussian", options)),
     async gaussianInto(options, out) {
-      const normals = open.gaussian(options).then((values) => ({ values }));
-      await into("gaussianInto", out, options.count, normals, "values");
+      const normals = async (input: OperationInputs["gaussian"]) => ({ values: await run.gaussian(input) });
+      await into("gaussian", options, out, ({ count }) => count, normals, "values");
     },
     loss: async (options) => run.loss(checkOperation("loss", options)),
     gradient: async (options) => run.gradient(checkOperation("gradient", options)),
-    gradientInto: async (options, out) =>
-      into("gradientInto", out, n(options), open.gradient(options), "gradient"),
+    gradientInto: (options, out) => into("gradient", options, out, n, run.gradient, "gradient"),
     predict: async (options) => run.predict(checkOperation("predict", options)),
-    async predictInto(options, out) {
-      const { network, inputs } = checkOperation("predict", options);
-      const [width, classes] = [network.layers[0], network.layers[network.layers.length - 1]];
-      return into(
-        "predictInto",
-        out,
-        (inputs.length / width) * classes,
-        open.predict(options),
-        "probabilities",
-      );
+    predictInto(options, out) {
+      const length = ({ network: { layers }, inputs }: OperationInputs["predict"]) =>
+        (inputs.length / layers[0]) * layers[layers.length - 1];
+      return into("predict", options, out, length, run.predict, "probabilities");
     },
     accuracy: async (options) => run.accuracy(checkOperation("accuracy", options)),
-    async weights(options) {
-      const input = checkOperation("weights", options);
-      const { losses } = await run.weights(input);
-      return { losses, logWeights: losses.map((loss) => -loss / input.temperature) };
-    },
-    async weightsInto(options, out) {
-      const { network, coupling, rowwise } = checkOperation("weights", options);
-      return into(
-        "weightsInto",
-        out,
-        sampleCount(coupling, network, rowwise),
-        open.weights(options),
-        "losses",
-      );
+    weights: async (options) => weights(checkOperation("weights", options)),
+    weightsInto(options, out) {
+      const length = ({ coupling, network, rowwise }: OperationInputs["weights"]) =>
+        sampleCount(coupling, network, rowwise);
+      return into("weights", options, out, length, weights, "losses");
     },
     importanceSampling: async (options) =>
       run.importanceSampling(checkOperation("importanceSampling", options)),
-    importanceSamplingInto: async (options, out) =>
-      into("importanceSamplingInto", out, n(options), open.importanceSampling(options), "mean"),
+    importanceSamplingInto: (options, out) =>
+      into("importanceSampling", options, out, n, run.importanceSampling, "mean"),
     evolutionStrategies: async (options) =>
       run.evolutionStrategies(checkOperation("evolutionStrategies", options)),
-    evolutionStrategiesInto: async (options, out) =>
-      into("evolutionStrategiesInto", out, n(options), open.evolutionStrategies(options), "mean"),
+    evolutionStrategiesInto: (options, out) =>
+      into("evolutionStrategies", options, out, n, run.evolutionStrategies, "mean"),
     sgld: async (options) => run.sgld(checkOperation("sgld", options)),
-    sgldInto: async (options, out) => into("sgldInto", out, n(options), open.sgld(options), "mean"),
+    sgldInto: (options, out) => into("sgld", options, out, n, run.sgld, "mean"),
     robbinsMonro: async (options) => run.robbinsMonro(checkOperation("robbinsMonro", options)),
-    robbinsMonroInto: async (options, out) =>
-      into("robbinsMonroInto", out, n(options), open.robbinsMonro(options), "mean"),
-    async step(options) {
-      const { parameters, moments } = await run.step(checkOperation("step", options));
-      return { parameters, state: moments };
-    },
-    stepInto: async (options, out) => into("stepInto", out, n(options), open.step(options), "parameters"),
+    robbinsMonroInto: (options, out) => into("robbinsMonro", options, out, n, run.robbinsMonro, "mean"),
+    step: async (options) => step(checkOperation("step", options)),
+    stepInto: (options, out) => into("step", options, out, n, step, "parameters"),
     close,
     [Symbol.dispose]: close,
   };
-  return open;
 }

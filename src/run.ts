@@ -78,7 +78,7 @@ export interface Run<Result = TrainResult> extends AsyncIterable<TrainRecord> {
   readonly result: Promise<Result>;
   /** Stops as `break` does: `result` resolves with `completed: false`. */
   stop(): void;
-  /** Writes the state after the update in hand, as `TrainResult.save`; the run goes on. */
+  /** Writes the state between two updates, as `TrainResult.save`; the run goes on. */
   save(directory: string): Promise<void>;
 }
 
@@ -181,10 +181,9 @@ class DrivenRun<Result> implements Run<Result> {
 
   #end(how: { error: unknown } | "well"): void {
     this.#ended = how;
-    for (const { directory, resolve, reject } of this.#saves.splice(0)) {
-      if (this.#last !== null) this.#drive.save(this.#last, directory).then(resolve, reject);
-      else reject(how === "well" ? new Error("The run ended") : how.error);
-    }
+    // Of the final state, or with the error that there is none.
+    for (const { directory, resolve, reject } of this.#saves.splice(0))
+      this.save(directory).then(resolve, reject);
     this.#wake?.();
   }
 
@@ -217,16 +216,24 @@ class DrivenRun<Result> implements Run<Result> {
     let seconds = resume?.seconds ?? 0;
     let secondsBefore = seconds;
     let updateBefore = update;
-    let accuracies: Accuracies = {};
-    const snapshot = async (completed: boolean): Promise<Snapshot> => ({
-      state: await session.read(),
-      update,
-      pending: means.sums,
-      seconds,
-      completed,
-      testAccuracy: accuracies.test ?? null,
-      validationAccuracy: accuracies.validation ?? null,
-    });
+    let measured: { at: number; accuracies: Accuracies } | null = null;
+    const measure = async () => {
+      if (measured?.at !== update) measured = { at: update, accuracies: await this.#measure(session) };
+      return measured.accuracies;
+    };
+    /** With the accuracies where they are known: they belong to the update that they were measured at. */
+    const snapshot = async (completed: boolean): Promise<Snapshot> => {
+      const { test, validation } = measured?.at === update ? measured.accuracies : ({} as Accuracies);
+      return {
+        state: await session.read(),
+        update,
+        pending: means.sums,
+        seconds,
+        completed,
+        testAccuracy: test ?? null,
+        validationAccuracy: validation ?? null,
+      };
+    };
     while (update < updates && !this.#halt.signal.aborted) {
       const count = Math.min(
         updates - update,
@@ -243,13 +250,13 @@ class DrivenRun<Result> implements Run<Result> {
       signal?.throwIfAborted();
       if (result.done < count) break;
       const evaluate = update === updates || isMultiple(update, evaluateEvery);
-      if (evaluate) accuracies = await this.#measure(session);
+      const accuracies = evaluate ? await measure() : {};
       if (evaluate || isMultiple(update, recordEvery)) {
         const rate = (update - updateBefore) / Math.max(seconds - secondsBefore, 1e-9);
         this.#tell({
           update,
           ...means.take(),
-          ...named(accuracies, evaluate),
+          ...named(accuracies),
           seconds,
           updatesPerSecond: rate,
         });
@@ -257,11 +264,13 @@ class DrivenRun<Result> implements Run<Result> {
         updateBefore = update;
       }
       for (const { directory, resolve, reject } of this.#saves.splice(0)) {
-        await this.#drive.save(await snapshot(false), directory).then(resolve, reject);
+        await snapshot(false)
+          .then((now) => this.#drive.save(now, directory))
+          .then(resolve, reject);
       }
     }
     signal?.throwIfAborted();
-    if (update < updates) accuracies = await this.#measure(session);
+    await measure();
     return snapshot(update === updates);
   }
 
@@ -274,9 +283,7 @@ class DrivenRun<Result> implements Run<Result> {
 
 type Accuracies = Partial<Record<Split, number>>;
 
-function named(accuracies: Accuracies, evaluated: boolean) {
-  if (!evaluated) return {};
-  const { test, validation } = accuracies;
+function named({ test, validation }: Accuracies) {
   return {
     ...(test === undefined ? {} : { testAccuracy: test }),
     ...(validation === undefined ? {} : { validationAccuracy: validation }),

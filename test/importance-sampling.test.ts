@@ -3,12 +3,13 @@
  * and independence of the number of threads. Its law is in closed-forms.test.ts and projection.test.ts.
  */
 import { describe, expect, test } from "@jest/globals";
-import type { Coupling, ImportanceSamplingInput, Loss } from "../src/backends/backend.ts";
+import type { Coupling, ImportanceSamplingInput } from "../src/backends/backend.ts";
 import { layerShapes } from "../src/network.ts";
 import { gaussian } from "../src/reference/gaussian.ts";
 import { layerStream } from "../src/reference/streams.ts";
 import { onEveryBackend, onEveryFastBackend, reference } from "./backends.ts";
-import { type CaseOptions, CROSS_ENTROPY, caseName, integers, KEY, networkCase } from "./fixtures.ts";
+import { KEY } from "./fixtures.ts";
+import { COSTS, namedForms, type SamplingForm, samplingInput } from "./sampling-forms.ts";
 import { matches } from "./tolerances.ts";
 
 const COUPLINGS: readonly Coupling[] = [
@@ -18,15 +19,7 @@ const COUPLINGS: readonly Coupling[] = [
   { kind: "antithetic", samples: 22 },
 ];
 
-interface Form {
-  readonly options: CaseOptions;
-  readonly projected: boolean;
-  readonly loss?: Loss;
-}
-
-const COSTS: Loss = { kind: "cost-matrix", costs: Float64Array.from(integers(31, 25, 9)) };
-
-const FORMS: readonly Form[] = [
+const FORMS: readonly SamplingForm[] = [
   { options: { layers: [21, 5], rows: 6 }, projected: true },
   { options: { layers: [21, 5], rows: 6 }, projected: false },
   { options: { layers: [33, 17, 5], activation: "tanh", rows: 33, inputs: "floats" }, projected: true },
@@ -39,18 +32,8 @@ const FORMS: readonly Form[] = [
   { options: { layers: [24, 17, 5], rows: 7 }, projected: false, loss: COSTS },
 ];
 
-function inputOf(
-  { options, projected, loss = CROSS_ENTROPY }: Form,
-  coupling: Coupling,
-): ImportanceSamplingInput {
-  const numbers = { update: 5, tau: 0.05, noiseScale: 0.19, temperature: 0.35, rowwise: false };
-  return { ...networkCase(options), loss, key: KEY, ...numbers, coupling, projected };
-}
-
-const named = FORMS.map((form) => {
-  const loss = form.loss ? ", costs" : "";
-  return [`${caseName(form.options)}, ${form.projected ? "projected" : "direct"}${loss}`, form] as const;
-});
+const named = namedForms(FORMS);
+const inputOf = (form: SamplingForm, coupling: Coupling) => samplingInput(form, { coupling, rowwise: false });
 
 onEveryFastBackend((given) => {
   describe.each(named)("%s", (_, form) => {
@@ -76,7 +59,7 @@ onEveryFastBackend((given) => {
   });
 
   test("784-200-10, B = 20, projected, losses spread over blocks", async () => {
-    const form: Form = { options: { layers: [784, 200, 10], rows: 20 }, projected: true };
+    const form: SamplingForm = { options: { layers: [784, 200, 10], rows: 20 }, projected: true };
     const input = inputOf(form, { kind: "antithetic", samples: 70 });
     const small = { ...input, tau: 0.01, noiseScale: 0.1, temperature: 1 };
     const [actual, expected] = [
@@ -103,7 +86,7 @@ const shiftOf = (mean: ArrayLike<number>, { parameters }: ImportanceSamplingInpu
   Array.from(mean, (value, i) => value - parameters[i]);
 
 onEveryBackend((given) => {
-  const form: Form = { options: { layers: [9, 7, 4], rows: 5 }, projected: false };
+  const form: SamplingForm = { options: { layers: [9, 7, 4], rows: 5 }, projected: false };
 
   test("sample j is x + s·Z_j with Z_j from its own counters: formed here by hand", async () => {
     const input = inputOf(form, { kind: "antithetic", samples: 4 });

@@ -30,6 +30,7 @@ describe.each(BACKENDS)("operations on %s", (name) => {
     ["predict", { network, parameters, inputs: batch.inputs }, 20, "probabilities"],
     ["weights", sampling, 12, "losses"],
     ["importanceSampling", sampling, n, "mean"],
+    ["evolutionStrategies", sampling, n, "mean"],
     ["sgld", { ...common, tau: 0.02, stepSizes: [0.01, 0.02, 0.01] }, n, "mean"],
     ["robbinsMonro", { ...common, tau: 0.02, stepSizes: [0.1, 0.05], samples: 3 }, n, "mean"],
     [

@@ -3,40 +3,23 @@
  * projection.test.ts.
  */
 import { expect, test } from "@jest/globals";
-import type { RobbinsMonroInput, Samples } from "../src/backends/backend.ts";
+import type { RobbinsMonroInput } from "../src/backends/backend.ts";
 import { gaussian } from "../src/reference/gaussian.ts";
 import { onEveryBackend, onEveryFastBackend, reference } from "./backends.ts";
-import { type CaseOptions, CROSS_ENTROPY, caseName, KEY, networkCase, samples } from "./fixtures.ts";
+import { batchesOf, CHAIN_FORMS, type ChainForm } from "./chain-forms.ts";
+import { CROSS_ENTROPY, caseName, KEY, networkCase } from "./fixtures.ts";
 import { matches } from "./tolerances.ts";
-
-interface Form {
-  readonly options: CaseOptions;
-  readonly projected: boolean;
-  readonly fresh?: boolean;
-}
-
-const FORMS: readonly Form[] = [
-  { options: { layers: [21, 5], rows: 6 }, projected: true },
-  { options: { layers: [33, 17, 5], activation: "tanh", rows: 33, inputs: "floats" }, projected: true },
-  { options: { layers: [8, 15, 4], rows: 11 }, projected: false },
-  { options: { layers: [40, 33, 16, 7, 5], rows: 9 }, projected: true },
-  { options: { layers: [40, 33, 16, 7, 5], rows: 9 }, projected: false },
-  { options: { layers: [30, 31, 6], rows: 8, repeats: [[3, 1], [7, 1]] }, projected: true }, // biome-ignore format: pairs
-  { options: { layers: [19, 16, 5], rows: 6 }, projected: false, fresh: true },
-  { options: { layers: [784, 200, 10], rows: 20 }, projected: true },
-];
 
 const STEPS = 5;
 
-function inputOf({ options, projected, fresh }: Form): RobbinsMonroInput {
+function inputOf(form: ChainForm): RobbinsMonroInput {
+  const { options, projected } = form;
   const { network, parameters, batch } = networkCase(options);
-  const others = (j: number): Samples =>
-    samples(options.layers, options.rows, options.inputs ?? "bytes", 40 + j);
   return {
     network,
     loss: CROSS_ENTROPY,
     parameters,
-    batches: fresh ? Array.from({ length: STEPS }, (_, j) => others(j)) : [batch],
+    batches: batchesOf(form, batch, STEPS),
     stepSizes: Float64Array.from({ length: STEPS }, (_, j) => 0.5 * (j + 1) ** -0.7),
     samples: 3,
     tau: 0.03,
@@ -47,7 +30,7 @@ function inputOf({ options, projected, fresh }: Form): RobbinsMonroInput {
   };
 }
 
-const named = FORMS.map((form) => {
+const named = CHAIN_FORMS.map((form) => {
   const { options, projected, fresh } = form;
   const title = `${caseName(options)}, ${projected ? "projected" : "direct"}${fresh ? ", fresh minibatches" : ""}`;
   return [title, form] as const;

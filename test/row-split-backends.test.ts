@@ -4,20 +4,12 @@
  * walsh-backends.test.ts; what the estimators compute is tested in row-split.test.ts and evolution-strategies.test.ts.
  */
 import { describe, expect, test } from "@jest/globals";
-import type { Backend, Coupling, Loss, WeightsInput } from "../src/backends/backend.ts";
+import type { Backend, Coupling, WeightsInput } from "../src/backends/backend.ts";
 import { onEveryFastBackend, reference } from "./backends.ts";
-import { type CaseOptions, CROSS_ENTROPY, caseName, integers, KEY, networkCase } from "./fixtures.ts";
+import { COSTS, namedForms, type SamplingForm, samplingInput } from "./sampling-forms.ts";
 import { matches } from "./tolerances.ts";
 
-interface Form {
-  readonly options: CaseOptions;
-  readonly projected: boolean;
-  readonly loss?: Loss;
-}
-
-const COSTS: Loss = { kind: "cost-matrix", costs: Float64Array.from(integers(31, 25, 9)) };
-
-const FORMS: readonly Form[] = [
+const FORMS: readonly SamplingForm[] = [
   { options: { layers: [21, 5], rows: 6 }, projected: true },
   { options: { layers: [33, 17, 5], activation: "tanh", rows: 33, inputs: "floats" }, projected: true },
   { options: { layers: [30, 59, 5], rows: 8, repeats: [[3, 1]] }, projected: true },
@@ -35,15 +27,8 @@ const COUPLINGS: readonly Coupling[] = [
   { kind: "antithetic", samples: 70 },
 ];
 
-function inputOf({ options, projected, loss = CROSS_ENTROPY }: Form, coupling: Coupling): WeightsInput {
-  const numbers = { update: 5, tau: 0.05, noiseScale: 0.19, temperature: 0.35, rowwise: true };
-  return { ...networkCase(options), loss, key: KEY, ...numbers, coupling, projected };
-}
-
-const named = FORMS.map((form) => {
-  const loss = form.loss ? ", costs" : "";
-  return [`${caseName(form.options)}, ${form.projected ? "projected" : "direct"}${loss}`, form] as const;
-});
+const named = namedForms(FORMS);
+const inputOf = (form: SamplingForm, coupling: Coupling) => samplingInput(form, { coupling, rowwise: true });
 
 async function importanceSamplingMatches({ operations }: Backend, input: WeightsInput): Promise<void> {
   const [actual, expected] = [

@@ -50,7 +50,7 @@ export const TOLERANCES = {
     unit: "relative",
     reason: "as sgld, with offsets a hundredth of the parameters in these cases",
   },
-  step: { bound: 1e-6, unit: "relative", reason: "a dozen roundings an entry, β as float32" },
+  step: { bound: 1e-6, unit: "relative", reason: "a dozen roundings an entry" },
   update: {
     bound: 1e-4,
     unit: "relative",

@@ -226,6 +226,30 @@ describe.each(BACKENDS)("train on %s", (backend) => {
     expect((await load(folder)).resume.update).toBe(result.updates);
   });
 
+  test("resuming a complete run does nothing and gives the same result", async () => {
+    const whole = await train({ ...options, backend }).result;
+    const folder = directory();
+    await whole.save(folder);
+    const { resume } = await load(folder);
+    const again = await train({ ...options, backend, resume }).result;
+    expect(again).toMatchObject({ updates: 60, completed: true, testAccuracy: whole.testAccuracy });
+    expect(again.parameters).toEqual(whole.parameters);
+  });
+
+  test("an accuracy is saved only with the update that it was measured at", async () => {
+    const folder = directory();
+    const saved = async (update: number) => {
+      const run = train({ ...options, backend, evaluateEvery: 20 });
+      // Asked for between two records, so it is written after the crossing under way: at `update`.
+      for await (const record of run) if (record.update === update - 10) await run.save(folder);
+      return { file: JSON.parse(readFileSync(join(folder, "run.json"), "utf8")), run };
+    };
+    const { file } = await saved(30);
+    const { update } = (await load(folder)).resume;
+    expect(file.updates).toBe(update);
+    expect(file.testAccuracy !== null).toBe(update % 20 === 0);
+  });
+
   test("starts from given parameters", async () => {
     const { parameters } = await train({ ...options, backend }).result;
     const run = train({

@@ -4,21 +4,13 @@
  * row-split.test.ts and evolution-strategies.test.ts.
  */
 import { describe, expect, test } from "@jest/globals";
-import { type Coupling, type Loss, sampleCount, type WeightsInput } from "../src/backends/backend.ts";
+import { type Coupling, sampleCount } from "../src/backends/backend.ts";
 import { onEveryFastBackend, reference } from "./backends.ts";
-import { type CaseOptions, CROSS_ENTROPY, caseName, integers, KEY, networkCase } from "./fixtures.ts";
+import { COSTS, namedForms, type SamplingForm, samplingInput } from "./sampling-forms.ts";
 import { matches } from "./tolerances.ts";
 
-interface Form {
-  readonly options: CaseOptions;
-  readonly projected: boolean;
-  readonly loss?: Loss;
-}
-
-const COSTS: Loss = { kind: "cost-matrix", costs: Float64Array.from(integers(31, 25, 9)) };
-
 /** Transforms of 4 to 512 values, tight and loose; one vector, registers and memory on every instruction set. */
-const FORMS: readonly Form[] = [
+const FORMS: readonly SamplingForm[] = [
   { options: { layers: [21, 5], rows: 6 }, projected: true }, // m = 8
   { options: { layers: [21, 3], rows: 24 }, projected: false }, // m = 4
   { options: { layers: [9, 2, 2], rows: 3 }, projected: true }, // m = 4
@@ -49,27 +41,14 @@ const COUPLINGS: readonly { coupling: Coupling; rowwise: boolean }[] = [
   { coupling: { kind: "walsh", blocks: 9 }, rowwise: false },
 ];
 
-function inputOf(
-  form: Form,
-  { coupling, rowwise }: (typeof COUPLINGS)[number],
-  temperature = 0.35,
-): WeightsInput {
-  const { options, projected, loss = CROSS_ENTROPY } = form;
-  const numbers = { update: 5, tau: 0.05, noiseScale: 0.19, temperature, rowwise };
-  return { ...networkCase(options), loss, key: KEY, ...numbers, coupling, projected };
-}
-
-const named = FORMS.map((form) => {
-  const loss = form.loss ? ", costs" : "";
-  return [`${caseName(form.options)}, ${form.projected ? "projected" : "direct"}${loss}`, form] as const;
-});
+const named = namedForms(FORMS);
 
 onEveryFastBackend((given) => {
   describe.each(named)("%s", (_, form) => {
     test.each(COUPLINGS.map((settings) => [JSON.stringify(settings), settings] as const))(
       "%s",
       async (__, settings) => {
-        const input = inputOf(form, settings);
+        const input = samplingInput(form, settings);
         const { operations } = given();
         const [actual, expected] = [
           await operations.importanceSampling(input),
@@ -96,7 +75,7 @@ onEveryFastBackend((given) => {
   });
 
   test("weights far apart: δ = 1/500", async () => {
-    const input = inputOf(FORMS[3], COUPLINGS[1], 1 / 500);
+    const input = samplingInput(FORMS[3], COUPLINGS[1], 1 / 500);
     const [actual, expected] = [
       await given().operations.importanceSampling(input),
       await reference.importanceSampling(input),
@@ -106,7 +85,7 @@ onEveryFastBackend((given) => {
   });
 
   test("losses far above the range of the exponential", async () => {
-    const input = inputOf({ options: { layers: [12, 20, 6], rows: 5 }, projected: true }, COUPLINGS[1]);
+    const input = samplingInput({ options: { layers: [12, 20, 6], rows: 5 }, projected: true }, COUPLINGS[1]);
     const parameters = input.parameters.map((value) => 60 * value);
     const far = { ...input, parameters };
     const expected = (await reference.weights(far)).losses;
@@ -115,8 +94,8 @@ onEveryFastBackend((given) => {
   });
 
   test("784-200-10, B = 20, K = 2", async () => {
-    const form: Form = { options: { layers: [784, 200, 10], rows: 20 }, projected: true };
-    const input = { ...inputOf(form, COUPLINGS[1]), tau: 0.01, noiseScale: 0.1, temperature: 1 };
+    const form: SamplingForm = { options: { layers: [784, 200, 10], rows: 20 }, projected: true };
+    const input = { ...samplingInput(form, COUPLINGS[1]), tau: 0.01, noiseScale: 0.1, temperature: 1 };
     const [actual, expected] = [
       await given().operations.importanceSampling(input),
       await reference.importanceSampling(input),
@@ -127,7 +106,7 @@ onEveryFastBackend((given) => {
 
   test.each(named)("the same bits on 1, 2, 3 and 5 threads: %s", async (_, form) => {
     for (const settings of COUPLINGS) {
-      const input = inputOf(form, settings);
+      const input = samplingInput(form, settings);
       const one = await given(1).operations.importanceSampling(input);
       for (const threads of [2, 3, 5]) {
         expect(await given(threads).operations.importanceSampling(input)).toEqual(one);

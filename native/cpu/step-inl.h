@@ -19,7 +19,7 @@ struct MomentumStep {
   static constexpr int kMoments = 1;
   Float mu, rate;
   MomentumStep(const Optimizer& optimizer, double rate, uint64_t)
-      : mu(set(optimizer.momentum)), rate(set(-float(rate))) {}
+      : mu(set(float(optimizer.momentum))), rate(set(-float(rate))) {}
   void operator()(Float slope, Float* x, Float* moments) const {
     moments[0] = fma(mu, moments[0], slope);
     *x = fma(rate, moments[0], *x);
@@ -30,14 +30,14 @@ struct AdamStep {
   static constexpr int kMoments = 2;
   Float b1, b2, c1, c2, rate, correction, keep, epsilon;
   AdamStep(const Optimizer& optimizer, double step, uint64_t index) {
-    const double beta1 = optimizer.beta1, beta2 = optimizer.beta2;
+    const double beta1 = optimizer.beta1, beta2 = optimizer.beta2, decay = optimizer.weight_decay;
     b1 = set(float(beta1));
     b2 = set(float(beta2));
     c1 = set(float(1 - beta1));
     c2 = set(float(1 - beta2));
     rate = set(float(-step / (1 - std::pow(beta1, double(index)))));
     correction = set(float(1 / (1 - std::pow(beta2, double(index)))));
-    keep = set(float(1 - step * double(optimizer.weight_decay)));
+    keep = set(float(1 - step * decay));
     epsilon = set(optimizer.epsilon);
   }
   void operator()(Float slope, Float* x, Float* moments) const {

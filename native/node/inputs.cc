@@ -181,15 +181,15 @@ Optimizer read_optimizer(Napi::Object input) {
   if (kind == "gradient-descent") return optimizer;
   if (kind == "momentum") {
     optimizer.kind = Optimizer::Kind::kMomentum;
-    optimizer.momentum = float(read_number(from, "momentum"));
+    optimizer.momentum = read_number(from, "momentum");
     return optimizer;
   }
   if (kind != "adam") throw unknown_kind(from, "optimizer");
   optimizer.kind = Optimizer::Kind::kAdam;
-  optimizer.beta1 = float(read_number(from, "beta1"));
-  optimizer.beta2 = float(read_number(from, "beta2"));
+  optimizer.beta1 = read_number(from, "beta1");
+  optimizer.beta2 = read_number(from, "beta2");
   optimizer.epsilon = float(read_number(from, "epsilon"));
-  optimizer.weight_decay = float(read_number(from, "weightDecay"));
+  optimizer.weight_decay = read_number(from, "weightDecay");
   return optimizer;
 }
 

@@ -116,7 +116,7 @@ export function addTrainFlags(command: Command): Command {
       "after",
       `${SCHEDULE_HELP}
 
-Ctrl-C stops after the update in hand and writes a checkpoint; --resume goes on from there.`,
+Ctrl-C stops at once, between two updates, and writes a checkpoint; --resume goes on from there.`,
     );
 }
 

@@ -123,7 +123,7 @@ async function follow(
     const code = SIGNALS[signal as keyof typeof SIGNALS];
     if (exitCode !== 0) process.exit(code);
     exitCode = code;
-    progress.note("Stopping after the update in hand; once more leaves at once");
+    progress.note("Stopping and writing a checkpoint; once more leaves at once");
     run.stop();
   };
   let saving = Promise.resolve();

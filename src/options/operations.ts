@@ -216,22 +216,31 @@ function checkAccuracy(root: string, input: unknown): Omit<BatchInput, "loss"> {
   return { ...place, batch: checkRows(`${root}.data`, given.data, place.network) };
 }
 
-const weightsSchema = object({
+const evolutionStrategiesSchema = object({
   ...batchSchema.shape,
   ...position,
   tau: positive(),
   noiseScale: positive().optional(),
   coupling: coupling(),
-  temperature: temperature(),
   projection: projection(),
   rowwise: rowwise(),
 });
+const weightsSchema = object({ ...evolutionStrategiesSchema.shape, temperature: temperature() });
 
 function checkWeights(root: string, input: unknown): WeightsInput {
   const given = parse(root, weightsSchema, input);
+  return { ...sampled(root, given), temperature: given.temperature };
+}
+
+function checkEvolutionStrategies(root: string, input: unknown): EvolutionStrategiesInput {
+  return sampled(root, parse(root, evolutionStrategiesSchema, input));
+}
+
+/** What the operations that are made of samples share. */
+function sampled(root: string, given: z.output<typeof evolutionStrategiesSchema>): EvolutionStrategiesInput {
   const place = locateWithLoss(root, given);
   const batch = checkRows(`${root}.batch`, given.batch, place.network);
-  const { tau, temperature, update } = given;
+  const { tau, update } = given;
   const projected = given.projection === "auto" && batch.labels.length <= place.network.layers[0];
   const noiseScale = given.noiseScale ?? Math.sqrt(tau);
   return {
@@ -242,16 +251,8 @@ function checkWeights(root: string, input: unknown): WeightsInput {
     tau,
     noiseScale,
     ...resolveSampling(root, given, place.network),
-    temperature,
     projected,
   };
-}
-
-const { temperature: _t, ...evolutionStrategiesShape } = weightsSchema.shape;
-const evolutionStrategiesSchema = object(evolutionStrategiesShape);
-
-function checkEvolutionStrategies(root: string, input: unknown): EvolutionStrategiesInput {
-  return checkWeights(root, parse(root, evolutionStrategiesSchema, input));
 }
 
 const chainShape = {

@@ -213,7 +213,7 @@ export function importanceSamplingEstimate(
     loss: mean(losses),
     freeEnergy,
     effectiveSampleSize: 1 / squaredNorm(normalized),
-    largestWeight: Math.max(...normalized),
+    largestWeight: normalized.reduce((most, w) => Math.max(most, w), 0),
     standardError,
     samples: losses.length,
   };
