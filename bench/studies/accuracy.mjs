@@ -1,7 +1,7 @@
 /**
  * Test accuracy after a budget of processor time on one core, three seeds, gradient-free and by backpropagation:
- * `node bench/studies/accuracy.mjs [--only NAME,…] [--seconds S] [--seeds 1,2,3] [--select] [--write]`.
- * Needs `npm run build` before.
+ * `node bench/studies/accuracy.mjs [--only NAME,…] [--seconds S | --updates N] [--seeds 1,2,3] [--data FOLDER]
+ * [--select] [--set NAME=VALUE …]`. Needs `npm run build` before.
  *
  * A run's schedule ends within the budget: the number of updates comes from the rate of a short run before. Time is
  * processor time of the training loop (all of the process but data loading and evaluation). The last iterate is
@@ -16,6 +16,7 @@ const { values: flags } = parseArgs({
   options: {
     only: { type: "string" },
     seconds: { type: "string" },
+    updates: { type: "string" },
     seeds: { type: "string", default: "1,2,3" },
     select: { type: "boolean", default: false },
     data: { type: "string" },
@@ -97,16 +98,19 @@ async function processorSeconds(options) {
   return (user + system) / 1e6;
 }
 
+/** Updates in a little less than so many seconds, from the rate of two short runs. */
+async function updatesIn(seconds, settings) {
+  const [few, many] = [200, 1200];
+  const a = await processorSeconds({ ...settings, updates: few });
+  const b = await processorSeconds({ ...settings, updates: many });
+  return Math.floor((0.97 * seconds * (many - few)) / (b - a));
+}
+
 console.log(`${cpus()[0].model}, one core, Node ${process.version}`);
 for (const [name, run] of Object.entries(RUNS)) {
   if (flags.only && !flags.only.split(",").includes(name)) continue;
   const { seconds, settings } = adjusted(run);
-  const [few, many] = [200, 1200];
-  const [a, b] = [
-    await processorSeconds({ ...settings, updates: few }),
-    await processorSeconds({ ...settings, updates: many }),
-  ];
-  const updates = Math.floor((0.97 * seconds * (many - few)) / (b - a));
+  const updates = flags.updates ? Number(flags.updates) : await updatesIn(seconds, settings);
   const accuracies = [];
   for (const seed of flags.seeds.split(",").map(Number)) {
     const before = process.cpuUsage();
