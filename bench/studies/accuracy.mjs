@@ -86,6 +86,7 @@ function adjusted({ seconds, ...settings }) {
     changed.optimizer = adam(Number(overrides.rate ?? 1e-3), Number(overrides.decay ?? 0.05));
   }
   if (overrides.batch) changed.batchSize = Number(overrides.batch);
+  if (overrides.averaging) changed.averaging = overrides.averaging === "true";
   return { seconds: Number(flags.seconds ?? seconds), settings: changed };
 }
 

@@ -94,6 +94,7 @@ export function addTrainFlags(command: Command): Command {
     .option("--rate <schedule>", `(default: adam ${DEFAULTS.rate.adam}, else ${DEFAULTS.rate.other})`)
     .option("--momentum <number>", "momentum: share that is kept (default: 0.9)")
     .option("--weight-decay <number>", `adam: decoupled decay (default: ${DEFAULTS.weightDecay})`)
+    .option("--averaging", "the result is the average of the iterates; the rate need not fall")
     .option("--batch-size <n>", "rows of a minibatch (default: 32)")
     .option("--updates <n>", `how many (default: ${DEFAULTS.updates})`)
     .option("--seed <n>", "of all random numbers (default: 1)")
@@ -206,6 +207,7 @@ export function requestOf(given: Given): Request {
       threads: flags.number("threads"),
       recordEvery: flags.number("recordEvery") ?? Math.min(100, share(DEFAULTS.records)),
       evaluateEvery: flags.number("evaluateEvery") ?? share(DEFAULTS.evaluations),
+      averaging: flags.text("averaging") !== undefined,
     },
     data: {
       directory: flags.text("data"),

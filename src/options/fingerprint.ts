@@ -10,7 +10,7 @@ import { type OuterValues, type PlanValues, walk } from "./objective.ts";
 
 /** What shapes the numbers, beside the data and the schedules. */
 export type Shaping = Record<
-  "network" | "loss" | "estimator" | "optimizer" | "batchSize" | "updates" | "key",
+  "network" | "loss" | "estimator" | "optimizer" | "batchSize" | "updates" | "averaging" | "key",
   unknown
 >;
 

@@ -6,6 +6,7 @@
  *     layer-ℓ.weight (d_{ℓ−1} × d_ℓ)   layer-ℓ.bias (d_ℓ)        x_k
  *     moment-1.layer-ℓ.weight …                                  optimizer: velocity, or Adam's m; moment-2: v
  *     chain.layer-ℓ.weight …                                     x^J of the Langevin chain
+ *     average.layer-ℓ.weight …                                   average of the iterates
  *
  * The metadata hold the rest of `Resume` but the seconds, which are in run.json: the same state gives the same bytes.
  * `checksum` is the SHA-256 of the file as it would be without it, so no changed byte is read as if it were right.
@@ -60,7 +61,8 @@ export async function save(directory: string, checkpoint: Checkpoint, report: Ru
 /**
  * Reads what `save` wrote.
  *
- * @returns the network, its parameters, and `resume` for `train`
+ * @returns the network, its parameters (the average of the iterates, where they were averaged), and `resume` for
+ * `train`
  * @throws CheckpointError that names the file, what is wrong with it and what to do
  */
 export async function load(directory: string): Promise<Checkpoint & { readonly parameters: Vector }> {
@@ -77,7 +79,7 @@ export async function load(directory: string): Promise<Checkpoint & { readonly p
   const checkpoint = decodeCheckpoint(bytes, path);
   const seconds = (await readRunFile(directory))?.seconds ?? 0;
   const resume = { ...checkpoint.resume, seconds };
-  return { network: checkpoint.network, parameters: resume.parameters, resume };
+  return { network: checkpoint.network, parameters: resume.average ?? resume.parameters, resume };
 }
 
 /** The bytes of a checkpoint, a function of the state alone. `path` is for the error's sentence. */
@@ -135,10 +137,16 @@ function digest(file: Safetensors): string {
   return createHash("sha256").update(encodeSafetensors(file)).digest("hex");
 }
 
-function* vectorsOf({ parameters, moments, chain }: Resume): Generator<[prefix: string, vector: Vector]> {
+function* vectorsOf({
+  parameters,
+  moments,
+  chain,
+  average,
+}: Resume): Generator<[prefix: string, vector: Vector]> {
   yield ["", parameters];
   for (const [index, moment] of moments.entries()) yield [`moment-${index + 1}.`, moment];
   if (chain !== null) yield ["chain.", chain];
+  if (average !== null) yield ["average.", average];
 }
 
 /** Cuts a vector (n) into the tensors of its layers. */
@@ -164,6 +172,7 @@ function interpret(metadata: Readonly<Record<string, string>>, tensors: Safetens
     moments.push(take(network, `moment-${moments.length + 1}.`, rest));
   }
   const chain = rest.has("chain.layer-1.weight") ? take(network, "chain.", rest) : null;
+  const average = rest.has("average.layer-1.weight") ? take(network, "average.", rest) : null;
   for (const name of rest.keys())
     throw new FormatError(`it has a tensor ${name} that its network has no place for`);
   const update = Number(metadata.update);
@@ -184,6 +193,7 @@ function interpret(metadata: Readonly<Record<string, string>>, tensors: Safetens
     parameters,
     moments,
     chain,
+    average,
     pending: sums,
     backend,
     instructionSet,
