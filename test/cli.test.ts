@@ -264,7 +264,7 @@ describe("what makes no sense", () => {
       2,
       "Walsh blocks need at most one hidden layer",
     ],
-    [["train", "--backend", "wasm"], 1, "not in this build"],
+    [["train", "--backend", "cuda"], 1, "not in this build"],
     [["train", "--data", "nowhere"], 1, "in nowhere, but found none of them"],
     [["train", "--run", "/proc/no/such"], 1, "The folder /proc/no/such cannot be written to"],
     [["train", "--resume", "nowhere"], 1, "The folder nowhere holds no run of this command"],
@@ -288,7 +288,7 @@ describe("doctor", () => {
     const text = await command("doctor");
     expect(text.code).toBe(0);
     expect(text.stdout).toContain("✓ reference: float64");
-    expect(text.stdout).toContain("✗ wasm: not in this build");
+    expect(text.stdout).toContain("✗ cuda: not in this build");
     const { code, stdout } = await command("doctor", "--json");
     expect(code).toBe(0);
     const { node, backends, data } = JSON.parse(stdout);

@@ -111,8 +111,8 @@ describe.each(BACKENDS)("operations on %s", (name) => {
 });
 
 test("openBackend names what is there", async () => {
-  await expect(openBackend("wasm")).rejects.toThrow(
-    /Backend wasm cannot be used: not in this build. This machine has: /,
+  await expect(openBackend("cuda")).rejects.toThrow(
+    /Backend cuda cannot be used: not in this build. This machine has: /,
   );
   await expect(openBackend("gpu" as "cuda")).rejects.toThrow(/openBackend\.backend.*"gpu"/);
   await expect(openBackend("auto", { threads: 0 })).rejects.toThrow(/openBackend\.threads.*0/);

@@ -8,6 +8,8 @@ import { environment } from "../host.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { nativeStatus, openNative } from "./native.ts";
 import { openReference } from "./reference.ts";
+import { openWasm } from "./wasm.ts";
+import { wasmStatus } from "./wasm-load.ts";
 
 export interface Declined {
   readonly name: BackendName;
@@ -21,12 +23,11 @@ export const BACKENDS: readonly BackendName[] = ["cuda", "native", "wasm", "refe
 export function whyNot(name: BackendName): string | null {
   switch (name) {
     case "cuda":
-    case "wasm":
       return "not in this build";
-    case "native": {
-      const status = nativeStatus();
-      return status.available ? null : status.reason;
-    }
+    case "native":
+      return nativeStatus().reason || null;
+    case "wasm":
+      return wasmStatus().reason || null;
     case "reference":
       return null;
     default:
@@ -35,7 +36,8 @@ export function whyNot(name: BackendName): string | null {
 }
 
 function open(name: BackendName, threads: number): Backend {
-  return name === "native" ? openNative({ threads }) : openReference();
+  if (name === "native") return openNative({ threads });
+  return name === "wasm" ? openWasm({ threads }) : openReference();
 }
 
 /**
