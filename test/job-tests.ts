@@ -89,7 +89,7 @@ export function jobTests(open: (threads: number) => Backend): void {
   });
 
   test("an aborted run keeps the updates done before, and goes on as if never stopped", async () => {
-    const updates = 40;
+    const updates = 20;
     const whole = backend.openSession(sessionSetup(1000));
     await whole.run(planOf(0, updates));
     const expected = fingerprint(await whole.read());
