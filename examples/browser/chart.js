@@ -2,7 +2,7 @@
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const HEIGHT = 220;
-const MARGIN = { top: 10, right: 12, bottom: 24, left: 48 };
+const MARGIN = { top: 10, right: 24, bottom: 24, left: 48 };
 
 /** Round steps, about `count` of them, from `low` to `high`. */
 function ticks(low, high, count) {

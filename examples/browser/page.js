@@ -10,7 +10,7 @@ import { lineChart } from "./chart.js";
 const LAYERS = [784, 200, 10];
 const TRAIN_ROWS = 12_000;
 const TEST_ROWS = 2_000;
-const UPDATES = 3_000;
+const UPDATES = 6_000;
 
 const element = (id) => document.getElementById(id);
 const tell = (text) => {
@@ -78,6 +78,10 @@ const choices = globalThis.crossOriginIsolated
   : [1];
 element("threads").replaceChildren(...choices.map((count) => new Option(count, count)));
 element("threads").value = Math.min(2, choices.length);
+
+if (!globalThis.crossOriginIsolated) {
+  tell("This host does not isolate its pages (headers COOP and COEP), so they share no memory: one thread.");
+}
 
 let data = null;
 let halt = null;
