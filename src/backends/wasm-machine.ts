@@ -33,7 +33,8 @@ const CLEARED = Object.fromEntries(
     .map((name) => [name, 0]),
 ) as Partial<Record<JobField, number>>;
 
-const TURN_MILLISECONDS = 10;
+/** How long the calling thread computes before others have their turn. */
+export const TURN_MILLISECONDS = 10;
 
 export type Fields = Partial<Record<JobField, number>>;
 

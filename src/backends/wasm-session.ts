@@ -15,7 +15,7 @@ import {
   rowsFields,
   seedFields,
 } from "./wasm-jobs.ts";
-import type { Fields, Machine, Pieces } from "./wasm-machine.ts";
+import { type Fields, type Machine, type Pieces, TURN_MILLISECONDS } from "./wasm-machine.ts";
 
 type Setup = ReturnType<typeof copySetup>["input"];
 type Plan = ReturnType<typeof copyPlan>["input"];
@@ -69,7 +69,10 @@ export class WasmSession {
     }
   }
 
-  /** Runs a plan; a cancelled update leaves no trace. Where nobody else can cancel it, one update a job. */
+  /**
+   * Runs a plan; a cancelled update leaves no trace. Where no other thread can cancel it, the updates of one job are as
+   * many as take some milliseconds, at least one.
+   */
   async run({ first, count, rows, tau, noiseScale, rate }: Plan) {
     const machine = this.#machine;
     const pieces = machine.pieces();
@@ -81,14 +84,16 @@ export class WasmSession {
         rate: pieces.put(rate),
         values: pieces.room(8 * VALUES * count),
       };
-      const atOnce = this.#shared ? count : 1;
+      let atOnce = this.#shared ? count : 1;
       let done = 0;
       while (done < count && !(await machine.cancelled())) {
+        const began = performance.now();
+        const asked = Math.min(atOnce, count - done);
         machine.run({
           ...this.#fields,
           operation: OPERATIONS.run,
           first: first + done,
-          count: Math.min(atOnce, count - done),
+          count: asked,
           rows: at.rows + 4 * this.#batchRows * done,
           tau: at.tau + 8 * done,
           noiseScale: at.noiseScale + 8 * done,
@@ -99,7 +104,8 @@ export class WasmSession {
         this.#chainValid = machine.field("chainValid") !== 0;
         const finished = machine.field("done");
         done += finished;
-        if (finished < atOnce) break;
+        if (finished < asked) break;
+        if (performance.now() - began < TURN_MILLISECONDS / 2) atOnce *= 2;
       }
       return { done, values: machine.doubles(at.values, done * VALUES) };
     } finally {
