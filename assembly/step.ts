@@ -10,8 +10,11 @@
  * denormals to zero, and they are slow: moments below float32's smallest normal number become zero here.
  */
 import { GRADIENT_DESCENT, job, MOMENTUM } from "./job";
-import { firstLanes, fma, LANES, set, storeSome } from "./lanes";
+import { firstLanes, fma, set, storeFirst, sum } from "./lanes";
 import { power } from "./math";
+
+/** The smallest normal number. */
+const SMALLEST: f32 = 1.1754943508222875e-38;
 
 let rate: f32 = 0;
 let mu: f32 = 0;
@@ -39,7 +42,37 @@ export function beginStep(size: f64, index: u32): void {
 }
 
 function normal(x: v128): v128 {
-  return v128.and(x, f32x4.ge(f32x4.abs(x), set(1.1754943508222875e-38)));
+  return v128.and(x, f32x4.ge(f32x4.abs(x), set(SMALLEST)));
+}
+
+/** One vector's step, inlined into the loop over whole vectors and into its end. Pointers are to four floats each. */
+class Vector {
+  @inline
+  static descent(move: v128, g: v128, x: usize): v128 {
+    return fma(move, g, v128.load(x));
+  }
+
+  @inline
+  static momentum(persistence: v128, g: v128, moment: usize): v128 {
+    return normal(fma(persistence, v128.load(moment), g));
+  }
+
+  @inline
+  static first(b1: v128, c1: v128, g: v128, moment1: usize): v128 {
+    return normal(fma(b1, v128.load(moment1), f32x4.mul(c1, g)));
+  }
+
+  @inline
+  static second(b2: v128, c2: v128, g: v128, moment2: usize): v128 {
+    const v = fma(b2, v128.load(moment2), f32x4.mul(f32x4.mul(c2, g), g));
+    return v128.and(v, f32x4.ge(v, set(SMALLEST)));
+  }
+
+  @inline
+  static adam(m: v128, v: v128, x: usize, move: v128, scale: v128, stay: v128, least: v128): v128 {
+    const quotient = f32x4.div(m, f32x4.add(f32x4.sqrt(f32x4.mul(v, scale)), least));
+    return fma(move, quotient, f32x4.mul(stay, v128.load(x)));
+  }
 }
 
 /** Steps `count` entries from entry `at` on along `slopes`, which are at least a vector longer; returns |slopes|². */
@@ -52,34 +85,37 @@ export function stepEntries(slopes: usize, at: u32, count: u32): f32 {
 
 function descent(slopes: usize, x: usize, count: u32): f32 {
   const move = set(rate);
+  const end = slopes + 4 * (count & ~3);
   let total = set(0);
-  for (let i: u32 = 0; i < count; i += LANES) {
-    let g = v128.load(slopes);
-    if (count - i < LANES) g = v128.and(g, firstLanes(count - i));
+  for (; slopes < end; slopes += 16, x += 16) {
+    const g = v128.load(slopes);
     total = fma(g, g, total);
-    storeSome(x, count - i, fma(move, g, v128.load(x)));
-    slopes += 16;
-    x += 16;
+    v128.store(x, Vector.descent(move, g, x));
   }
-  return lanesSum(total);
+  if ((count & 3) === 0) return sum(total);
+  const g = v128.and(v128.load(slopes), firstLanes(count & 3));
+  storeFirst(x, count & 3, Vector.descent(move, g, x));
+  return sum(fma(g, g, total));
 }
 
 function momentum(slopes: usize, x: usize, moment: usize, count: u32): f32 {
   const move = set(rate);
   const persistence = set(mu);
+  const end = slopes + 4 * (count & ~3);
   let total = set(0);
-  for (let i: u32 = 0; i < count; i += LANES) {
-    let g = v128.load(slopes);
-    if (count - i < LANES) g = v128.and(g, firstLanes(count - i));
+  for (; slopes < end; slopes += 16, x += 16, moment += 16) {
+    const g = v128.load(slopes);
     total = fma(g, g, total);
-    const v = normal(fma(persistence, v128.load(moment), g));
-    storeSome(moment, count - i, v);
-    storeSome(x, count - i, fma(move, v, v128.load(x)));
-    slopes += 16;
-    x += 16;
-    moment += 16;
+    const v = Vector.momentum(persistence, g, moment);
+    v128.store(moment, v);
+    v128.store(x, Vector.descent(move, v, x));
   }
-  return lanesSum(total);
+  if ((count & 3) === 0) return sum(total);
+  const g = v128.and(v128.load(slopes), firstLanes(count & 3));
+  const v = Vector.momentum(persistence, g, moment);
+  storeFirst(moment, count & 3, v);
+  storeFirst(x, count & 3, Vector.descent(move, v, x));
+  return sum(fma(g, g, total));
 }
 
 function adam(slopes: usize, x: usize, moment1: usize, moment2: usize, count: u32): f32 {
@@ -91,29 +127,24 @@ function adam(slopes: usize, x: usize, moment1: usize, moment2: usize, count: u3
   const scale = set(correction);
   const stay = set(keep);
   const least = set(epsilon);
+  const end = slopes + 4 * (count & ~3);
   let total = set(0);
-  for (let i: u32 = 0; i < count; i += LANES) {
-    let g = v128.load(slopes);
-    if (count - i < LANES) g = v128.and(g, firstLanes(count - i));
+  for (; slopes < end; slopes += 16, x += 16, moment1 += 16, moment2 += 16) {
+    const g = v128.load(slopes);
     total = fma(g, g, total);
-    const m = normal(fma(b1, v128.load(moment1), f32x4.mul(c1, g)));
-    const v = normal(fma(b2, v128.load(moment2), f32x4.mul(f32x4.mul(c2, g), g)));
-    storeSome(moment1, count - i, m);
-    storeSome(moment2, count - i, v);
-    const quotient = f32x4.div(m, f32x4.add(f32x4.sqrt(f32x4.mul(v, scale)), least));
-    storeSome(x, count - i, fma(move, quotient, f32x4.mul(stay, v128.load(x))));
-    slopes += 16;
-    x += 16;
-    moment1 += 16;
-    moment2 += 16;
+    const m = Vector.first(b1, c1, g, moment1);
+    const v = Vector.second(b2, c2, g, moment2);
+    v128.store(moment1, m);
+    v128.store(moment2, v);
+    v128.store(x, Vector.adam(m, v, x, move, scale, stay, least));
   }
-  return lanesSum(total);
-}
-
-function lanesSum(total: v128): f32 {
-  return (
-    f32x4.extract_lane(total, 0) +
-    f32x4.extract_lane(total, 1) +
-    (f32x4.extract_lane(total, 2) + f32x4.extract_lane(total, 3))
-  );
+  const rest = count & 3;
+  if (rest === 0) return sum(total);
+  const g = v128.and(v128.load(slopes), firstLanes(rest));
+  const m = Vector.first(b1, c1, g, moment1);
+  const v = Vector.second(b2, c2, g, moment2);
+  storeFirst(moment1, rest, m);
+  storeFirst(moment2, rest, v);
+  storeFirst(x, rest, Vector.adam(m, v, x, move, scale, stay, least));
+  return sum(fma(g, g, total));
 }
