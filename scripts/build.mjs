@@ -73,7 +73,7 @@ async function buildAddon() {
   if (lacking !== null) {
     const instead = existsSync(output)
       ? "the native backend stays as it was built before"
-      : "the native backend is not built and the reference backend, which is much slower, runs instead";
+      : "the native backend is not built and the wasm backend, which is slower, runs instead";
     console.error(`native: this machine has no ${lacking}, so ${instead}`);
     return;
   }

@@ -87,7 +87,7 @@ function solutions(attempts: readonly Attempt[], packageName: string): string[] 
   return [
     "In the package's repository: run `npm run build`; it needs a C++17 compiler and CMake",
     `Where the package was installed: npm install ${packageName}, or npm install --include=optional`,
-    'Without the addon: use backend "auto" or "reference"',
+    'Without the addon: use backend "auto" or "wasm", which is slower',
   ];
 }
 

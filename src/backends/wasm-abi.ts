@@ -219,6 +219,8 @@ export interface WasmExports {
     pointer: number,
   ): void;
   philox(c0: number, c1: number, c2: number, c3: number, k0: number, k1: number, pointer: number): void;
+  /** For tests: x ← f(x) for `count` floats in place, f = 0 … 4: exp, 2^x, log(1 + x), tanh, e^x − 1 − x. */
+  elementary(f: number, pointer: number, count: number): void;
   /** Writes the offsets of a job's fields in order (u32) from `pointer` on; returns how many. */
   layout(pointer: number): number;
 }
