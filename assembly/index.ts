@@ -3,12 +3,26 @@
  * allocates, and all state is in the job.
  */
 import { Job } from "./job";
+import { exp, expRemainder, Inline, log1p, tanh } from "./math";
 import { awaitRound, controlJob, endRound } from "./team";
 import { run } from "./update";
 
 export { gaussian } from "./gaussian";
 export { philox } from "./philox";
 export { run, workspaceBytes } from "./update";
+
+/** Functions of math.ts by number, for their test: x ← f(x) for `count` floats, a multiple of four, in place. */
+export function elementary(f: u32, pointer: usize, count: u32): void {
+  for (const end = pointer + 4 * count; pointer < end; pointer += 16) {
+    const x = v128.load(pointer);
+    let y = exp(x);
+    if (f === 1) y = Inline.exp2(x);
+    else if (f === 2) y = log1p(x);
+    else if (f === 3) y = tanh(x);
+    else if (f === 4) y = expRemainder(x);
+    v128.store(pointer, y);
+  }
+}
 
 /** First byte that belongs to the host. */
 export const heapBase: usize = __heap_base;

@@ -1,6 +1,6 @@
 /**
  * exp, 2^x, log(1 + x) and tanh of four lanes, by polynomials fitted on Chebyshev nodes. The bounds in ulp are asserted
- * in test/wasm-kernels-math.test.ts against double precision.
+ * in test/wasm-math.test.ts against double precision.
  */
 import { fma, max, min, set } from "./lanes";
 
@@ -79,7 +79,7 @@ export function tanh(x: v128): v128 {
   return v128.bitselect(small, v128.or(big, sign), f32x4.lt(size, set(0.63)));
 }
 
-/** e^x − 1 − x, to float32's relative accuracy: its series where |x| < 0.5. */
+/** e^x − 1 − x, at most 4 ulp for |x| ≤ 0.5, by its series; beyond by exp. */
 export function expRemainder(x: v128): v128 {
   let p = fma(set(2.7557319e-7), x, set(2.7557319e-6));
   p = fma(p, x, set(2.4801587e-5));

@@ -31,7 +31,9 @@ export class Rows {
   byteValues: usize;
 }
 
-const pad = (bytes: u64): u64 => (bytes + 63) & ~63;
+function pad(bytes: u64): u64 {
+  return (bytes + 63) & ~63;
+}
 
 /** Bytes of the arrays of `count` rows. */
 export function rowsBytes(count: u32): u64 {
