@@ -5,7 +5,7 @@ import { expectClose } from "./harness.mjs";
 
 export async function openWasm() {
   const memory = new WebAssembly.Memory({ initial: 128 });
-  const code = readFileSync(new URL("../build/local-entropy.wasm", import.meta.url));
+  const code = readFileSync(new URL("../dist/wasm/local-entropy.simd.wasm", import.meta.url));
   const { instance } = await WebAssembly.instantiate(code, { env: { memory } });
   return { ...instance.exports, memory };
 }

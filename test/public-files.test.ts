@@ -31,9 +31,9 @@ test("every export and command is in the package", () => {
   expect(promised().filter((path) => !files.includes(path))).toEqual([]);
 });
 
-test("nothing else: compiled JavaScript with its types, and the documents", () => {
+test("nothing else: compiled JavaScript with its types, WASM, and the documents", () => {
   const allowed =
-    /^(dist\/.+\.(js|d\.ts)|package\.json|README\.md|CHANGELOG\.md|LICENSE|native\/sources\.txt)$/;
+    /^(dist\/.+\.(js|d\.ts)|dist\/wasm\/local-entropy\.(relaxed|threads|simd)\.wasm|package\.json|README\.md|CHANGELOG\.md|LICENSE|native\/sources\.txt)$/;
   expect(files.filter((path) => !allowed.test(path))).toEqual([]);
   expect(files).toContain("README.md");
   expect(files).toContain("LICENSE");
@@ -41,7 +41,8 @@ test("nothing else: compiled JavaScript with its types, and the documents", () =
 
 test("each compiled file has a source: nothing stale is shipped", () => {
   const source = (path: string) => path.replace(/^dist\//, "src/").replace(/(\.d\.ts|\.js)$/, ".ts");
-  const stale = files.filter((path) => path.startsWith("dist/") && !existsSync(new URL(source(path), root)));
+  const compiled = files.filter((path) => /^dist\/.+\.(js|d\.ts)$/.test(path));
+  const stale = compiled.filter((path) => !existsSync(new URL(source(path), root)));
   expect(stale).toEqual([]);
 });
 
