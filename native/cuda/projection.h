@@ -1,0 +1,92 @@
+// The exact projection of the first layer's noise onto the rows of a minibatch, on the device.
+//
+//   A A^T = L L^T (B x B), Q = A^T L^{-T} has orthonormal columns, Z = Q U + the rest, A Z = L U.
+//
+// Symbols: B rows, A (B x (d0 + 1)) with its column of ones, d1 columns. The Gram matrix is exact for bytes
+// (integers), else float64; L is float64. A pivot of at most 1e-9 of its diagonal entry (a repeated or
+// dependent row) is zero with its column, and its inverse is 0.
+//
+// Everything enqueues; the rank stays on the device.
+#pragma once
+#include "block.h"
+#include "kernels.h"
+
+namespace local_entropy {
+
+// Device memory of the context's arena.
+struct Projection {
+  size_t rows;     // B
+  double* gram;    // B x B
+  double* l;       // B x B, lower, zeros above
+  uint8_t* used;   // B: 0 where the pivot is zero
+  uint32_t* rank;  // one
+};
+
+Projection new_projection(const DeviceBatch& batch, DeviceContext& context);
+
+// s L in float32 (B x B).
+float* scaled_factor(const Projection& p, double s, DeviceContext& context);
+
+// c (B x columns) <- L^{-1} A w: the part of w ((d0 + 1) x columns) within the span.
+void into_span(const DeviceBatch& batch, const Projection& p, const float* w, size_t columns,
+               DeviceContext& context, double* c);
+
+// out ((d0 + 1) x columns) <- Q v + (I - Q Q^T) out. v (B x columns) is overwritten.
+void from_span(const DeviceBatch& batch, const Projection& p, double* v, size_t columns,
+               DeviceContext& context, float* out);
+
+// Where a factor is known to the device only.
+struct DeviceFactor {
+  const double* at = nullptr;  // null: 1
+  double times = 1;
+
+  __device__ double value() const { return at == nullptr ? times : times * *at; }
+};
+
+// to (B x columns, stride to_row) += L^{-T} (factor v), v (B x columns).
+void add_solved(const Projection& p, const float* v, DeviceFactor factor, size_t columns, float* to,
+                size_t to_row, DeviceContext& context);
+
+// The first layer's gradient from C (B x c_row) and the noise's sum (projected: B x d1, else (d0 + 1) x d1,
+// or null): A^T C + factor Q noise, direct A^T C + factor noise. C is changed. Where `factored` is not null
+// and the batch is projected, A^T C is left to the caller.
+void write_first_layer(const DeviceQuestion& q, const Projection* p, float* c, size_t c_row,
+                       const float* noise, DeviceFactor factor, DeviceContext& context,
+                       DeviceFactored* factored, float* gradient);
+
+// The noise of one unit, laid out by layers, each padded to whole groups of 64 normals: layer 1 in its
+// projected form is U (B x d1), else every layer is its matrix.
+constexpr uint32_t kMostLayers = 16;
+struct NoiseLayout {
+  uint32_t depth, columns;         // columns: d1
+  size_t offset[kMostLayers + 1];  // the last is the size of all
+  size_t count[kMostLayers];
+  const uint8_t* used;  // rows of U that a pivot uses, or null
+
+  __host__ __device__ size_t size() const { return offset[depth]; }
+};
+
+// Throws a DeviceError where the network is deeper than kMostLayers.
+NoiseLayout new_noise_layout(const Network& network, const Projection* p);
+
+// One Philox block of a unit's noise; `block` counts over the padded layout, layer after layer. Zeros in the
+// padding and in rows of U that no pivot uses. Returns the position of the first normal; the others follow at
+// distances of 16.
+__device__ inline size_t noise_block(const NoiseLayout& layout, uint64_t seed, uint32_t update,
+                                     uint32_t index, size_t block, FourNormals* out) {
+  const size_t position = position_of(uint32_t(block % 16), 0) + block / 16 * 64;
+  uint32_t l = 0;
+  while (position >= layout.offset[l + 1]) l++;
+  const size_t inside = position - layout.offset[l];
+  *out = normals_of_block({seed, layer_stream(l + 1), update, index}, block_of(inside));
+#pragma unroll
+  for (uint32_t k = 0; k < 4; k++) {
+    const size_t at = inside + 16 * k;
+    const bool drawn =
+        at < layout.count[l] && (l > 0 || layout.used == nullptr || layout.used[at / layout.columns]);
+    if (!drawn) out->at[k] = 0;
+  }
+  return position;
+}
+
+}  // namespace local_entropy
