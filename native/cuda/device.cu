@@ -62,6 +62,24 @@ void zero(Stream stream, void* to, size_t bytes) {
   check(cudaMemsetAsync(to, 0, bytes, stream), "cudaMemset");
 }
 
+void blank(Stream stream, void* to, size_t bytes) {
+  check(cudaMemsetAsync(to, 0xff, bytes, stream), "cudaMemset");
+}
+
+Pace::Pace(Stream stream) : stream_(stream) {
+  for (cudaEvent_t& event : events_)
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+}
+
+Pace::~Pace() {
+  for (cudaEvent_t event : events_) cudaEventDestroy(event);
+}
+
+void Pace::follow() {
+  check(cudaEventRecord(events_[calls_++ % (kAhead + 1)], stream_), "cudaEventRecord");
+  if (calls_ > kAhead) check(cudaEventSynchronize(events_[calls_ % (kAhead + 1)]), "the work before");
+}
+
 void wait(Stream stream) { check(cudaStreamSynchronize(stream), "the work before"); }
 
 Stream new_stream() {

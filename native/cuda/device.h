@@ -5,6 +5,7 @@
 // Dialect: shared arrays are `__shared__ T x[N]` inside a function, or dynamic_shared<T>(), one pool a
 // block; barriers and shuffles are CUDA's own names, with the mask of the whole warp (kWarp).
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstddef>
@@ -48,9 +49,29 @@ void upload(Stream stream, void* to, const void* from, size_t bytes);
 void download(Stream stream, void* to, const void* from, size_t bytes);
 void copy(Stream stream, void* to, const void* from, size_t bytes);
 void zero(Stream stream, void* to, size_t bytes);
+void blank(Stream stream, void* to, size_t bytes);  // all bits: NaN
 void wait(Stream stream);
 Stream new_stream();
 void delete_stream(Stream stream) noexcept;
+
+// Keeps a host that enqueues from running far ahead of the device: `follow` returns when all but the last
+// kAhead pieces of work between its calls are done.
+class Pace {
+ public:
+  explicit Pace(Stream stream);
+  ~Pace();
+  Pace(const Pace&) = delete;
+  Pace& operator=(const Pace&) = delete;
+  void follow();
+
+ private:
+  static constexpr size_t kAhead = 3;
+  Stream stream_;
+  size_t calls_ = 0;
+#if defined(__CUDACC__)
+  cudaEvent_t events_[kAhead + 1];
+#endif
+};
 
 // Least time of `repeats` runs of `work`, by events of the stream (the host's clock in the shim).
 double device_milliseconds(Stream stream, int repeats, const std::function<void()>& work);
@@ -113,8 +134,8 @@ class DeviceArena {
 
   // Kernels under way may still use the pieces: those of later takers wait behind them in the stream.
   void reset() {
-    const size_t total = used_;
-    used_ = at_ = 0;
+    const size_t total = std::max(used_, peak_);
+    used_ = peak_ = at_ = 0;
     if (blocks_.size() < 2) return;
     clear();
     add(total);
@@ -141,6 +162,17 @@ class DeviceArena {
     return piece;
   }
 
+  // What a loop takes in each of its rounds: `rewind` gives back all that was taken since its mark.
+  struct Mark {
+    size_t blocks, at, used;
+  };
+  Mark mark() const { return {blocks_.size(), at_, used_}; }
+  void rewind(const Mark& mark) {
+    peak_ = std::max(peak_, used_);
+    used_ = mark.used;
+    at_ = blocks_.size() == mark.blocks ? mark.at : 0;  // blocks added since hold nothing older
+  }
+
  private:
   static constexpr size_t kBlock = size_t(1) << 22;
   struct Block {
@@ -155,7 +187,7 @@ class DeviceArena {
   }
 
   std::vector<Block> blocks_;
-  size_t at_ = 0, used_ = 0;
+  size_t at_ = 0, used_ = 0, peak_ = 0;
 };
 
 // An array on the device with one owner.

@@ -20,6 +20,23 @@ struct DeviceSamples {
   size_t count = 0, width = 0;
 };
 
+// Samples of the host, copied to the device.
+class SampleArrays {
+ public:
+  SampleArrays(Stream stream, const Samples& from)
+      : bytes_(stream, from.bytes),
+        floats_(stream, from.floats),
+        labels_(stream, from.labels),
+        view_{bytes_.data(), floats_.data(), labels_.data(), from.count, from.width} {}
+  const DeviceSamples& view() const { return view_; }
+
+ private:
+  DeviceArray<uint8_t> bytes_;
+  DeviceArray<float> floats_;
+  DeviceArray<uint16_t> labels_;
+  DeviceSamples view_;
+};
+
 // `size` rows of `samples`, picked by `rows`, or rows 0 … size - 1 where `rows` is null.
 struct DeviceBatch {
   DeviceSamples samples;
@@ -62,12 +79,12 @@ struct EstimateNumbers {
 
 // Estimate of backend.h.
 struct DeviceEstimate {
-  float* gradient;           // n, written whole, but for the first layer where `factored` has it
-  float* chain = nullptr;    // SGLD: x^1 in, x^J out (n)
-  float* losses = nullptr;   // importance sampling: each sample's loss (J), where wanted
-  EstimateNumbers* numbers;  // one; all NaN on entry
-  bool wants_error = false;  // whether standard_error is worth a pass of its own
-  uint64_t samples = 0;      // host
+  float* gradient = nullptr;           // n, written whole, but for the first layer where `factored` has it
+  float* chain = nullptr;              // SGLD: x^1 in, x^J out (n)
+  float* losses = nullptr;             // importance sampling: each sample's loss (J), where wanted
+  EstimateNumbers* numbers = nullptr;  // one; all NaN on entry
+  bool wants_error = false;            // whether standard_error is worth a pass of its own
+  uint64_t samples = 0;                // host
 };
 
 // The first layer's gradient left as A^T C (of batches[0]), for the step to make row by row.
@@ -76,6 +93,22 @@ struct DeviceFactored {
       nullptr;  // B x c_row, of which the first d1 columns; null: the estimator formed the gradient
   size_t c_row = 0;
 };
+
+// m of Walsh blocks: the power of two that holds a row of signs (src/network.ts, transformLength).
+inline size_t walsh_length(const Network& network, bool rowwise) {
+  const size_t width = network.layers[1];
+  const size_t used = network.depth() == 1 ? width : width + (rowwise ? network.classes() : 1);
+  size_t m = 1;
+  while (m < used) m *= 2;
+  return m;
+}
+
+// J.
+inline size_t sample_count(const Estimator& estimator, const Network& network) {
+  const Coupling& coupling = estimator.coupling;
+  if (coupling.kind != Coupling::Kind::kWalsh) return coupling.samples;
+  return 2 * walsh_length(network, estimator.rowwise) * coupling.samples;
+}
 
 // Where and with what an operation runs. One stream; the arena was reset by the caller.
 struct DeviceContext {

@@ -239,6 +239,10 @@ void upload(Stream, void* to, const void* from, size_t bytes) { std::memcpy(to, 
 void download(Stream, void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
 void copy(Stream, void* to, const void* from, size_t bytes) { std::memmove(to, from, bytes); }
 void zero(Stream, void* to, size_t bytes) { std::memset(to, 0, bytes); }
+void blank(Stream, void* to, size_t bytes) { std::memset(to, 0xff, bytes); }
+Pace::Pace(Stream stream) : stream_(stream) {}
+Pace::~Pace() = default;
+void Pace::follow() { calls_++; }
 void wait(Stream) {}
 Stream new_stream() { return nullptr; }
 void delete_stream(Stream) noexcept {}
