@@ -4,6 +4,7 @@
  * "auto" tries cuda, native, wasm and reference in that order. `LOCAL_ENTROPY_BACKEND` names one in its place.
  */
 import { BackendError } from "../errors.ts";
+import { environment } from "../host.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { nativeStatus, openNative } from "./native.ts";
 import { openReference } from "./reference.ts";
@@ -49,7 +50,7 @@ export function selectBackend(
   wanted: BackendName | "auto",
   threads: number,
 ): { backend: Backend; declined: Declined[] } {
-  const forced = process.env.LOCAL_ENTROPY_BACKEND;
+  const forced = environment("LOCAL_ENTROPY_BACKEND");
   if (wanted === "auto" && forced) {
     if (!BACKENDS.includes(forced as BackendName)) {
       throw new BackendError(

@@ -1,10 +1,10 @@
 /**
  * The check of `train`'s options: everything that can be wrong is found here, before work starts.
  */
-import { availableParallelism } from "node:os";
 import type { z } from "zod";
 import type { Estimator, Loss, Optimizer, Samples, SessionState, Vector } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
+import { availableThreads } from "../host.ts";
 import { initialParameters, type Network, parameterCount } from "../network.ts";
 import { type Key, keyOf } from "../reference/streams.ts";
 import { fingerprint } from "./fingerprint.ts";
@@ -97,7 +97,7 @@ const trainSchema = object({
   seed: seed().default(DEFAULTS.seed),
   parameters: checkedElsewhere<Vector>().optional(),
   backend: choice("auto", "cuda", "native", "wasm", "reference").default("auto"),
-  threads: integer(1, 1024).default(availableParallelism),
+  threads: integer(1, 1024).default(availableThreads),
   recordEvery: integer(1, 2 ** 32).default(DEFAULTS.recordEvery),
   evaluateEvery: integer(0, 2 ** 32).default(DEFAULTS.evaluateEvery),
   signal: signal(),

@@ -10,11 +10,9 @@
  * The metadata hold the rest of `Resume` but the seconds, which are in run.json: the same state gives the same bytes.
  * `checksum` is the SHA-256 of the file as it would be without it, so no changed byte is read as if it were right.
  */
-import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { Vector } from "../backends/backend.ts";
 import { CheckpointError } from "../errors.ts";
+import { isNode, nodeModule } from "../host.ts";
 import { type Activation, layerShapes, type Network, parameterCount } from "../network.ts";
 import type { Resume } from "../options.ts";
 import { CHECKPOINT_FILE, makeFolder, packageVersion, plainReason, writeAtomically } from "./files.ts";
@@ -42,7 +40,7 @@ export interface Checkpoint {
  * @throws CheckpointError if a value is not finite or a file cannot be written; what was there before stays
  */
 export async function save(directory: string, checkpoint: Checkpoint, report: RunReport): Promise<void> {
-  const path = join(directory, CHECKPOINT_FILE);
+  const path = pathIn(directory);
   const bytes = encodeCheckpoint(checkpoint, path);
   try {
     await makeFolder(directory);
@@ -64,10 +62,10 @@ export async function save(directory: string, checkpoint: Checkpoint, report: Ru
  * @throws CheckpointError that names the file, what is wrong with it and what to do
  */
 export async function load(directory: string): Promise<Checkpoint & { readonly parameters: Vector }> {
-  const path = join(directory, CHECKPOINT_FILE);
+  const path = pathIn(directory);
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    bytes = await nodeModule("node:fs/promises").readFile(path);
   } catch (error) {
     throw new CheckpointError(
       `The checkpoint ${path} could not be read: ${plainReason(error)}. Name the directory of a run`,
@@ -78,6 +76,12 @@ export async function load(directory: string): Promise<Checkpoint & { readonly p
   const seconds = (await readRunFile(directory))?.seconds ?? 0;
   const resume = { ...checkpoint.resume, seconds };
   return { network: checkpoint.network, parameters: resume.parameters, resume };
+}
+
+/** Where a directory's checkpoint is. */
+function pathIn(directory: string): string {
+  if (isNode) return nodeModule("node:path").join(directory, CHECKPOINT_FILE);
+  throw new CheckpointError("A browser has no files to save a run in; keep `parameters` of the run's result");
 }
 
 /** The bytes of a checkpoint, a function of the state alone. `path` is for the error's sentence. */
@@ -132,7 +136,7 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
 }
 
 function digest(file: Safetensors): string {
-  return createHash("sha256").update(encodeSafetensors(file)).digest("hex");
+  return nodeModule("node:crypto").createHash("sha256").update(encodeSafetensors(file)).digest("hex");
 }
 
 function* vectorsOf({ parameters, moments, chain }: Resume): Generator<[prefix: string, vector: Vector]> {
