@@ -1,9 +1,15 @@
 /**
- * Runs a test's body on every backend: the reference, and native on each instruction set that this machine offers.
- * An absent one is a reported skip whose name says why. At the end of a file it prints the worst errors seen.
+ * Runs a test's body on every backend: the reference, native on each instruction set that this machine offers, CUDA
+ * on its GPU, and CUDA's kernels on the host shim. An absent one is a reported skip whose name says why. At the end of
+ * a file it prints the worst errors seen.
  */
-import { afterAll, describe, test } from "@jest/globals";
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, jest, test } from "@jest/globals";
 import type { Backend } from "../src/backends/backend.ts";
+import { cudaStatus, openCuda } from "../src/backends/cuda.ts";
+import type { Addon, Loaded } from "../src/backends/load-addon.ts";
 import { nativeStatus, openNative } from "../src/backends/native.ts";
 import { openReference } from "../src/backends/reference.ts";
 import { worstSeen } from "./tolerances.ts";
@@ -25,16 +31,49 @@ const NATIVE: readonly Place[] = status.available
     }))
   : [];
 
+const cuda = cudaStatus();
+
+const GPU: readonly Place[] = cuda.available
+  ? [{ name: `cuda ${cuda.architecture}`, open: () => openCuda() }]
+  : [];
+
+/** The same kernels compiled by g++ (`node scripts/build-cuda.mjs --host`): right on any machine, and slow. */
+export const HOST_SHIM = fileURLToPath(
+  new URL("../build/cuda-host/Release/local_entropy_cuda.node", import.meta.url),
+);
+
+function hostShim(): Loaded {
+  const addon = createRequire(import.meta.url)(HOST_SHIM) as Addon;
+  return { addon, attempts: [], reason: "" };
+}
+
+const SHIM: readonly Place[] = existsSync(HOST_SHIM)
+  ? [{ name: "cuda on the host shim", open: () => openCuda(hostShim()) }]
+  : [];
+
+/** Why a place is not there, for each that is not. */
+const ABSENT: readonly string[] = [
+  ...(status.available ? [] : [`native: ${status.reason}`]),
+  ...(cuda.available ? [] : [`cuda: ${cuda.reason}`]),
+  ...(SHIM.length > 0 ? [] : ["cuda on the host shim: not built (node scripts/build-cuda.mjs --host)"]),
+];
+
+/** The backends that are held against the reference, as far as they are here. */
+export const FAST_PLACES: readonly Place[] = [...NATIVE, ...GPU, ...SHIM];
+
+// The host shim changes fibers where a GPU changes warps.
+if (SHIM.length > 0) jest.setTimeout(120_000);
+
 const REFERENCE: Place = { name: "reference", open: openReference };
 
 /** The body, once for each backend, in a `describe` of its name. */
 export function onEveryBackend(body: (given: Given) => void): void {
-  onEach([REFERENCE, ...NATIVE], body);
+  onEach([REFERENCE, ...FAST_PLACES], body);
 }
 
 /** The same for the backends that are held against the reference. */
 export function onEveryFastBackend(body: (given: Given) => void): void {
-  onEach(NATIVE, body);
+  onEach(FAST_PLACES, body);
 }
 
 function onEach(places: readonly Place[], body: (given: Given) => void): void {
@@ -53,11 +92,9 @@ function onEach(places: readonly Place[], body: (given: Given) => void): void {
       });
     });
   }
-  if (!status.available) {
-    describe.skip(`native: ${status.reason.split("\n").join(" ")}`, () => {
-      test("runs", () => {});
-    });
-  }
+  describe.each(ABSENT.map((reason) => reason.split("\n").join(" ")))("%s", () => {
+    test.skip("runs", () => {});
+  });
 }
 
 /** The reference's operations, for expected numbers. */

@@ -2,6 +2,7 @@
  * `local-entropy doctor`: what this machine can run, and for what it cannot, why and what to do.
  */
 import { spawnSync } from "node:child_process";
+import { cudaStatus } from "../backends/cuda.ts";
 import { nativeStatus } from "../backends/native.ts";
 import { BACKENDS, whyNot } from "../backends/select.ts";
 import { loadMnist } from "../data/mnist.ts";
@@ -52,9 +53,13 @@ export async function doctorCommand({ json = false }: { json?: boolean }): Promi
 function backend(name: (typeof BACKENDS)[number]): Finding {
   const reason = whyNot(name);
   if (reason !== null) return { name, available: false, detail: reason };
-  const detail =
-    name === "native" ? `instruction sets ${nativeStatus().instructionSets.join(", ")}` : "float64";
-  return { name, available: true, detail };
+  const details = {
+    cuda: () => `architecture ${cudaStatus().architecture}`,
+    native: () => `instruction sets ${nativeStatus().instructionSets.join(", ")}`,
+    wasm: () => "",
+    reference: () => "float64",
+  };
+  return { name, available: true, detail: details[name]() };
 }
 
 async function mnist(): Promise<Finding> {
