@@ -1,10 +1,10 @@
 // Gram matrix, Cholesky factor and solves: projection.h says what they are.
 //
-// Sizes: the Gram matrix takes B^2 (d0 + 1)/2 products, one warp an entry; the factor B^3/3 in float64 by one block,
-// which at B = 20 is a few microseconds of barriers and at B = 784 about a millisecond; a solve B^2 a column.
+// Sizes: the Gram matrix takes B^2 (d0 + 1)/2 products, one warp an entry; the factor B^3/3 in float64 by one
+// block, which at B = 20 is a few microseconds of barriers and at B = 784 about a millisecond; a solve B^2 a
+// column.
+#include "product.h"
 #include "projection.h"
-
-#include "dense.h"
 
 namespace local_entropy {
 
@@ -32,9 +32,10 @@ __global__ void gram_entries(DeviceBatch batch, double* gram) {
   if (lane == 0) gram[i * batch.size + j] = gram[j * batch.size + i] = value;
 }
 
-// One block. Column by column: what is left of the matrix loses the column's outer product. The work is done in
-// shared memory where `shared` has room for it, else in l itself.
-__global__ void cholesky(const double* gram, unsigned rows, bool shared, double* l, uint8_t* used, uint32_t* rank) {
+// One block. Column by column: what is left of the matrix loses the column's outer product. The work is done
+// in shared memory where `shared` has room for it, else in l itself.
+__global__ void cholesky(const double* gram, unsigned rows, bool shared, double* l, uint8_t* used,
+                         uint32_t* rank) {
   double* a = shared ? dynamic_shared<double>() : l;
   for (unsigned i = threadIdx.x; i < rows * rows; i += blockDim.x) a[i] = i % rows <= i / rows ? gram[i] : 0;
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
@@ -55,7 +56,8 @@ __global__ void cholesky(const double* gram, unsigned rows, bool shared, double*
     if (!good) continue;
     for (unsigned i = k + 1 + warp; i < rows; i += warps) {
       const double own = a[size_t(i) * rows + k];
-      for (unsigned j = k + 1 + lane; j <= i; j += 32) a[size_t(i) * rows + j] -= own * a[size_t(j) * rows + k];
+      for (unsigned j = k + 1 + lane; j <= i; j += 32)
+        a[size_t(i) * rows + j] -= own * a[size_t(j) * rows + k];
     }
   }
   __syncthreads();
@@ -74,16 +76,17 @@ struct Solve {
   const double* l;
   const uint8_t* used;
   unsigned rows, columns;
-  const float* from;      // B x columns, or null: c itself
-  DeviceFactor factor;    // of `from`
-  const double* less;     // B x columns to be subtracted first, or null
-  double* c;              // B x columns
-  float* to;              // B x columns, stride to_row, or null
+  const float* from;    // B x columns, or null: c itself
+  DeviceFactor factor;  // of `from`
+  const double* less;   // B x columns to be subtracted first, or null
+  double* c;            // B x columns
+  float* to;            // B x columns, stride to_row, or null
   size_t to_row;
-  bool add;               // to += instead of to <-
+  bool add;  // to += instead of to <-
 };
 
-// c <- L^{-1} c (lower) or L^{-T} c: a block takes 32 columns, lane by lane, its warps the rows still to come.
+// c <- L^{-1} c (lower) or L^{-T} c: a block takes 32 columns, lane by lane, its warps the rows still to
+// come.
 template <bool kLower>
 __global__ void solve(Solve s) {
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
@@ -110,7 +113,8 @@ __global__ void solve(Solve s) {
       }
     }
     if (kLower)
-      for (unsigned k = i + 1 + warp; k < s.rows; k += warps) s.c[at(k)] -= s.l[size_t(k) * s.rows + i] * value;
+      for (unsigned k = i + 1 + warp; k < s.rows; k += warps)
+        s.c[at(k)] -= s.l[size_t(k) * s.rows + i] * value;
     else
       for (unsigned k = warp; k < i; k += warps) s.c[at(k)] -= s.l[size_t(i) * s.rows + k] * value;
   }
@@ -125,10 +129,24 @@ Solve new_solve(const Projection& p, size_t columns, double* c) {
   return {p.l, p.used, unsigned(p.rows), unsigned(columns), nullptr, {}, nullptr, c, nullptr, 0, false};
 }
 
+// |a_b|^2, a warp a row.
+__global__ void norms_of(DeviceBatch batch, float* norms) {
+  const size_t b = size_t(blockIdx.x) * (kThreads / 32) + threadIdx.x / 32;
+  if (b >= batch.size) return;
+  float sum = 0;
+  for (size_t i = threadIdx.x % 32; i < batch.samples.width; i += 32) {
+    const float value = input_at(batch, b, i);
+    sum = fmaf(value, value, sum);
+  }
+  sum = warp_sum(sum);
+  if (threadIdx.x % 32 == 0) norms[b] = sum + 1;
+}
+
 // gradient <- factor noise.
 __global__ void scale_noise(const float* noise, DeviceFactor factor, size_t count, float* gradient) {
   const float scale = float(factor.value());
-  for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count; i += size_t(gridDim.x) * blockDim.x)
+  for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
+       i += size_t(gridDim.x) * blockDim.x)
     gradient[i] = scale * noise[i];
 }
 
@@ -139,11 +157,11 @@ Projection new_projection(const DeviceBatch& batch, DeviceContext& context) {
   DeviceArena& arena = *context.arena;
   const Projection p{rows, arena.take<double>(rows * rows), arena.take<double>(rows * rows),
                      arena.take<uint8_t>(rows), arena.take<uint32_t>(1)};
-  launch(gram_entries, {dim3(blocks_for(rows, kThreads / 32), unsigned(rows)), kThreads}, context.stream, batch,
-         p.gram);
+  launch(gram_entries, {dim3(blocks_for(rows, kThreads / 32), unsigned(rows)), kThreads}, context.stream,
+         batch, p.gram);
   const bool shared = bytes <= shared_memory_per_block();
-  launch(cholesky, {1, rows < 64 ? kThreads : 1024, shared ? bytes : 0}, context.stream, p.gram, unsigned(rows), shared,
-         p.l, p.used, p.rank);
+  launch(cholesky, {1, rows < 64 ? kThreads : 1024, shared ? bytes : 0}, context.stream, p.gram,
+         unsigned(rows), shared, p.l, p.used, p.rank);
   return p;
 }
 
@@ -154,17 +172,50 @@ float* scaled_factor(const Projection& p, double s, DeviceContext& context) {
   return scaled;
 }
 
-void into_span(const DeviceBatch& batch, const Projection& p, const float* w, size_t columns, DeviceContext& context,
-               double* c) {
+DeviceBatch rows_of(const DeviceBatch& batch, size_t first, size_t count) {
+  DeviceBatch part = batch;
+  part.size = count;
+  if (batch.rows != nullptr) {
+    part.rows += first;
+    return part;
+  }
+  if (part.samples.bytes != nullptr) part.samples.bytes += first * batch.samples.width;
+  if (part.samples.floats != nullptr) part.samples.floats += first * batch.samples.width;
+  if (part.samples.labels != nullptr) part.samples.labels += first;
+  return part;
+}
+
+void first_product(const DeviceBatch& batch, const float* w, size_t columns, float* out, size_t out_row,
+                   DeviceContext& context) {
+  const size_t width = batch.samples.width;
+  product(context, InputsLeft{batch, false},
+          Product{batch.size, columns, width, w, columns, 1, w + width * columns, 0, out, out_row});
+}
+
+void first_gradient(const DeviceBatch& batch, const float* c, size_t c_row, size_t columns, bool add,
+                    float* gradient, DeviceContext& context) {
+  product(context, InputsLeft{batch, true},
+          Product{batch.samples.width + 1, columns, batch.size, c, c_row, 1, add ? gradient : nullptr,
+                  columns, gradient, columns});
+}
+
+float* row_norms(const DeviceBatch& batch, DeviceContext& context) {
+  float* norms = context.arena->take<float>(batch.size);
+  launch(norms_of, {blocks_for(batch.size, kThreads / 32), kThreads}, context.stream, batch, norms);
+  return norms;
+}
+
+void into_span(const DeviceBatch& batch, const Projection& p, const float* w, size_t columns,
+               DeviceContext& context, double* c) {
   float* image = context.arena->take<float>(p.rows * columns);
-  first_product(batch, 0, p.rows, w, columns, image, columns, context);
+  first_product(batch, w, columns, image, columns, context);
   Solve s = new_solve(p, columns, c);
   s.from = image;
   enqueue<true>(s, context);
 }
 
-void from_span(const DeviceBatch& batch, const Projection& p, double* v, size_t columns, DeviceContext& context,
-               float* out) {
+void from_span(const DeviceBatch& batch, const Projection& p, double* v, size_t columns,
+               DeviceContext& context, float* out) {
   double* inside = context.arena->take<double>(p.rows * columns);
   into_span(batch, p, out, columns, context, inside);
   float* coefficients = context.arena->take<float>(p.rows * columns);
@@ -173,11 +224,11 @@ void from_span(const DeviceBatch& batch, const Projection& p, double* v, size_t 
   s.to = coefficients;
   s.to_row = columns;
   enqueue<false>(s, context);
-  first_gradient(batch, 0, p.rows, coefficients, columns, columns, true, out, context);
+  first_gradient(batch, coefficients, columns, columns, true, out, context);
 }
 
-void add_solved(const Projection& p, const float* v, DeviceFactor factor, size_t columns, float* to, size_t to_row,
-                DeviceContext& context) {
+void add_solved(const Projection& p, const float* v, DeviceFactor factor, size_t columns, float* to,
+                size_t to_row, DeviceContext& context) {
   Solve s = new_solve(p, columns, context.arena->take<double>(p.rows * columns));
   s.from = v;
   s.factor = factor;
@@ -187,8 +238,9 @@ void add_solved(const Projection& p, const float* v, DeviceFactor factor, size_t
   enqueue<false>(s, context);
 }
 
-void write_first_layer(const DeviceQuestion& q, const Projection* p, float* c, size_t c_row, const float* noise,
-                       DeviceFactor factor, DeviceContext& context, DeviceFactored* factored, float* gradient) {
+void write_first_layer(const DeviceQuestion& q, const Projection* p, float* c, size_t c_row,
+                       const float* noise, DeviceFactor factor, DeviceContext& context,
+                       DeviceFactored* factored, float* gradient) {
   const DeviceBatch& batch = q.batches[0];
   const LayerShape shape = q.network->shape(1);
   if (p != nullptr && noise != nullptr) add_solved(*p, noise, factor, shape.columns, c, c_row, context);
@@ -199,15 +251,16 @@ void write_first_layer(const DeviceQuestion& q, const Projection* p, float* c, s
   const bool add = p == nullptr && noise != nullptr;
   if (add) {
     const size_t count = shape.rows * shape.columns;
-    launch(scale_noise, {blocks_for(count, kThreads), kThreads}, context.stream, noise, factor, count, gradient);
+    launch(scale_noise, {blocks_for(count, kThreads), kThreads}, context.stream, noise, factor, count,
+           gradient);
   }
-  first_gradient(batch, 0, batch.size, c, c_row, shape.columns, add, gradient, context);
+  first_gradient(batch, c, c_row, shape.columns, add, gradient, context);
 }
 
 NoiseLayout new_noise_layout(const Network& network, const Projection* p) {
   if (network.depth() > kMostLayers)
-    throw DeviceError("Expected at most " + std::to_string(kMostLayers) + " layers for network on cuda but received " +
-                      std::to_string(network.depth()));
+    throw DeviceError("Expected at most " + std::to_string(kMostLayers) +
+                      " layers for network on cuda but received " + std::to_string(network.depth()));
   NoiseLayout layout{};
   layout.depth = uint32_t(network.depth());
   layout.columns = network.layers[1];

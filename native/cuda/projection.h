@@ -9,6 +9,7 @@
 // Everything enqueues; the rank stays on the device.
 #pragma once
 #include "block.h"
+#include "gaussian.h"
 #include "kernels.h"
 
 namespace local_entropy {
@@ -27,6 +28,16 @@ Projection new_projection(const DeviceBatch& batch, DeviceContext& context);
 // s L in float32 (B x B).
 float* scaled_factor(const Projection& p, double s, DeviceContext& context);
 
+// Rows first … first + count - 1 of a batch.
+DeviceBatch rows_of(const DeviceBatch& batch, size_t first, size_t count);
+
+// out (B x columns, stride out_row) <- A w.
+void first_product(const DeviceBatch& batch, const float* w, size_t columns, float* out, size_t out_row,
+                   DeviceContext& context);
+// gradient ((d0 + 1) x columns) <- A^T c, or += where `add`; c (B x c_row).
+void first_gradient(const DeviceBatch& batch, const float* c, size_t c_row, size_t columns, bool add,
+                    float* gradient, DeviceContext& context);
+
 // c (B x columns) <- L^{-1} A w: the part of w ((d0 + 1) x columns) within the span.
 void into_span(const DeviceBatch& batch, const Projection& p, const float* w, size_t columns,
                DeviceContext& context, double* c);
@@ -34,6 +45,9 @@ void into_span(const DeviceBatch& batch, const Projection& p, const float* w, si
 // out ((d0 + 1) x columns) <- Q v + (I - Q Q^T) out. v (B x columns) is overwritten.
 void from_span(const DeviceBatch& batch, const Projection& p, double* v, size_t columns,
                DeviceContext& context, float* out);
+
+// |a_b|^2 of every row (B), the column of ones included.
+float* row_norms(const DeviceBatch& batch, DeviceContext& context);
 
 // Where a factor is known to the device only.
 struct DeviceFactor {
@@ -78,7 +92,7 @@ __device__ inline size_t noise_block(const NoiseLayout& layout, uint64_t seed, u
   uint32_t l = 0;
   while (position >= layout.offset[l + 1]) l++;
   const size_t inside = position - layout.offset[l];
-  *out = normals_of_block({seed, layer_stream(l + 1), update, index}, block_of(inside));
+  *out = normals_of_block({seed, kStreamFirstLayer + l, update, index}, block_of(inside));
 #pragma unroll
   for (uint32_t k = 0; k < 4; k++) {
     const size_t at = inside + 16 * k;
