@@ -9,9 +9,10 @@
  *                             sources on the host shim, for tests without a GPU
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { fetchCompiler } from "./cuda-compiler.mjs";
@@ -37,6 +38,13 @@ function run(command, ...args) {
   process.exit(1);
 }
 
+/** Latest change in milliseconds of a file, or of a folder and all in it. */
+function changed(path) {
+  const stat = statSync(path);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => changed(join(path, name))));
+}
+
 const folder = flags.host ? "build/cuda-host" : "build/cuda";
 const settings = flags.host
   ? ["-DLOCAL_ENTROPY_SHIM=ON", "-DLOCAL_ENTROPY_TESTS=ON"]
@@ -45,6 +53,11 @@ const settings = flags.host
       `-DCMAKE_CUDA_ARCHITECTURES=${flags.release ? RELEASE : "90"}`,
       `-DLOCAL_ENTROPY_TESTS=${flags.tests ? "ON" : "OFF"}`,
     ];
+
+// What was built last and of which sources, so that nothing is built twice.
+const built = `${settings.join(" ")} ${changed("native")}`;
+const stamp = join(folder, "built.txt");
+if (existsSync(stamp) && readFileSync(stamp, "utf8") === built) process.exit(0);
 
 // cmake-js knows where Node-API's headers lie (with isNodeApi it downloads none).
 const { CMake } = createRequire(import.meta.url)("cmake-js");
@@ -56,4 +69,5 @@ const [build, ...buildArgs] = await cmake.getBuildCommand();
 // The report must have every kernel, so nothing is kept of a build before.
 const fresh = flags.host ? [] : ["--clean-first"];
 const output = run(build, ...buildArgs, ...fresh, "--parallel", String(availableParallelism()));
-if (!flags.host) writeFileSync(`${folder}/resources.txt`, output);
+if (!flags.host) writeFileSync(join(folder, "resources.txt"), output);
+writeFileSync(stamp, built);
