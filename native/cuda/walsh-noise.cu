@@ -63,22 +63,21 @@ template <int R>
 __global__ void sign_means(WalshShape shape, uint64_t blocks, float* values) {
   float* pool = dynamic_shared<float>();
   const uint32_t teams = blockDim.x / shape.threads;
-  const WalshTeam team{threadIdx.x % shape.threads, shape.threads, threadIdx.x / shape.threads, shape.m,
-                       pool};
+  const WalshTeam<R> team(shape, pool);
   const uint64_t i = uint64_t(blockIdx.x) * teams + team.number;
   float* own = values + (i < blocks ? i : 0) * 2 * shape.m;
   const float factor = 1.0f / float(2 * shape.m);
   float x[R];
 #pragma unroll
   for (int r = 0; r < R; r++) {
-    const uint32_t g = r * shape.threads + team.thread;
-    x[r] = R > 1 || g < shape.m ? factor * (own[g] - own[shape.m + g]) : 0;
+    const uint32_t g = team.place(r);
+    x[r] = team.inside(r) ? factor * (own[g] - own[shape.m + g]) : 0;
   }
   walsh_transform(team, x);
 #pragma unroll
   for (int r = 0; r < R; r++) {
-    const uint32_t g = r * shape.threads + team.thread;
-    if (i < blocks && (R > 1 || g < shape.m)) own[g] = x[r];
+    const uint32_t g = team.place(r);
+    if (i < blocks && (team.inside(r))) own[g] = x[r];
   }
 }
 

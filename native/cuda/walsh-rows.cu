@@ -13,12 +13,14 @@
 // it. Per row: every team the losses, a barrier, D1 and every team its share of D2, a barrier, the shares'
 // sum in order, a barrier.
 //
-// Cost of a loss of one row and class (m = 256, row split): two transforms of 8 sums for two samples, 9
-// operations and 2 exponentials for the loss, 13 and one more transform for two psi: with shuffles, loads and
-// signs about 37 instructions, so 20 rows of ten classes take 7,400 a sample and about 9,300 with noise and
-// the rest. An H200 issues 3e13 a second: its floor is 0.31 ns a sample, 3.2e9 samples a second; the shuffles
-// alone allow 4.9e9. Memory: the noise of a block, y and Z, is 24 kB for 512 samples, written and read once
-// (94 bytes a sample, 2e-11 s), its losses 8 bytes a sample, D1's and D2's partial sums 8 more.
+// Cost at m = 256, from the compiler's code for sm_90, in instructions of a warp: the loss's loop over the
+// classes has 425 a class (240 for weights only) for 512 samples of a row, the second layer's 277; with what
+// a row and block needs once about 9,700 (3,200). Twenty rows of ten classes are then 12,100 instructions a
+// sample (4,000), with its noise 13,100 (5,000). An H200 issues 3e13 a second: floors of 0.44 (0.17) ns a
+// sample, 2.3e9 (5.9e9) samples a second; its shuffles, 1,575 a row and block, allow 3.8e9. Memory: the noise
+// of a block, y and Z, is 26 kB for 512 samples, written and read once (about 100 bytes a sample), its losses
+// 8 bytes a sample, D1's and D2's partial sums 8 more: at 1e9 samples a second a fortieth of what the memory
+// gives.
 #include "walsh-rows.h"
 
 namespace local_entropy {
@@ -34,22 +36,25 @@ __host__ __device__ inline uint32_t walsh_places(const WalshShape& shape) {
 
 // Shared memory of a block, in floats, in this order.
 struct RowsPool {
-  uint32_t exchange, means, dots, level, own, slots;
+  uint32_t exchange, means, dots, slopes, level, levels, own, slots;
 
   __host__ __device__ RowsPool(const WalshShape& shape, bool by_rows, uint32_t count, unsigned threads) {
     exchange = 0;
     means = shape.threads > 32 ? shape.registers * threads : 0;
     dots = means + (by_rows ? count * walsh_places(shape) : 0);
-    level = dots + count * shape.classes;
-    own = level + count;
+    slopes = dots + count * shape.classes;
+    level = slopes + count * shape.classes;
+    levels = level + count;
+    own = levels + count;
     slots = own + count;
   }
 };
 
 // What a block of threads keeps of a row, slot by slot.
 struct RowsState {
-  float *means, *dots, *level, *own;  // slots x places, slots x C, slots, slots
-  float* slot;                        // slots x (C m + 2m)
+  float *means, *dots, *slopes;  // G, n_c, lambda_ic: slots x places, slots x C, slots x C
+  float *level, *levels, *own;   // mean f, c_i, sum (a^2 + d^2): slots
+  float* slot;                   // slots x (C m + 2m)
   uint32_t places, slot_floats;
   uint64_t first;  // the group's first block, within the wave
   uint32_t count;  // the group's blocks
@@ -74,66 +79,69 @@ __device__ void first_layer_row(const WalshRowsTask& task, const RowsState& stat
                   square = own * own;
       float share = product * inverse;
       if (state.count > 1)
-        share -= (products - product) / (squares - square + ridge) * fmaf(square, inverse, -1.0f);
+        share -= __fdividef(products - product, squares - square + ridge) * fmaf(square, inverse, -1.0f);
       total += share;
     }
     to[h] = total;
   }
 }
 
-// Slope lambda_ic and level c_i of a slot.
-struct Control {
-  float slope, level;
-};
-
-__device__ inline Control control_of(const WalshRowsTask& task, const RowsState& state, uint32_t b,
-                                     uint32_t slot, uint32_t c) {
-  if (state.count == 1) return {0, task.point.center[b]};
+// Slopes lambda_ic of all slots, and their levels c_i: a pair of slot and class a thread.
+__device__ void find_controls(const WalshRowsTask& task, const RowsState& state, uint32_t b) {
   const uint32_t classes = task.point.shape.classes;
-  float products = 0, squares = 0, levels = 0;
-  for (uint32_t i = 0; i < state.count; i++) {
-    if (i == slot) continue;
-    const float n = state.dots[i * classes + c];
-    products = fmaf(n, state.means[i * state.places + task.point.shape.width + c], products);
-    squares = fmaf(n, n, squares);
-    levels += state.level[i];
+  for (uint32_t at = threadIdx.x; at < task.slots * classes; at += blockDim.x) {
+    const uint32_t slot = at / classes, c = at % classes;
+    float products = 0, squares = 0, levels = 0;
+    for (uint32_t i = 0; i < state.count; i++) {
+      if (i == slot) continue;
+      const float n = state.dots[i * classes + c];
+      products = fmaf(n, state.means[i * state.places + task.point.shape.width + c], products);
+      squares = fmaf(n, n, squares);
+      levels += state.level[i];
+    }
+    const bool alone = state.count == 1;
+    state.slopes[at] = alone ? 0 : products / fmaf(1e-3f * task.point.scale2, state.own[slot], squares);
+    if (c == 0) state.levels[slot] = alone ? task.point.center[b] : levels / float(state.count - 1);
   }
-  return {products / fmaf(1e-3f * task.point.scale2, state.own[slot], squares),
-          levels / float(state.count - 1)};
 }
 
-// A slot's share of 2m B K D2, in place of its N_c; plus, minus: f.
+// A slot's share of 2m B K D2, in place of its N_c.
 template <int R>
-__device__ void second_layer_slot(const WalshRowsTask& task, const RowsState& state, uint32_t b,
-                                  uint32_t slot, WalshUnit<R, WalshLayout::kRowSplit>* unit,
-                                  const float (&plus)[R], const float (&minus)[R]) {
+__device__ void second_layer_slot(const WalshRowsTask& task, const RowsState& state, uint32_t slot,
+                                  WalshUnit<R, WalshLayout::kRowSplit>* unit) {
   const WalshShape& shape = task.point.shape;
-  const WalshTeam& team = unit->team;
-  float inverse_plus[R], inverse_minus[R], x[R];  // 1/(s^2 |hidden|^2)
-#pragma unroll
-  for (int r = 0; r < R; r++) x[r] = 2 * unit->a[r] * unit->d[r];
-  walsh_transform(team, x);
-  const float own = state.own[slot];
+  const WalshTeam<R>& team = unit->team;
+  float plus[R], minus[R], inverse_plus[R], inverse_minus[R], x[R];  // f, 1/(s^2 |hidden|^2)
+  const float* kept = unit->noise + size_t(shape.classes) * shape.m;
 #pragma unroll
   for (int r = 0; r < R; r++) {
-    inverse_plus[r] = 1 / (task.point.scale2 * (own + x[r]));
-    inverse_minus[r] = 1 / (task.point.scale2 * (own - x[r]));
+    plus[r] = team.inside(r) ? team.at(kept, r) : 0;
+    minus[r] = team.inside(r) ? team.at(kept + team.length(), r) : 0;
+    x[r] = 2 * unit->a[r] * unit->d[r];
+  }
+  walsh_transform(team, x);
+  const float own = state.own[slot], level = state.levels[slot];
+#pragma unroll
+  for (int r = 0; r < R; r++) {
+    inverse_plus[r] = __fdividef(1, task.point.scale2 * (own + x[r]));
+    inverse_minus[r] = __fdividef(1, task.point.scale2 * (own - x[r]));
   }
   for (uint32_t c = 0; c < shape.classes; c++) {
-    const Control control = control_of(task, state, b, slot, c);
+    const float slope = state.slopes[slot * shape.classes + c];
     const float dot = state.dots[slot * shape.classes + c];
-    float* noise = unit->noise + size_t(c) * shape.m;
+    float* noise = unit->noise + c * team.length();
+    uint32_t flips[R];
+    walsh_flips(team, shape.width + c, flips);
     float total = 0;
 #pragma unroll
     for (int r = 0; r < R; r++) {
-      const uint32_t g = unit->place(r);
-      const bool inside = R > 1 || g < shape.m;
-      const float part = inside ? noise[g] : 0, flip = flipped(dot, walsh_flip(g, shape.width + c));
+      const bool inside = team.inside(r);
+      const float part = inside ? team.at(noise, r) : 0, flip = flipped(dot, flips[r]);
       const float up = part + flip, down = part - flip;
-      float psi_plus = fmaf(-control.slope, up, plus[r] - control.level);
-      float psi_minus = fmaf(-control.slope, down, minus[r] - control.level);
-      psi_plus = fmaf(up * psi_plus, inverse_plus[r], control.slope);
-      psi_minus = fmaf(down * psi_minus, inverse_minus[r], control.slope);
+      float psi_plus = fmaf(-slope, up, plus[r] - level);
+      float psi_minus = fmaf(-slope, down, minus[r] - level);
+      psi_plus = fmaf(up * psi_plus, inverse_plus[r], slope);
+      psi_minus = fmaf(down * psi_minus, inverse_minus[r], slope);
       x[r] = inside ? psi_plus - psi_minus : 0;
       total += inside ? psi_plus + psi_minus : 0;
     }
@@ -141,8 +149,7 @@ __device__ void second_layer_slot(const WalshRowsTask& task, const RowsState& st
     walsh_transform(team, x);
 #pragma unroll
     for (int r = 0; r < R; r++) {
-      const uint32_t h = unit->place(r);
-      if (R > 1 || h < shape.m) noise[h] = fmaf(unit->a[r], total, unit->d[r] * x[r]);
+      if (team.inside(r)) team.at(noise, r) = fmaf(unit->a[r], total, unit->d[r] * x[r]);
     }
   }
 }
@@ -165,18 +172,18 @@ template <int R, WalshLayout kLayout>
 __device__ void slot_losses(const WalshRowsTask& task, const RowsState& state, uint32_t b, bool begins,
                             uint32_t slot, float* sums, WalshUnit<R, kLayout>* unit) {
   const WalshShape& shape = task.point.shape;
-  const WalshTeam& team = unit->team;
+  const WalshTeam<R>& team = unit->team;
   float plus[R], minus[R];
   if constexpr (kLayout != WalshLayout::kNoHidden) unit->half_activations();
   unit->losses(task.point.batch.label(b), plus, minus);
   float level = 0;
 #pragma unroll
   for (int r = 0; r < R; r++) {
-    const uint32_t g = unit->place(r);
     level += plus[r] + minus[r];
-    if ((R == 1 && g >= shape.m) || slot >= state.count) continue;
-    sums[g] = plus[r] + (begins ? 0 : sums[g]);
-    sums[shape.m + g] = minus[r] + (begins ? 0 : sums[shape.m + g]);
+    if (!team.inside(r) || slot >= state.count) continue;
+    float &up = team.at(sums, r), &down = team.at(sums + team.length(), r);
+    up = plus[r] + (begins ? 0 : up);
+    down = minus[r] + (begins ? 0 : down);
   }
   if (!task.by_rows) return;
   const float factor = 1.0f / float(2 * shape.m);
@@ -184,16 +191,15 @@ __device__ void slot_losses(const WalshRowsTask& task, const RowsState& state, u
   float x[R];
 #pragma unroll
   for (int r = 0; r < R; r++) {
-    const uint32_t g = unit->place(r);
     x[r] = factor * (plus[r] - minus[r]);
-    if (kLayout != WalshLayout::kRowSplit || (R == 1 && g >= shape.m)) continue;
-    kept[g] = plus[r];
-    kept[shape.m + g] = minus[r];
+    if (kLayout != WalshLayout::kRowSplit || !team.inside(r)) continue;
+    team.at(kept, r) = plus[r];
+    team.at(kept + team.length(), r) = minus[r];
   }
   walsh_transform(team, x);
 #pragma unroll
   for (int r = 0; r < R; r++)
-    if (unit->place(r) < state.places) state.means[slot * state.places + unit->place(r)] = x[r];
+    if (team.place(r) < state.places) state.means[slot * state.places + team.place(r)] = x[r];
   level = factor * team_sum(team, level);
   const float own = kLayout == WalshLayout::kRowSplit ? unit->own_square() : 0;
   if (team.thread != 0) return;
@@ -202,7 +208,7 @@ __device__ void slot_losses(const WalshRowsTask& task, const RowsState& state, u
 }
 
 template <int R, WalshLayout kLayout>
-__global__ void __launch_bounds__(kThreads, 2) rows_kernel(WalshRowsTask task) {
+__global__ void __launch_bounds__(kThreads, R > 8 ? 1 : 2) rows_kernel(WalshRowsTask task) {
   const WalshShape& shape = task.point.shape;
   const uint32_t chunk = blockIdx.x, group = blockIdx.y, cta = group * gridDim.x + chunk;
   const uint64_t wave_first = share_begin(task.blocks, task.groups, task.first_group);
@@ -214,16 +220,17 @@ __global__ void __launch_bounds__(kThreads, 2) rows_kernel(WalshRowsTask task) {
   const RowsState state{
       pool + at.means,
       pool + at.dots,
+      pool + at.slopes,
       pool + at.level,
+      pool + at.levels,
       pool + at.own,
       task.scratch == nullptr ? pool + at.slots : task.scratch + size_t(cta) * task.slots * slot_floats,
       walsh_places(shape),
       slot_floats,
       first - wave_first,
       uint32_t(next - first)};
-  const WalshTeam team{threadIdx.x % shape.threads, shape.threads, threadIdx.x / shape.threads, shape.m,
-                       pool + at.exchange};
-  const uint32_t teams = blockDim.x / shape.threads;
+  const WalshTeam<R> team(shape, pool + at.exchange);
+  const uint32_t teams = blockDim.x / team.threads();
   const uint32_t begin = uint64_t(task.rows) * chunk / task.chunks,
                  end = uint64_t(task.rows) * (chunk + 1) / task.chunks;
   const auto unit_of = [&](uint32_t slot, uint32_t row) {
@@ -248,19 +255,12 @@ __global__ void __launch_bounds__(kThreads, 2) rows_kernel(WalshRowsTask task) {
     __syncthreads();
     first_layer_row(task, state, row, task.first + (size_t(group) * task.rows + row) * shape.width);
     if constexpr (kLayout == WalshLayout::kRowSplit) {
+      find_controls(task, state, b);
+      __syncthreads();
       for (uint32_t slot = team.number; slot < task.slots; slot += teams) {
         auto unit = unit_of(slot, row);
-        float plus[R], minus[R];
-        const float* kept = unit.noise + size_t(shape.classes) * shape.m;
-#pragma unroll
-        for (int r = 0; r < R; r++) {
-          const uint32_t g = unit.place(r);
-          const bool inside = R > 1 || g < shape.m;
-          plus[r] = inside ? kept[g] : 0;
-          minus[r] = inside ? kept[shape.m + g] : 0;
-        }
         unit.half_activations();
-        second_layer_slot<R>(task, state, b, slot, &unit, plus, minus);
+        second_layer_slot<R>(task, state, slot, &unit);
       }
       __syncthreads();
       add_second(task, state, row == begin,

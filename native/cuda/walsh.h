@@ -46,43 +46,65 @@ struct WalshPoint {
   float scale2;  // s^2
 };
 
+// Up to 8 entries a thread a team is one warp, and the compiler knows all distances.
+template <int R>
 struct WalshTeam {
-  uint32_t thread, threads, number, m;
-  float* exchange;  // R floats a thread of the block, where T > 32
+  static constexpr bool kWarp1 = R < 16;
+  uint32_t thread, number;
+  uint32_t wide, short_length;  // T where it is not a warp; m where it is below 32
+  float* exchange;              // R floats a thread of the block, where T > 32
+
+  __device__ WalshTeam(const WalshShape& shape, float* exchange)
+      : thread(threadIdx.x % (kWarp1 ? 32 : shape.threads)),
+        number(threadIdx.x / (kWarp1 ? 32 : shape.threads)),
+        wide(shape.threads),
+        short_length(shape.m),
+        exchange(exchange) {}
+  __device__ uint32_t threads() const { return kWarp1 ? 32 : wide; }
+  __device__ uint32_t length() const { return R == 1 ? short_length : R * threads(); }  // m
+  __device__ uint32_t place(int r) const { return uint32_t(r) * threads() + thread; }
+  // A vector's own entry at place(r); an offset that the compiler knows.
+  template <class T>
+  __device__ T& at(T* vector, int r) const {
+    return (vector + thread)[size_t(r) * threads()];
+  }
+  // Whether a place is one of the m: always but in a transform shorter than a warp.
+  __device__ bool inside(int r) const { return R > 1 || place(r) < short_length; }
 };
 
 // Every thread of a team gets the sum, in fixed order. All teams of the block call together.
-__device__ inline float team_sum(const WalshTeam& team, float value) {
+template <int R>
+__device__ inline float team_sum(const WalshTeam<R>& team, float value) {
   value = warp_sum(value);
-  if (team.threads == 32) return value;
+  if (team.threads() == 32) return value;
   __shared__ float of_warp[32];
-  const uint32_t first = team.number * (team.threads / 32);
+  const uint32_t first = team.number * (team.threads() / 32);
   if (team.thread % 32 == 0) of_warp[first + team.thread / 32] = value;
   __syncthreads();
   value = 0;
-  for (uint32_t w = 0; w < team.threads / 32; w++) value += of_warp[first + w];
+  for (uint32_t w = 0; w < team.threads() / 32; w++) value += of_warp[first + w];
   __syncthreads();
   return value;
 }
 
 // x <- WHT(x). A stage of distance D is x_g <- x_{g^D} ± x_g, minus where g has the bit.
 template <int R>
-__device__ inline void walsh_transform(const WalshTeam& team, float (&x)[R]) {
+__device__ inline void walsh_transform(const WalshTeam<R>& team, float (&x)[R]) {
 #pragma unroll
   for (uint32_t distance = 1; distance < 32; distance *= 2) {
-    if (R == 1 && distance >= team.m) break;
+    if (R == 1 && distance >= team.short_length) break;
     const float sign = team.thread & distance ? -1.0f : 1.0f;
 #pragma unroll
     for (int r = 0; r < R; r++) x[r] = fmaf(sign, x[r], __shfl_xor_sync(kWarp, x[r], distance));
   }
-  for (uint32_t distance = 32; distance < team.threads; distance *= 2) {
+  for (uint32_t distance = 32; distance < team.threads(); distance *= 2) {
     const float sign = team.thread & distance ? -1.0f : 1.0f;
-    float* own = team.exchange + team.number * team.threads * R;
+    float* own = team.exchange + team.number * team.length();
 #pragma unroll
-    for (int r = 0; r < R; r++) own[r * team.threads + team.thread] = x[r];
+    for (int r = 0; r < R; r++) own[team.place(r)] = x[r];
     __syncthreads();
 #pragma unroll
-    for (int r = 0; r < R; r++) x[r] = fmaf(sign, x[r], own[r * team.threads + (team.thread ^ distance)]);
+    for (int r = 0; r < R; r++) x[r] = fmaf(sign, x[r], own[team.place(r) ^ distance]);
     __syncthreads();
   }
 #pragma unroll
@@ -97,9 +119,17 @@ __device__ inline void walsh_transform(const WalshTeam& team, float (&x)[R]) {
   }
 }
 
-// The bit that flips a float's sign where s_{g,place} = -1.
-__device__ inline uint32_t walsh_flip(uint32_t g, uint32_t place) {
-  return uint32_t(__popc(g & place)) << 31;
+// The bits that flip a float's sign where s_{g,column} = -1, g the thread's places: one parity of the
+// thread's own bits, and for each bit of r one of the column's.
+template <int R>
+__device__ inline void walsh_flips(const WalshTeam<R>& team, uint32_t column, uint32_t (&flips)[R]) {
+  flips[0] = uint32_t(__popc(team.thread & column)) << 31;
+#pragma unroll
+  for (int bit = 1; bit < R; bit *= 2) {
+    const uint32_t more = column & (uint32_t(bit) * team.threads()) ? 0x80000000u : 0;
+#pragma unroll
+    for (int r = 0; r < bit; r++) flips[bit + r] = flips[r] ^ more;
+  }
 }
 __device__ inline float flipped(float x, uint32_t flip) { return from_bits(bits_of(x) ^ flip); }
 
@@ -119,7 +149,7 @@ template <int R, WalshLayout kLayout>
 struct WalshUnit {
   static constexpr bool kSplit = kLayout == WalshLayout::kRowSplit;
   const WalshPoint& point;
-  const WalshTeam& team;
+  const WalshTeam<R>& team;
   const float* second;  // s Z_c: C x m, as W_c
   const float* y;       // d1
   const float* base;    // d1
@@ -127,12 +157,10 @@ struct WalshUnit {
   float* dots;          // n_c: C, where row split
   float a[R] = {}, d[R] = {};
 
-  __device__ uint32_t place(int r) const { return uint32_t(r) * team.threads + team.thread; }
-
   __device__ void half_activations() {
 #pragma unroll
     for (int r = 0; r < R; r++) {
-      const uint32_t h = place(r);
+      const uint32_t h = team.place(r);
       a[r] = h == point.shape.width ? 1 : 0;
       d[r] = 0;
       if (h >= point.shape.width) continue;
@@ -153,17 +181,19 @@ struct WalshUnit {
 
   // T_c into t, N_c into n (row split); returns the logits' even part.
   __device__ float class_parts(uint32_t c, float (&t)[R], float (&n)[R]) {
+    uint32_t flips[R];
     if constexpr (kLayout == WalshLayout::kNoHidden) {
+      walsh_flips(team, c, flips);
 #pragma unroll
-      for (int r = 0; r < R; r++) t[r] = flipped(y[c], walsh_flip(place(r), c));
+      for (int r = 0; r < R; r++) t[r] = flipped(y[c], flips[r]);
       return base[c];
     }
-    const float *w = point.weights + size_t(c) * point.shape.m, *z = second + size_t(c) * point.shape.m;
+    const float *w = point.weights + c * team.length(), *z = second + c * team.length();
     float even = 0, odd = 0;
 #pragma unroll
     for (int r = 0; r < R; r++) {
-      const bool inside = R > 1 || place(r) < point.shape.m;
-      const float weight = inside ? w[place(r)] : 0, normal = inside ? z[place(r)] : 0;
+      const bool inside = team.inside(r);
+      const float weight = inside ? team.at(w, r) : 0, normal = inside ? team.at(z, r) : 0;
       even = fmaf(a[r], weight, even);
       if constexpr (kSplit) {
         odd = fmaf(a[r], normal, odd);
@@ -178,13 +208,13 @@ struct WalshUnit {
     walsh_transform(team, t);
     if constexpr (kSplit) {
       odd = team_sum(team, odd);
+      walsh_flips(team, point.shape.width + c, flips);
       walsh_transform(team, n);
 #pragma unroll
       for (int r = 0; r < R; r++) {
-        const uint32_t flip = walsh_flip(place(r), point.shape.width + c);
-        n[r] = flipped(n[r], flip);
-        t[r] += flipped(odd, flip);
-        if (R > 1 || place(r) < point.shape.m) noise[size_t(c) * point.shape.m + place(r)] = n[r];
+        n[r] = flipped(n[r], flips[r]);
+        t[r] += flipped(odd, flips[r]);
+        if (team.inside(r)) team.at(noise + c * team.length(), r) = n[r];
       }
       if (team.thread == 0) dots[c] = odd;
     }
@@ -230,29 +260,27 @@ struct WalshUnit {
     }
   }
 
-  // The same by the largest difference so far, in powers of 2.
+  // The same by the largest difference so far, in powers of 2; one sign at a time, which spares registers.
   __device__ void far_cross_entropy(uint32_t label, float (&plus)[R], float (&minus)[R]) {
+    far_cross_entropy(label, true, plus);
+    far_cross_entropy(label, false, minus);
+  }
+  __device__ void far_cross_entropy(uint32_t label, bool up, float (&losses)[R]) {
     constexpr float kLog2e = 1.44269504f, kLn2 = 0.693147181f;
-    float top[2][R], others[2][R];  // the label's term is 2^-top
+    float top[R];  // `losses` holds the sum of the other terms over 2^top; the label's is 2^-top
 #pragma unroll
-    for (int r = 0; r < R; r++) top[0][r] = top[1][r] = others[0][r] = others[1][r] = 0;
-    const auto join = [](float x, float* top, float* others) {
-      if (x > *top) {
-        *others = (*others + 1) * power_of_2(*top - x);
-        *top = x;
+    for (int r = 0; r < R; r++) top[r] = losses[r] = 0;
+    differences(label, kLog2e, [&](uint32_t, int r, float plus, float minus) {
+      const float x = up ? plus : minus;
+      if (x > top[r]) {
+        losses[r] = (losses[r] + 1) * power_of_2(top[r] - x);
+        top[r] = x;
       } else {
-        *others += power_of_2(x - *top);
+        losses[r] += power_of_2(x - top[r]);
       }
-    };
-    differences(label, kLog2e, [&](uint32_t, int r, float up, float down) {
-      join(up, &top[0][r], &others[0][r]);
-      join(down, &top[1][r], &others[1][r]);
     });
 #pragma unroll
-    for (int r = 0; r < R; r++) {
-      plus[r] = kLn2 * top[0][r] + log1pf(others[0][r]);
-      minus[r] = kLn2 * top[1][r] + log1pf(others[1][r]);
-    }
+    for (int r = 0; r < R; r++) losses[r] = fmaf(kLn2, top[r], log1pf(losses[r]));
   }
 
   // Cost of the class predicted: the label's unless another logit exceeds its own, else the first largest.
@@ -278,7 +306,7 @@ struct WalshUnit {
       cross_entropy(label, plus, minus);
     else
       costs(label, plus, minus);
-    if (R == 1 && place(0) >= point.shape.m) plus[0] = minus[0] = 0;
+    if (!team.inside(0)) plus[0] = minus[0] = 0;
   }
 };
 
