@@ -15,7 +15,11 @@ import { openReference } from "../src/backends/reference.ts";
 import { worstSeen } from "./tolerances.ts";
 
 /** Gives the backend under test; call it inside a test. */
-export type Given = (threads?: number) => Backend;
+export interface Given {
+  (threads?: number): Backend;
+  /** On the host shim, which takes seconds for what others do in milliseconds. */
+  readonly slow: boolean;
+}
 
 interface Place {
   readonly name: string;
@@ -85,11 +89,12 @@ function onEach(places: readonly Place[], body: (given: Given) => void): void {
         const seen = worstSeen();
         if (seen) process.stderr.write(`${name}\n${seen}\n`);
       });
-      body((threads = 2) => {
+      const given = (threads = 2) => {
         const backend = opened.get(threads) ?? open(threads);
         opened.set(threads, backend);
         return backend;
-      });
+      };
+      body(Object.assign(given, { slow: SHIM.some((place) => place.name === name) }));
     });
   }
   describe.each(ABSENT.map((reason) => reason.split("\n").join(" ")))("%s", () => {

@@ -124,8 +124,12 @@ std::string device_name(std::string* why) {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess || count == 0) {
+    int driver = 0;
+    cudaDriverGetVersion(&driver);
     *why = "no GPU, because ";
-    *why += status == cudaSuccess ? "the driver lists none" : cudaGetErrorString(status);
+    *why += status == cudaSuccess ? "the driver lists none"
+            : driver == 0         ? "NVIDIA's driver is not installed"
+                                  : cudaGetErrorString(status);
     if (status != cudaSuccess) *why += " (CUDA error " + std::to_string(int(status)) + ")";
     return "";
   }
