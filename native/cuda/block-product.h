@@ -17,40 +17,38 @@ enum class Triangle : uint8_t { kNone, kLower, kUpper };
 // All threads of the block call; what a and b read is complete (a barrier before), and a barrier is due
 // before another thread reads what `out` wrote.
 template <class Left, class Right, class Out>
-__device__ inline void block_product(unsigned rows, unsigned columns, unsigned inner, Triangle triangle,
-                                     float* partial, Left a, Right b, Out out) {
-  constexpr unsigned kTile = 4, kLeast = 4;  // terms of a slice at least
-  const unsigned down = (rows + kTile - 1) / kTile, across = (columns + kTile - 1) / kTile,
-                 tiles = down * across;
-  unsigned slices = blockDim.x / tiles;
-  const unsigned most = (inner + kLeast - 1) / kLeast;
+__device__ inline void block_product(int rows, int columns, int inner, Triangle triangle, float* partial,
+                                     Left a, Right b, Out out) {
+  constexpr int kTile = 4, kLeast = 4;  // terms of a slice at least
+  const int threads = int(blockDim.x), down = (rows + kTile - 1) / kTile,
+            across = (columns + kTile - 1) / kTile, tiles = down * across;
+  int slices = threads / tiles;
+  const int most = (inner + kLeast - 1) / kLeast;
   slices = slices < 1 ? 1 : slices > most ? most : slices;
-  for (unsigned item = threadIdx.x; item < tiles * slices; item += blockDim.x) {
-    const unsigned tile = item % tiles, slice = item / tiles, row = tile / across * kTile,
-                   column = tile % across;
-    const unsigned from = triangle == Triangle::kUpper ? row : 0;
-    const unsigned to = triangle == Triangle::kLower && row + kTile < inner ? row + kTile : inner;
-    const unsigned begin = from + (to - from) * slice / slices,
-                   end = from + (to - from) * (slice + 1) / slices;
+  for (int item = int(threadIdx.x); item < tiles * slices; item += threads) {
+    const int tile = item % tiles, slice = item / tiles, row = tile / across * kTile, column = tile % across;
+    const int from = triangle == Triangle::kUpper ? row : 0;
+    const int to = triangle == Triangle::kLower && row + kTile < inner ? row + kTile : inner;
+    const int begin = from + (to - from) * slice / slices, end = from + (to - from) * (slice + 1) / slices;
     float sum[kTile][kTile] = {};
-    for (unsigned k = begin; k < end; k++) {
+    for (int k = begin; k < end; k++) {
       float left[kTile], right[kTile];
 #pragma unroll
-      for (unsigned i = 0; i < kTile; i++) {
-        const unsigned r = row + i, c = column + i * across;
+      for (int i = 0; i < kTile; i++) {
+        const int r = row + i, c = column + i * across;
         left[i] = a(r < rows ? r : rows - 1, k);
         right[i] = b(k, c < columns ? c : columns - 1);
       }
 #pragma unroll
-      for (unsigned i = 0; i < kTile; i++)
+      for (int i = 0; i < kTile; i++)
 #pragma unroll
-        for (unsigned j = 0; j < kTile; j++) sum[i][j] = fmaf(left[i], right[j], sum[i][j]);
+        for (int j = 0; j < kTile; j++) sum[i][j] = fmaf(left[i], right[j], sum[i][j]);
     }
 #pragma unroll
-    for (unsigned i = 0; i < kTile; i++)
+    for (int i = 0; i < kTile; i++)
 #pragma unroll
-      for (unsigned j = 0; j < kTile; j++) {
-        const unsigned r = row + i, c = column + j * across;
+      for (int j = 0; j < kTile; j++) {
+        const int r = row + i, c = column + j * across;
         if (slices > 1)
           partial[(i * kTile + j) * tiles * slices + item] = sum[i][j];
         else if (r < rows && c < columns)
@@ -59,12 +57,12 @@ __device__ inline void block_product(unsigned rows, unsigned columns, unsigned i
   }
   if (slices == 1) return;
   __syncthreads();
-  for (unsigned at = threadIdx.x; at < rows * columns; at += blockDim.x) {
-    const unsigned r = at / columns, c = at % columns;
+  for (int at = int(threadIdx.x); at < rows * columns; at += threads) {
+    const int r = at / columns, c = at % columns;
     const float* part =
         partial + (r % kTile * kTile + c / across) * tiles * slices + r / kTile * across + c % across;
     float sum = 0;
-    for (unsigned slice = 0; slice < slices; slice++) sum += part[slice * tiles];
+    for (int slice = 0; slice < slices; slice++) sum += part[slice * tiles];
     out(r, c, sum);
   }
   __syncthreads();

@@ -70,6 +70,7 @@ __global__ void squares_of(UnitParts parts, const SampleWeights* weights, double
     const size_t count = parts.layout.count[l];
     const float* h = l == 0 ? parts.first + u * count : tail;
     for (size_t i = threadIdx.x; i < count; i += blockDim.x) {
+      if (l == 0 && !noise_used(parts.layout, i)) continue;  // L's column is zero, so H's entry is too
       const float value = fmaf(alpha, h[i], factor * noise[parts.layout.offset[l] + i]);
       sum += double(value) * double(value);
     }

@@ -33,14 +33,16 @@ __global__ void sum_noise(NoiseLayout layout, uint64_t seed, uint32_t update, si
                end = share_begin(units, gridDim.y, blockIdx.y + 1);
   float sum[4] = {};
   double square = 0;
-  size_t position = 0;
+  const NoisePlace place = inside ? noise_place(layout, block) : NoisePlace{};
+  bool used[4];
+#pragma unroll
+  for (uint32_t k = 0; k < 4; k++) used[k] = inside && noise_used(layout, place.position + 16 * k);
   for (size_t u = begin; u < end && inside; u++) {
-    FourNormals normals;
-    position = noise_block(layout, seed, update, uint32_t(u), block, &normals);
+    const FourNormals normals = noise_at(place, seed, update, uint32_t(u));
     float part = 0;
 #pragma unroll
     for (uint32_t k = 0; k < 4; k++) {
-      const float value = beta[u] * normals.at[k];
+      const float value = used[k] ? beta[u] * normals.at[k] : 0;
       sum[k] += value;
       part = fmaf(value, value, part);
     }
@@ -48,7 +50,7 @@ __global__ void sum_noise(NoiseLayout layout, uint64_t seed, uint32_t update, si
   }
 #pragma unroll
   for (uint32_t k = 0; k < 4; k++)
-    if (inside) parts[blockIdx.y * layout.size() + position + 16 * k] = sum[k];
+    if (inside) parts[blockIdx.y * layout.size() + place.position + 16 * k] = sum[k];
   if (squares == nullptr) return;
   square = block_sum(square);
   if (threadIdx.x == 0) squares[blockIdx.y * gridDim.x + blockIdx.x] = square;

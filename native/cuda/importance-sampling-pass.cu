@@ -14,9 +14,9 @@ constexpr unsigned kThreads = 256;
 __global__ void draw(NoiseLayout layout, uint64_t seed, uint32_t update, uint32_t first, float* noise) {
   const size_t block = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (block >= layout.size() / 4) return;
-  FourNormals normals;
-  const size_t position = noise_block(layout, seed, update, first + blockIdx.y, block, &normals);
-  float* to = noise + blockIdx.y * layout.size() + position;
+  const NoisePlace place = noise_place(layout, block);
+  const FourNormals normals = noise_at(place, seed, update, first + blockIdx.y);
+  float* to = noise + blockIdx.y * layout.size() + place.position;
 #pragma unroll
   for (uint32_t k = 0; k < 4; k++) to[16 * k] = normals.at[k];
 }

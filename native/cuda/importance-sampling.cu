@@ -19,6 +19,7 @@
 
 #include "block.h"
 #include "evolution-strategies.h"
+#include "importance-sampling-losses.h"
 #include "importance-sampling-noise.h"
 
 namespace local_entropy {
@@ -30,8 +31,8 @@ constexpr unsigned kThreads = 256;
 struct SampleRun {
   const Estimator* estimator;
   SamplePass pass;
-  RowSplit split;  // by rows
-  bool pair, wants_error;
+  RowSplit split;                 // by rows
+  bool pair, wants_error, small;  // small: a kernel of its own makes the losses
   size_t units;
 };
 
@@ -45,7 +46,8 @@ SampleRun new_sample_run(const Estimator& estimator, const DeviceQuestion& q, co
   const bool by_rows = estimator.rowwise;
   const size_t floats =
       by_rows ? row_split_floats(*q.network, q.batches[0].size, projection != nullptr, run.wants_error) : 0;
-  run.pass = new_sample_pass(q, projection, run.units, floats, context);
+  run.small = !by_rows && fits_sample_losses(q, projection);
+  run.pass = new_sample_pass(q, projection, run.small ? 1 : run.units, floats, context);
   if (by_rows) run.split = new_row_split(run.pass, estimator.coupling.samples, run.wants_error);
   return run;
 }
@@ -67,7 +69,11 @@ bool for_units(SampleRun& run, Body body) {
 }
 
 // losses (J) of all samples, and by rows H.
-bool sample_losses(SampleRun& run, float* losses) {
+bool losses_of_units(SampleRun& run, float* losses) {
+  if (run.small) {
+    sample_losses(run.pass, run.pair, run.units, losses);
+    return true;
+  }
   const size_t per_unit = run.pair ? 2 : 1;
   return for_units(run, [&](size_t first, size_t) {
     for (size_t i = 0; i < per_unit; i++) {
@@ -170,7 +176,7 @@ bool importance_sampling_estimate(const Estimator& estimator, const DeviceQuesti
   const bool centred = !by_rows && !run.pair && coupling.centred;
   const bool sampled = entropy && !by_rows && estimator.projected && !run.pair && coupling.sample_complement;
   float* values = arena.take<float>(samples);
-  if (!sample_losses(run, values)) return false;
+  if (!losses_of_units(run, values)) return false;
   estimate->samples = samples;
   if (estimate->losses != nullptr) copy(context.stream, estimate->losses, values, samples * sizeof(float));
 

@@ -83,24 +83,41 @@ struct NoiseLayout {
 // Throws a DeviceError where the network is deeper than kMostLayers.
 NoiseLayout new_noise_layout(const Network& network, const Projection* p);
 
-// One Philox block of a unit's noise; `block` counts over the padded layout, layer after layer. Zeros in the
-// padding and in rows of U that no pivot uses. Returns the position of the first normal; the others follow at
-// distances of 16.
-__device__ inline size_t noise_block(const NoiseLayout& layout, uint64_t seed, uint32_t update,
-                                     uint32_t index, size_t block, FourNormals* out) {
-  const size_t position = position_of(uint32_t(block % 16), 0) + block / 16 * 64;
+// Where one Philox block of a unit's noise stands: the position of its first normal, which the others follow
+// at distances of 16, and whether they are normals of a layer (not its padding).
+struct NoisePlace {
+  size_t position;
+  uint32_t stream, block;
+  bool drawn[4];
+};
+
+// `block` counts over the padded layout, layer after layer.
+__device__ inline NoisePlace noise_place(const NoiseLayout& layout, size_t block) {
+  NoisePlace place{block / 16 * 64 + block % 16, kStreamFirstLayer, 0, {}};
   uint32_t l = 0;
-  while (position >= layout.offset[l + 1]) l++;
-  const size_t inside = position - layout.offset[l];
-  *out = normals_of_block({seed, kStreamFirstLayer + l, update, index}, block_of(inside));
+  while (place.position >= layout.offset[l + 1]) l++;
+  const size_t inside = place.position - layout.offset[l];
+  place.stream += l;
+  place.block = block_of(inside);
 #pragma unroll
-  for (uint32_t k = 0; k < 4; k++) {
-    const size_t at = inside + 16 * k;
-    const bool drawn =
-        at < layout.count[l] && (l > 0 || layout.used == nullptr || layout.used[at / layout.columns]);
-    if (!drawn) out->at[k] = 0;
-  }
-  return position;
+  for (uint32_t k = 0; k < 4; k++) place.drawn[k] = inside + 16 * k < layout.count[l];
+  return place;
+}
+
+// The four normals of a unit at a place, zeros in the padding.
+__device__ inline FourNormals noise_at(const NoisePlace& place, uint64_t seed, uint32_t update,
+                                       uint32_t index) {
+  FourNormals normals = normals_of_block({seed, place.stream, update, index}, place.block);
+#pragma unroll
+  for (uint32_t k = 0; k < 4; k++)
+    if (!place.drawn[k]) normals.at[k] = 0;
+  return normals;
+}
+
+// Whether U's row of this position in layer 1 is one that a pivot uses. The others are drawn too, but L's
+// column and its inverse are zero there, so nothing sees them but a sum of squares.
+__device__ inline bool noise_used(const NoiseLayout& layout, size_t position) {
+  return layout.used == nullptr || position >= layout.count[0] || layout.used[position / layout.columns];
 }
 
 }  // namespace local_entropy

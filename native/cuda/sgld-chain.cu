@@ -82,19 +82,19 @@ __device__ void row_signals(const Chain& chain, float* logits, float* losses) {
 // From V and the position to the logits in signal[L].
 __device__ void chain_forward(const Chain& chain, const ChainPool& at, float* pool) {
   const ChainNetwork& network = chain.network;
-  const unsigned rows = unsigned(chain.batch.size), depth = network.depth;
+  const int rows = int(chain.batch.size), depth = int(network.depth);
   const float *v = pool + at.v, *factor = pool + at.factor, *base = chain.base, *w = pool + at.position;
-  for (unsigned l = 1; l <= depth; l++) {
-    const unsigned inner = l == 1 ? rows : network.width[l - 1], columns = network.width[l];
+  for (int l = 1; l <= depth; l++) {
+    const int inner = l == 1 ? rows : int(network.width[l - 1]), columns = int(network.width[l]);
     const float *left = l == 1 ? factor : pool + at.activation[l - 1], *right = l == 1 ? v : w;
     const float* start = l == 1 ? base : w + size_t(inner) * columns;  // the bias row
-    const unsigned start_row = l == 1 ? columns : 0;
+    const int start_row = l == 1 ? columns : 0;
     float* to = pool + (l < depth ? at.activation[l] : at.signal[l]);
     block_product(
         rows, columns, inner, l == 1 ? Triangle::kLower : Triangle::kNone, pool + at.partial,
-        [&](unsigned r, unsigned k) { return left[r * inner + k]; },
-        [&](unsigned k, unsigned c) { return right[size_t(k) * columns + c]; },
-        [&](unsigned r, unsigned c, float sum) {
+        [&](int r, int k) { return left[r * inner + k]; },
+        [&](int k, int c) { return right[k * columns + c]; },
+        [&](int r, int c, float sum) {
           const float value = start[r * start_row + c] + sum;
           to[r * columns + c] = l < depth ? activate(network.activation, value) : value;
         });
@@ -108,18 +108,18 @@ __device__ void chain_forward(const Chain& chain, const ChainPool& at, float* po
 __device__ void chain_move(const Chain& chain, const ChainPool& at, const NoiseLayout& layout,
                            const Transition& t, const float* noise, float* pool) {
   const ChainNetwork& network = chain.network;
-  const unsigned rows = unsigned(chain.batch.size);
+  const int rows = int(chain.batch.size);
   size_t begin = at.tail;
-  for (unsigned l = network.depth; l > 1; l--) {
-    const unsigned width = network.width[l - 1], columns = network.width[l];
+  for (int l = int(network.depth); l > 1; l--) {
+    const int width = int(network.width[l - 1]), columns = int(network.width[l]);
     begin -= size_t(width + 1) * columns;
     const float *signal = pool + at.signal[l], *active = pool + at.activation[l - 1];
     float *w = pool + at.position + begin, *back = pool + at.signal[l - 1];
     block_product(
         rows, width, columns, Triangle::kNone, pool + at.partial,
-        [&](unsigned r, unsigned k) { return signal[r * columns + k]; },
-        [&](unsigned k, unsigned h) { return w[size_t(h) * columns + k]; },
-        [&](unsigned r, unsigned h, float sum) {
+        [&](int r, int k) { return signal[r * columns + k]; },
+        [&](int k, int h) { return w[h * columns + k]; },
+        [&](int r, int h, float sum) {
           back[r * width + h] = through_slope(network.activation, active[r * width + h], sum);
         });
     __syncthreads();
@@ -127,22 +127,22 @@ __device__ void chain_move(const Chain& chain, const ChainPool& at, const NoiseL
     float *x = pool + at.x + begin, *x_sum = pool + at.x_sum + begin;
     block_product(
         width + 1, columns, rows, Triangle::kNone, pool + at.partial,
-        [&](unsigned h, unsigned r) { return h < width ? active[r * width + h] : 1.0f; },
-        [&](unsigned r, unsigned c) { return signal[r * columns + c]; },
-        [&](unsigned h, unsigned c, float g) {
-          const size_t i = size_t(h) * columns + c;
+        [&](int h, int r) { return h < width ? active[r * width + h] : 1.0f; },
+        [&](int r, int c) { return signal[r * columns + c]; },
+        [&](int h, int c, float g) {
+          const int i = h * columns + c;
           w[i] = center[i] + langevin(t, g, xi[i], x + i, x_sum + i);
         });
   }
-  const unsigned columns = network.width[1];
+  const int columns = int(network.width[1]);
   const float *signal = pool + at.signal[1], *factor = pool + at.factor;
   float *v = pool + at.v, *v_sum = pool + at.v_sum;
   block_product(
       rows, columns, rows, Triangle::kUpper, pool + at.partial,
-      [&](unsigned r, unsigned k) { return factor[k * rows + r]; },
-      [&](unsigned k, unsigned c) { return signal[k * columns + c]; },
-      [&](unsigned r, unsigned c, float g) {
-        const unsigned i = r * columns + c;
+      [&](int r, int k) { return factor[k * rows + r]; },
+      [&](int k, int c) { return signal[k * columns + c]; },
+      [&](int r, int c, float g) {
+        const int i = r * columns + c;
         langevin(t, g, noise[i], v + i, v_sum + i);
       });
   __syncthreads();

@@ -20,14 +20,13 @@ __global__ void draw_blocks(WalshNoise noise, WalshShape shape, float s, bool di
   const NoiseLayout& layout = noise.layout;
   const size_t block = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (block >= layout.size() / 4) return;
-  FourNormals normals;
-  const size_t position =
-      noise_block(layout, noise.seed, noise.update, uint32_t(first + blockIdx.y), block, &normals);
+  const NoisePlace place = noise_place(layout, block);
+  const FourNormals normals = noise_at(place, noise.seed, noise.update, uint32_t(first + blockIdx.y));
   float* to = u + blockIdx.y * layout.count[0];
   float* upper = second + size_t(blockIdx.y) * shape.classes * shape.m;
 #pragma unroll
   for (uint32_t k = 0; k < 4; k++) {
-    const size_t at = position + 16 * k;
+    const size_t at = place.position + 16 * k;
     if (at < layout.count[0]) to[at] = direct ? s * normals.at[k] : normals.at[k];
     if (layout.depth == 1 || at < layout.offset[1]) continue;
     const size_t inside = at - layout.offset[1];
@@ -98,27 +97,26 @@ __global__ void noise_means(WalshNoise noise, WalshShape shape, uint64_t first, 
   const uint64_t begin = share_begin(count, gridDim.y, blockIdx.y),
                  end = share_begin(count, gridDim.y, blockIdx.y + 1);
   float sum[4] = {};
-  uint32_t place[4];
-  size_t position = position_of(uint32_t(block % 16), 0) + block / 16 * 64;
+  uint32_t column[4];  // whose E
+  const NoisePlace place = noise_place(layout, block);
 #pragma unroll
   for (uint32_t k = 0; k < 4; k++) {
-    const size_t at = position + 16 * k;
+    const size_t at = place.position + 16 * k;
     const bool lower = at < layout.offset[1];
     const size_t inside = lower ? at : at - layout.offset[1];
-    place[k] = uint32_t(lower                                    ? inside % shape.width
-                        : shape.layout == WalshLayout::kRowSplit ? shape.width + inside % shape.classes
-                                                                 : inside / shape.classes);
-    if (place[k] >= shape.m) place[k] = 0;  // padding, whose normals are zero
+    column[k] = uint32_t(lower                                    ? inside % shape.width
+                         : shape.layout == WalshLayout::kRowSplit ? shape.width + inside % shape.classes
+                                                                  : inside / shape.classes);
+    if (column[k] >= shape.m) column[k] = 0;  // padding, whose normals are zero
   }
   for (uint64_t i = begin; i < end; i++) {
-    FourNormals normals;
-    noise_block(layout, noise.seed, noise.update, uint32_t(first + i), block, &normals);
+    const FourNormals normals = noise_at(place, noise.seed, noise.update, uint32_t(first + i));
     const float* own = signs + i * 2 * shape.m;
 #pragma unroll
-    for (uint32_t k = 0; k < 4; k++) sum[k] = fmaf(normals.at[k], own[place[k]], sum[k]);
+    for (uint32_t k = 0; k < 4; k++) sum[k] = fmaf(normals.at[k], own[column[k]], sum[k]);
   }
 #pragma unroll
-  for (uint32_t k = 0; k < 4; k++) parts[blockIdx.y * layout.size() + position + 16 * k] = sum[k];
+  for (uint32_t k = 0; k < 4; k++) parts[blockIdx.y * layout.size() + place.position + 16 * k] = sum[k];
 }
 
 }  // namespace
