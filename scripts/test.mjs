@@ -1,11 +1,12 @@
 /**
  * Every check of the repository, stage by stage (run by `npm test`, after `npm run build`): types, lint, format,
- * native C++ tests without Node, and jest. Ends with a table of the stages and, alone on the last line,
- * `N passed, N failed, N skipped`. A stage without counts of its own is one test.
+ * native C++ tests without Node, the same on CUDA's kernels, and jest. Ends with a table of the stages and, alone on
+ * the last line, `N passed, N failed, N skipped`. A stage without counts of its own is one test.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { findCompiler } from "./cuda-compiler.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(root);
@@ -28,7 +29,7 @@ function missingForNative() {
   return compilers.some(works) ? null : "no C++ compiler";
 }
 
-/** Builds and runs native/test; its last line is `N passed, N failed`. */
+/** Builds and runs native/test. */
 function nativeTests() {
   const reason = missingForNative();
   if (reason) return { passed: 0, failed: 0, skipped: 1, note: reason };
@@ -43,7 +44,12 @@ function nativeTests() {
       "-DLOCAL_ENTROPY_TESTS=ON",
     ]) && succeeds("cmake", ["--build", folder, "--parallel", "2", "--target", "native-test"]);
   if (!built) return { ...one(false), note: "did not build" };
-  const run = spawnSync(`${folder}/native-test`, ["--vectors", "test/vectors"], { encoding: "utf8" });
+  return runTests(`${folder}/native-test`);
+}
+
+/** Runs a C++ test program; its last line is `N passed, N failed`. */
+function runTests(program) {
+  const run = spawnSync(program, ["--vectors", "test/vectors"], { encoding: "utf8" });
   process.stdout.write(`${run.stdout}${run.stderr}`);
   const counts = /(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$/.exec(run.stdout);
   if (!counts)
@@ -51,6 +57,24 @@ function nativeTests() {
   const [passed, failed, skipped] = counts.slice(1).map((text) => Number(text ?? 0));
   // A test program that fails after its counts (a sanitizer, a crash at exit) has failed.
   return { passed, failed: Math.max(failed, Number(run.status !== 0)), skipped };
+}
+
+/**
+ * CUDA's kernels without a GPU: on the host shim, whose addon jest tests too, and, where nvcc is there (CUDA_HOME, or
+ * after `node scripts/cuda-compiler.mjs`), compiled for one architecture, whose registers and spills jest asserts.
+ */
+function cudaTests() {
+  const reason = process.arch !== "x64" ? "the host shim is for x86-64" : missingForNative();
+  if (reason) return { passed: 0, failed: 0, skipped: 2, note: reason };
+  const build = (...flags) => succeeds(process.execPath, ["scripts/build-cuda.mjs", ...flags]);
+  const host = build("--host")
+    ? runTests("build/cuda-host/cuda-test")
+    : { ...one(false), note: "the host shim did not build" };
+  if (findCompiler() === null) {
+    return { ...host, skipped: host.skipped + 1, note: "nvcc is not here: node scripts/cuda-compiler.mjs" };
+  }
+  const compiled = one(build());
+  return { ...host, passed: host.passed + compiled.passed, failed: host.failed + compiled.failed };
 }
 
 /** Runs jest, with counts from its own report; a test file that could not run counts as one failure. */
@@ -84,6 +108,7 @@ const stages = {
   lint: () => one(runTool("@biomejs/biome/bin/biome", "check", ".")),
   format: () => one(succeeds(process.execPath, ["scripts/clang-format.mjs"])),
   native: nativeTests,
+  cuda: cudaTests,
   jest,
 };
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "@jest/globals";
 import { AVERAGE_EVERY, averaged } from "../src/averaging.ts";
 import type { Vector } from "../src/backends/backend.ts";
-import { nativeStatus } from "../src/backends/native.ts";
+import { whyNot } from "../src/backends/select.ts";
 import { openBackend } from "../src/operations.ts";
 import type { TrainOptions } from "../src/options.ts";
 import { load } from "../src/runs/checkpoint.ts";
@@ -65,7 +65,7 @@ const options: TrainOptions = {
   updates: 3 * AVERAGE_EVERY + 7,
 };
 
-const BACKENDS = nativeStatus().available ? (["reference", "native"] as const) : (["reference"] as const);
+const BACKENDS = (["reference", "native", "wasm"] as const).filter((name) => whyNot(name) === null);
 const parent = mkdtempSync(join(tmpdir(), "local-entropy-"));
 afterAll(() => rmSync(parent, { recursive: true }));
 const directory = () => mkdtempSync(join(parent, "run-"));

@@ -5,9 +5,9 @@
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
-import { nativeStatus, openNative } from "../src/backends/native.ts";
 import { gaussian, radius, sineCosine } from "../src/reference/gaussian.ts";
 import { keyOf } from "../src/reference/streams.ts";
+import { FAST_PLACES } from "./backends.ts";
 import { openKernels } from "./wasm.ts";
 
 /** Where a run of normals stands in the random numbers. */
@@ -105,14 +105,11 @@ describe("the same bits", () => {
     test("the reference, at every remainder", async () => expectSameBits(await maker()));
   });
 
-  const { instructionSets } = nativeStatus();
-  if (instructionSets.length === 0) test.skip("native: not built here", () => {});
-  for (const instructionSet of instructionSets) {
-    describe(`native, ${instructionSet}`, () => {
+  for (const { name, open } of FAST_PLACES) {
+    describe(name, () => {
       const withMaker = async (body: (make: Maker) => Promise<void>) => {
-        const backend = openNative({ threads: 2, instructionSet });
+        const backend = open(2);
         try {
-          expect(backend.instructionSet).toBe(instructionSet);
           await body(async ({ seed, stream, update, index }, count) =>
             bitsOf(
               await backend.operations.gaussian({ key: keyOf(seed), stream, update, sample: index, count }),

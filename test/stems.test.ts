@@ -26,6 +26,8 @@ const STEMS = [
 const PLACES: [place: string, stems: string[], path: (stem: string) => string][] = [
   ["the reference", STEMS, (stem) => `src/reference/${stem}.ts`],
   ["the native backend", STEMS, (stem) => `native/cpu/${stem}-inl.h`],
+  // Philox is inlined where its words are used, so it has no kernel.
+  ["the CUDA backend", STEMS, (stem) => `native/cuda/${stem}.${stem === "philox" ? "h" : "cu"}`],
   ["the WASM builds", STEMS, (stem) => `assembly/${stem}.ts`],
   ["the tests", STEMS, (stem) => `test/${stem}.test.ts`],
   ["the benchmarks", STEMS, (stem) => `bench/${stem}.bench.mjs`],

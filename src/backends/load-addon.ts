@@ -1,8 +1,8 @@
 /**
- * Finds and loads the native addon: the build in this package, else the platform's own package.
+ * Finds and loads an addon, the CPU's or CUDA's: the build in this package, else the platform's own package.
  *
  * Each attempt's failure is kept; together with what to do about them they make one explanation, for the error of
- * `openNative` and for `local-entropy doctor`.
+ * `openNative` or `openCuda` and for `local-entropy doctor`.
  */
 import { isNode, nodeModule } from "../host.ts";
 
@@ -56,6 +56,24 @@ export interface Loaded {
   readonly reason: string;
 }
 
+/** The engines that come as an addon: one interface, a binary each, so that a broken driver stops no CPU. */
+export type Engine = "native" | "cuda";
+
+const BINARIES = {
+  native: {
+    file: ["build", "Release", "local_entropy.node"],
+    suffix: "",
+    make: "npm run build",
+    needs: "it needs a C++17 compiler and CMake",
+  },
+  cuda: {
+    file: ["build", "cuda", "Release", "local_entropy_cuda.node"],
+    suffix: "-cuda",
+    make: "npm run build:cuda",
+    needs: "it needs a C++17 compiler and CMake, and fetches CUDA's compiler if CUDA_HOME names none",
+  },
+} as const satisfies Record<Engine, object>;
+
 /** "linux-x64", "linux-arm64-musl", "darwin-arm64", …: builds for glibc and musl do not interchange. */
 export function platformName(): string {
   const name = `${process.platform}-${process.arch}`;
@@ -65,27 +83,30 @@ export function platformName(): string {
 }
 
 /** What Node says when it cannot load a binary, in the words of its cause; the first that matches. */
-const CAUSES: readonly [RegExp, string][] = [
+const CAUSES: readonly [RegExp, (make: string) => string][] = [
   [
     /invalid ELF header|wrong ELF class|not a mach-o|incompatible architecture|not a valid Win32|file too short/i,
-    "The binary is damaged or was built for another platform: remove the folder build and run `npm run build` here",
+    (make) =>
+      `The binary is damaged or was built for another platform: remove the folder build and run \`${make}\` here`,
   ],
   [
     /GLIBC|GLIBCXX|CXXABI|libc\.|libstdc\+\+|libgcc|ld-linux|ld-musl|cannot open shared object/,
-    "The binary needs another C or C++ library than this system has: run `npm run build` here, or install that library",
+    (make) =>
+      `The binary needs another C or C++ library than this system has: run \`${make}\` here, or install that library`,
   ],
-  [/self-register|undefined symbol/, "The binary is of another version: run `npm run build`"],
+  [/self-register|undefined symbol/, (make) => `The binary is of another version: run \`${make}\``],
 ];
 
-function solutions(attempts: readonly Attempt[], packageName: string): string[] {
-  const found: string[] = [];
+function solutions(attempts: readonly Attempt[], packageName: string, engine: Engine): string[] {
+  const { make, needs } = BINARIES[engine];
+  const found = new Set<string>();
   for (const { reason } of attempts) {
     const cause = CAUSES.find(([pattern]) => pattern.test(reason));
-    if (cause && !found.includes(cause[1])) found.push(cause[1]);
+    if (cause) found.add(cause[1](make));
   }
-  if (found.length > 0) return found;
+  if (found.size > 0) return [...found];
   return [
-    "In the package's repository: run `npm run build`; it needs a C++17 compiler and CMake",
+    `In the package's repository: run \`${make}\`; ${needs}`,
     `Where the package was installed: npm install ${packageName}, or npm install --include=optional`,
     'Without the addon: use backend "auto" or "wasm", which is slower',
   ];
@@ -102,14 +123,15 @@ function attempt(path: string, load: () => Addon, failed: Attempt[]): Addon | nu
   }
 }
 
-/** Loads the addon of the package whose root is given. */
-export function loadAddonFrom(root: string): Loaded {
+/** Loads an engine's addon of the package whose root is given. */
+export function loadAddonFrom(root: string, engine: Engine = "native"): Loaded {
   const { createRequire } = nodeModule("node:module");
   const { existsSync } = nodeModule("node:fs");
   const { join } = nodeModule("node:path");
   const require = createRequire(import.meta.url);
+  const { file, suffix } = BINARIES[engine];
   const attempts: Attempt[] = [];
-  const built = join(root, "build", "Release", "local_entropy.node");
+  const built = join(root, ...file);
   const fromBuild = () => {
     if (!existsSync(built)) throw new Error("no such file");
     return require(built) as Addon;
@@ -117,29 +139,28 @@ export function loadAddonFrom(root: string): Loaded {
   const addon = attempt(built, fromBuild, attempts);
   if (addon) return { addon, attempts, reason: "" };
 
-  const packageName = `@local-entropy/${platformName()}`;
+  const packageName = `@local-entropy/${platformName()}${suffix}`;
   const fromPackage = createRequire(join(root, "package.json"));
   const packaged = attempt(packageName, () => fromPackage(packageName) as Addon, attempts);
   if (packaged) return { addon: packaged, attempts, reason: "" };
 
   const lines = [
-    "the native addon does not load:",
+    `the ${engine} addon does not load:`,
     ...attempts.map(({ path, reason }) => `  ${path}: ${reason}`),
     "Possible solutions:",
-    ...solutions(attempts, packageName).map((solution) => `  ${solution}`),
+    ...solutions(attempts, packageName, engine).map((solution) => `  ${solution}`),
   ];
   return { addon: null, attempts, reason: lines.join("\n") };
 }
 
-let loaded: Loaded | undefined;
+const loaded = new Map<Engine, Loaded>();
 
-/** The addon of this package, looked for once a thread. */
-export function loadAddon(): Loaded {
-  if (loaded === undefined && isNode) {
-    const { dirname, join } = nodeModule("node:path");
-    const here = dirname(nodeModule("node:url").fileURLToPath(import.meta.url));
-    loaded = loadAddonFrom(join(here, "..", ".."));
-  }
-  loaded ??= { addon: null, attempts: [], reason: "a browser loads no native addon" };
-  return loaded;
+/** An engine's addon of this package, looked for once a thread. */
+export function loadAddon(engine: Engine): Loaded {
+  if (!isNode) return { addon: null, attempts: [], reason: "a browser loads no native addon" };
+  const { dirname, join } = nodeModule("node:path");
+  const here = dirname(nodeModule("node:url").fileURLToPath(import.meta.url));
+  const found = loaded.get(engine) ?? loadAddonFrom(join(here, "..", ".."), engine);
+  loaded.set(engine, found);
+  return found;
 }

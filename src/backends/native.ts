@@ -1,27 +1,11 @@
 /**
  * The native backend: float32 on the processor's vector units, by the addon in `native/`.
- *
- * What this file leaves out: any arithmetic. It hands the seam's objects to the addon, and makes the typed arrays
- * that results are copied into. A backend's calls run one after another, in order, on a thread of its own
- * (native/node/jobs.h).
  */
-import { BackendError, OptionError } from "../errors.ts";
+import { BackendError } from "../errors.ts";
 import { environment } from "../host.ts";
-import { parameterCount } from "../network.ts";
-import type {
-  Backend,
-  Operations,
-  Plan,
-  PlanResult,
-  Session,
-  SessionSetup,
-  SessionState,
-  Split,
-} from "./backend.ts";
-import { VALUES } from "./backend.ts";
-import { type Addon, type Attempt, loadAddon, type NativeSession, type Queue } from "./load-addon.ts";
-import { Calls, translated } from "./native-jobs.ts";
-import { operationsOf } from "./native-operations.ts";
+import { AddonBackend } from "./addon-backend.ts";
+import type { Backend } from "./backend.ts";
+import { type Attempt, loadAddon } from "./load-addon.ts";
 
 export interface NativeStatus {
   readonly available: boolean;
@@ -35,7 +19,7 @@ export interface NativeStatus {
 
 /** Whether the addon loads here, and what it can run. */
 export function nativeStatus(): NativeStatus {
-  const { addon, attempts, reason } = loadAddon();
+  const { addon, attempts, reason } = loadAddon("native");
   return { available: addon !== null, instructionSets: addon?.instructionSets() ?? [], attempts, reason };
 }
 
@@ -54,124 +38,7 @@ export function openNative({
   threads: number;
   instructionSet?: string;
 }): Backend {
-  const { addon, reason } = loadAddon();
+  const { addon, reason } = loadAddon("native");
   if (addon === null) throw new BackendError(reason);
-  return new NativeBackend(
-    addon,
-    translated(() => addon.open(instructionSet, threads)),
-    threads,
-  );
-}
-
-class NativeBackend implements Backend {
-  readonly name = "native";
-  readonly instructionSet: string;
-  readonly threads: number;
-  readonly operations: Operations;
-  readonly #addon: Addon;
-  readonly #queue: Queue;
-  readonly #calls: Calls;
-  readonly #sessions = new Set<NativeBackendSession>();
-
-  constructor(addon: Addon, queue: Queue, threads: number) {
-    this.#addon = addon;
-    this.#queue = queue;
-    this.#calls = new Calls(addon, "backend");
-    this.instructionSet = addon.instructionSet(queue);
-    this.threads = threads;
-    this.operations = operationsOf(addon, queue, this.#calls);
-  }
-
-  openSession(setup: SessionSetup): Session {
-    this.#calls.checkOpen();
-    const handle = translated(() => this.#addon.openSession(this.#queue, setup));
-    const session = new NativeBackendSession(this.#addon, this.#queue, handle, setup, () =>
-      this.#sessions.delete(session),
-    );
-    this.#sessions.add(session);
-    return session;
-  }
-
-  close(): void {
-    if (this.#calls.closed) return;
-    this.#calls.close();
-    for (const session of this.#sessions) session.close();
-    this.#addon.close(this.#queue);
-  }
-}
-
-const SPLITS: readonly Split[] = ["train", "test", "validation"];
-
-class NativeBackendSession implements Session {
-  readonly #addon: Addon;
-  readonly #queue: Queue;
-  readonly #handle: NativeSession;
-  readonly #calls: Calls;
-  readonly #parameters: number;
-  readonly #splits: readonly Split[];
-  readonly #onClose: () => void;
-
-  constructor(addon: Addon, queue: Queue, handle: NativeSession, setup: SessionSetup, onClose: () => void) {
-    this.#addon = addon;
-    this.#queue = queue;
-    this.#handle = handle;
-    this.#calls = new Calls(addon, "session");
-    this.#parameters = parameterCount(setup.network);
-    this.#splits = SPLITS.filter((split) => setup.data[split] !== undefined);
-    this.#onClose = onClose;
-  }
-
-  run(plan: Plan, signal?: AbortSignal): Promise<PlanResult> {
-    const nothing = () => ({ done: 0, values: new Float64Array(0) });
-    if (signal?.aborted && !this.#calls.closed) return Promise.resolve(nothing());
-    return this.#calls.start({
-      begin: (done) => this.#addon.run(this.#queue, this.#handle, plan, done),
-      finish: ([done], collect) => {
-        const values = new Float64Array(done * VALUES);
-        collect(values);
-        return { done, values };
-      },
-      cancelled: nothing,
-      signal,
-    });
-  }
-
-  async accuracy(split: Split): Promise<number> {
-    this.#calls.checkOpen();
-    if (!this.#splits.includes(split)) {
-      throw new OptionError(`Expected ${this.#splits.join(", ")} for split but received "${split}"`);
-    }
-    return this.#calls.start({
-      begin: (done) => this.#addon.accuracy(this.#queue, this.#handle, SPLITS.indexOf(split), done),
-      finish: ([fraction]) => fraction,
-      cancelled: unexpectedCancel,
-    });
-  }
-
-  read(): Promise<SessionState> {
-    return this.#calls.start({
-      begin: (done) => this.#addon.read(this.#queue, this.#handle, done),
-      finish: ([hasChain, momentCount], collect) => {
-        const vector = () => new Float32Array(this.#parameters);
-        const parameters = vector();
-        const chain = hasChain ? vector() : null;
-        const moments = Array.from({ length: momentCount }, vector);
-        collect(parameters, chain ?? undefined, ...moments);
-        return { parameters, moments, chain };
-      },
-      cancelled: unexpectedCancel,
-    });
-  }
-
-  close(): void {
-    if (this.#calls.closed) return;
-    this.#calls.close();
-    this.#addon.closeSession(this.#handle);
-    this.#onClose();
-  }
-}
-
-/** Only closing cancels a call without a signal, and a closed owner's calls reject before they come here. */
-function unexpectedCancel(): never {
-  throw new BackendError("The call was cancelled");
+  return new AddonBackend("native", addon, { instructionSet, threads });
 }

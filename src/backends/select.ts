@@ -6,6 +6,7 @@
 import { BackendError } from "../errors.ts";
 import { environment } from "../host.ts";
 import type { Backend, BackendName } from "./backend.ts";
+import { cudaStatus, openCuda } from "./cuda.ts";
 import { nativeStatus, openNative } from "./native.ts";
 import { openReference } from "./reference.ts";
 import { openWasm } from "./wasm.ts";
@@ -22,8 +23,10 @@ export const BACKENDS: readonly BackendName[] = ["cuda", "native", "wasm", "refe
 /** Why a backend cannot be opened here, or null if it can. */
 export function whyNot(name: BackendName): string | null {
   switch (name) {
-    case "cuda":
-      return "not in this build";
+    case "cuda": {
+      const status = cudaStatus();
+      return status.available ? null : status.reason;
+    }
     case "native":
       return nativeStatus().reason || null;
     case "wasm":
@@ -36,6 +39,7 @@ export function whyNot(name: BackendName): string | null {
 }
 
 function open(name: BackendName, threads: number): Backend {
+  if (name === "cuda") return openCuda();
   if (name === "native") return openNative({ threads });
   return name === "wasm" ? openWasm({ threads }) : openReference();
 }

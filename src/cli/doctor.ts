@@ -2,6 +2,7 @@
  * `local-entropy doctor`: what this machine can run, and for what it cannot, why and what to do.
  */
 import { spawnSync } from "node:child_process";
+import { cudaStatus } from "../backends/cuda.ts";
 import { nativeStatus } from "../backends/native.ts";
 import { BACKENDS, whyNot } from "../backends/select.ts";
 import { wasmStatus } from "../backends/wasm-load.ts";
@@ -53,9 +54,13 @@ export async function doctorCommand({ json = false }: { json?: boolean }): Promi
 function backend(name: (typeof BACKENDS)[number]): Finding {
   const reason = whyNot(name);
   if (reason !== null) return { name, available: false, detail: reason };
-  const status = name === "native" ? nativeStatus() : name === "wasm" ? wasmStatus() : null;
-  const detail = status === null ? "float64" : `instruction sets ${status.instructionSets.join(", ")}`;
-  return { name, available: true, detail };
+  const details = {
+    cuda: () => `architecture ${cudaStatus().architecture}`,
+    native: () => `instruction sets ${nativeStatus().instructionSets.join(", ")}`,
+    wasm: () => `instruction sets ${wasmStatus().instructionSets.join(", ")}`,
+    reference: () => "float64",
+  };
+  return { name, available: true, detail: details[name]() };
 }
 
 async function mnist(): Promise<Finding> {

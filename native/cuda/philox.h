@@ -1,0 +1,29 @@
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011): see src/reference/philox.ts.
+// Counter = (block, index, update, stream), key = the seed's two words.
+#pragma once
+#include "device.h"
+
+namespace local_entropy {
+
+struct Words {
+  uint32_t at[4];
+};
+
+__host__ __device__ inline Words philox(uint64_t seed, uint32_t block, uint32_t index, uint32_t update,
+                                        uint32_t stream) {
+  uint32_t c0 = block, c1 = index, c2 = update, c3 = stream;
+  uint32_t k0 = uint32_t(seed), k1 = uint32_t(seed >> 32);
+#pragma unroll
+  for (int round = 0; round < 10; round++) {
+    const uint64_t product0 = uint64_t(c0) * 0xd2511f53u, product1 = uint64_t(c2) * 0xcd9e8d57u;
+    c0 = uint32_t(product1 >> 32) ^ c1 ^ k0;
+    c1 = uint32_t(product1);
+    c2 = uint32_t(product0 >> 32) ^ c3 ^ k1;
+    c3 = uint32_t(product0);
+    k0 += 0x9e3779b9u;
+    k1 += 0xbb67ae85u;
+  }
+  return {{c0, c1, c2, c3}};
+}
+
+}  // namespace local_entropy

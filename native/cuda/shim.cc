@@ -1,0 +1,263 @@
+// Fibers for shim.h. A thread of a block runs until it waits or ends; when every live thread of its warp (or
+// block) waits at the warp's (or block's) barrier, they go on. Threads that wait for each other at different
+// barriers can never go on, which is an error with a name.
+//
+// A fiber that has ended lends its stack to the next thread, so a kernel without barriers needs one stack.
+#include "shim.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <vector>
+
+#include "device.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+// void shim_swap_stack(void** save, void* load): the registers that a call keeps, and the stack.
+extern "C" void shim_swap_stack(void** save, void* load);
+__asm__(R"(
+.text
+.hidden shim_swap_stack
+.globl shim_swap_stack
+.type shim_swap_stack, @function
+shim_swap_stack:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  ret
+.size shim_swap_stack, . - shim_swap_stack
+)");
+
+namespace local_entropy {
+
+thread_local bool shim_reverse = false;
+
+namespace {
+
+constexpr size_t kStack = size_t(1) << 18;
+
+struct Stack {
+  char* memory;
+  Stack() {
+    void* pages =
+        mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pages == MAP_FAILED) throw std::bad_alloc();
+    memory = static_cast<char*>(pages);
+  }
+  ~Stack() { munmap(memory, kStack); }
+};
+
+enum class State : uint8_t { kNew, kReady, kAtWarp, kAtBlock, kDone };
+
+// One thread of the block in hand.
+struct Thread {
+  State state;
+  void* stack_pointer;
+  Stack* stack;
+  uint64_t given[2];  // a lane may give again before all have taken; never twice
+  unsigned exchanges;
+};
+
+struct Scheduler {
+  std::vector<std::unique_ptr<Stack>> stacks;
+  std::vector<Stack*> idle;
+  std::vector<Thread> threads;
+  std::unique_ptr<unsigned char[]> pool;
+  void (*body)(void*);
+  void* data;
+  unsigned current;
+  void* own_stack_pointer;
+#if defined(__SANITIZE_ADDRESS__)
+  const void* own_stack = nullptr;
+  size_t own_size = 0;
+#endif
+};
+
+thread_local Scheduler scheduler;
+
+void to_scheduler(bool ends) {
+  Thread& thread = scheduler.threads[scheduler.current];
+#if defined(__SANITIZE_ADDRESS__)
+  void* fake = nullptr;
+  __sanitizer_start_switch_fiber(ends ? nullptr : &fake, scheduler.own_stack, scheduler.own_size);
+#endif
+  (void)ends;
+  shim_swap_stack(&thread.stack_pointer, scheduler.own_stack_pointer);
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(fake, &scheduler.own_stack, &scheduler.own_size);
+#endif
+}
+
+void enter() {
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(nullptr, &scheduler.own_stack, &scheduler.own_size);
+#endif
+  scheduler.body(scheduler.data);
+  scheduler.threads[scheduler.current].state = State::kDone;
+  to_scheduler(true);
+  std::abort();  // nobody resumes a thread that has ended
+}
+
+void start(Thread* thread) {
+  if (scheduler.idle.empty()) {
+    scheduler.stacks.push_back(std::make_unique<Stack>());
+    scheduler.idle.push_back(scheduler.stacks.back().get());
+  }
+  thread->stack = scheduler.idle.back();
+  scheduler.idle.pop_back();
+  // Below the top, as `ret` expects it: six registers, where to go, and a return address that is never used.
+  void** top = reinterpret_cast<void**>(thread->stack->memory + kStack);
+  for (int i = 1; i <= 8; i++) top[-i] = nullptr;
+  top[-2] = reinterpret_cast<void*>(enter);
+  thread->stack_pointer = top - 8;
+}
+
+void resume(unsigned number) {
+  Thread& thread = scheduler.threads[number];
+  if (thread.state == State::kNew) start(&thread);
+  thread.state = State::kReady;
+  scheduler.current = number;
+  threadIdx.x = number % blockDim.x;
+  threadIdx.y = number / blockDim.x % blockDim.y;
+  threadIdx.z = number / blockDim.x / blockDim.y;
+#if defined(__SANITIZE_ADDRESS__)
+  void* fake = nullptr;
+  __sanitizer_start_switch_fiber(&fake, thread.stack->memory, kStack);
+#endif
+  shim_swap_stack(&scheduler.own_stack_pointer, thread.stack_pointer);
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
+#endif
+  if (thread.state == State::kDone) scheduler.idle.push_back(thread.stack);
+}
+
+// Lets threads begin … end - 1 go on if all that live wait at `barrier`; whether any does now.
+bool open_barrier(size_t begin, size_t end, State barrier) {
+  std::vector<Thread>& threads = scheduler.threads;
+  bool any = false;
+  for (size_t t = begin; t < end; t++) {
+    if (threads[t].state == State::kDone) continue;
+    if (threads[t].state != barrier) return false;
+    any = true;
+  }
+  for (size_t t = begin; t < end && any; t++)
+    if (threads[t].state == barrier) threads[t].state = State::kReady;
+  return any;
+}
+
+void run_block() {
+  std::vector<Thread>& threads = scheduler.threads;
+  const size_t count = threads.size();
+  for (Thread& thread : threads) thread = {State::kNew, nullptr, nullptr, {0, 0}, 0};
+  for (;;) {
+    size_t done = 0;
+    for (size_t i = 0; i < count; i++) {
+      const size_t t = shim_reverse ? count - 1 - i : i;
+      if (threads[t].state == State::kNew || threads[t].state == State::kReady) resume(unsigned(t));
+      done += threads[t].state == State::kDone;
+    }
+    if (done == count) return;
+    bool goes_on = open_barrier(0, count, State::kAtBlock);
+    for (size_t first = 0; first < count; first += 32)
+      goes_on = open_barrier(first, first + 32 < count ? first + 32 : count, State::kAtWarp) || goes_on;
+    if (!goes_on) throw DeviceError("Threads of a block wait for each other at different barriers");
+  }
+}
+
+void wait_at(State barrier) {
+  scheduler.threads[scheduler.current].state = barrier;
+  to_scheduler(false);
+}
+
+}  // namespace
+
+void run_kernel(const ShimLaunch& shape, void (*thread)(void*), void* data) {
+  scheduler.body = thread;
+  scheduler.data = data;
+  scheduler.threads.resize(size_t(shape.block.x) * shape.block.y * shape.block.z);
+  gridDim = shape.grid;
+  blockDim = shape.block;
+  for (unsigned z = 0; z < shape.grid.z; z++)
+    for (unsigned y = 0; y < shape.grid.y; y++)
+      for (unsigned x = 0; x < shape.grid.x; x++) {
+        blockIdx = dim3(x, y, z);
+        scheduler.pool.reset(new unsigned char[shape.shared]);
+        std::memset(scheduler.pool.get(), 0xff, shape.shared);
+        run_block();
+      }
+}
+
+void* shim_dynamic_shared() { return scheduler.pool.get(); }
+void shim_block_barrier() { wait_at(State::kAtBlock); }
+void shim_warp_barrier() { wait_at(State::kAtWarp); }
+unsigned shim_lane() { return scheduler.current % 32; }
+
+void shim_give(uint64_t value) {
+  Thread& thread = scheduler.threads[scheduler.current];
+  thread.given[++thread.exchanges % 2] = value;
+  shim_warp_barrier();
+}
+
+uint64_t shim_taken(unsigned lane) {
+  const Thread& own = scheduler.threads[scheduler.current];
+  const size_t other = scheduler.current / 32 * 32 + lane;
+  const bool there = lane < 32 && other < scheduler.threads.size();
+  return (there ? scheduler.threads[other] : own).given[own.exchanges % 2];
+}
+
+// The host's memory as the device's. It is filled with NaN, as a device's is with anything.
+void* allocate(size_t bytes) {
+  void* memory = std::malloc(bytes ? bytes : 1);
+  if (memory == nullptr)
+    throw DeviceError("The host shim has no " + std::to_string(bytes) + " bytes of memory");
+  if (bytes < size_t(1) << 28) std::memset(memory, 0xff, bytes);
+  return memory;
+}
+void release(void* memory) noexcept { std::free(memory); }
+void upload(Stream, void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
+void download(Stream, void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
+void copy(Stream, void* to, const void* from, size_t bytes) { std::memmove(to, from, bytes); }
+void zero(Stream, void* to, size_t bytes) { std::memset(to, 0, bytes); }
+void blank(Stream, void* to, size_t bytes) { std::memset(to, 0xff, bytes); }
+Pace::Pace(Stream stream) : stream_(stream) {}
+Pace::~Pace() = default;
+void Pace::follow() { calls_++; }
+void wait(Stream) {}
+Stream new_stream() { return nullptr; }
+void delete_stream(Stream) noexcept {}
+double device_milliseconds(Stream, int repeats, const std::function<void()>& work) {
+  using Clock = std::chrono::steady_clock;
+  double best = 1e30;
+  for (int i = 0; i < repeats; i++) {
+    const auto begin = Clock::now();
+    work();
+    best = std::min(best, std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+  }
+  return best;
+}
+std::string device_name(std::string*) { return "shim"; }
+size_t shared_memory_per_block() { return size_t(227) * 1024; }
+unsigned multiprocessors() { return 2; }
+
+}  // namespace local_entropy

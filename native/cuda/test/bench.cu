@@ -1,0 +1,203 @@
+// Times of the kernels by the device's own events; `cuda-test --bench`. Not a test of results: run
+// `cuda-test` before.
+//
+// A line is: what, how many a second (or milliseconds), and the floor that it must keep on one H200, where
+// there is one. 784-200-10, B = 20, bytes of which four fifths are zeros.
+#include <cstdio>
+
+#include "../../test/harness.h"
+#include "../../test/problem.h"
+#include "../gaussian.h"
+#include "../update.h"
+
+namespace native_test {
+
+using namespace local_entropy;
+
+namespace {
+
+constexpr int kRepeats = 10;
+
+std::string wanted;
+int below = 0;  // lines under their floors
+
+bool skipped(const char* name) { return std::string(name).find(wanted) == std::string::npos; }
+
+// floor 0: none is stated.
+void print(const char* name, double value, const char* unit, double floor, bool at_most = false) {
+  const bool kept = floor == 0 || (at_most ? value <= floor : value >= floor);
+  below += !kept;
+  std::printf("%-58s %12.3f %-22s", name, value, unit);
+  if (floor != 0) std::printf(" floor %s %g: %s", at_most ? "<=" : ">=", floor, kept ? "kept" : "NOT KEPT");
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+constexpr unsigned kThreads = 256, kBlocksOfThread = 256;
+
+// Normals that go nowhere: each thread adds up its own, so that none can be left out.
+__global__ void add_up(Noise noise, float* sums) {
+  const uint32_t thread = blockIdx.x * kThreads + threadIdx.x;
+  float sum = 0;
+  for (uint32_t i = 0; i < kBlocksOfThread; i++) {
+    const FourNormals normals = normals_of_block(noise, thread * kBlocksOfThread + i);
+    sum += (normals.at[0] + normals.at[1]) + (normals.at[2] + normals.at[3]);
+  }
+  sums[thread] = sum;
+}
+
+void normals(Stream stream) {
+  const Noise noise{1, 16, 0, 0};
+  if (!skipped("gaussian: in registers")) {
+    const unsigned blocks = 64 * multiprocessors();
+    const DeviceArray<float> sums(size_t(blocks) * kThreads);
+    const auto work = [&] { launch(add_up, {blocks, kThreads}, stream, noise, sums.data()); };
+    const double count = 4.0 * kBlocksOfThread * blocks * kThreads;
+    print("gaussian: in registers", count / device_milliseconds(stream, kRepeats, work) / 1e6, "billion/s",
+          400);
+  }
+  if (!skipped("gaussian: to memory")) {
+    constexpr size_t kCount = size_t(1) << 28;
+    const DeviceArray<float> out(kCount);
+    const auto work = [&] { gaussian_fill(stream, noise, kCount, out.data()); };
+    print("gaussian: to memory", double(kCount) / device_milliseconds(stream, kRepeats, work) / 1e6,
+          "billion/s", 150);
+  }
+}
+
+Estimator walsh(uint32_t blocks, bool rowwise, Estimator::Kind kind = Estimator::Kind::kImportanceSampling) {
+  Estimator e = importance_sampling(true, Coupling::Kind::kWalsh, blocks, false, false);
+  e.kind = kind;
+  e.rowwise = rowwise;
+  e.temperature = 1;
+  return e;
+}
+
+Estimator samples(Coupling::Kind kind, uint32_t count, bool projected, bool rowwise) {
+  Estimator e = importance_sampling(projected, kind, count, kind == Coupling::Kind::kIndependent, false);
+  e.rowwise = rowwise;
+  e.temperature = 1;
+  return e;
+}
+
+// A problem on the device.
+struct Place {
+  Problem problem;
+  Stream stream;
+  SampleArrays data;
+  DeviceArray<uint32_t> rows;
+  DeviceArray<float> parameters, moments[2], gradient, chain;
+  DeviceArray<EstimateNumbers> numbers{1};
+  DeviceArray<double> norm{1};
+  DeviceArena arena;
+  std::atomic<bool> cancelled{false};
+  DeviceContext context{};
+  DeviceBatch batch;
+
+  Place(Stream on, std::vector<uint32_t> layers, size_t size)
+      : problem(std::move(layers), Activation::kRelu, size, true, 0.8),
+        stream(on),
+        data(stream, problem.samples),
+        rows(stream, problem.rows),
+        parameters(stream, problem.parameters),
+        gradient(problem.network.parameters()),
+        chain(stream, problem.parameters),
+        batch{data.view(), rows.data(), size} {
+    const std::vector<float> zeros(problem.network.parameters());
+    for (DeviceArray<float>& moment : moments) moment = DeviceArray<float>(stream, zeros);
+    context.stream = stream;
+    context.arena = &arena;
+    context.cancelled = &cancelled;
+  }
+
+  DeviceQuestion question() {
+    return {&problem.network, nullptr, parameters.data(), &batch, 1, problem.seed, problem.update, 0.01, 0.1};
+  }
+  DeviceEstimate answer() {
+    DeviceEstimate estimate;
+    estimate.gradient = gradient.data();
+    estimate.chain = chain.data();
+    estimate.numbers = numbers.data();
+    return estimate;
+  }
+  double estimate(const Estimator& estimator) {
+    return device_milliseconds(stream, kRepeats, [&] {
+      arena.reset();
+      DeviceEstimate to = answer();
+      estimate_on_device(estimator, question(), context, nullptr, &to);
+    });
+  }
+  double update(const Estimator& estimator) {
+    Optimizer optimizer;
+    optimizer.kind = Optimizer::Kind::kAdam;
+    const DeviceState state{parameters.data(), {moments[0].data(), moments[1].data()}};
+    return device_milliseconds(stream, kRepeats, [&] {
+      arena.reset();
+      DeviceEstimate to = answer();
+      update_on_device(estimator, optimizer, 1e-6, question(), context, &to, state, norm.data());
+    });
+  }
+};
+
+// A line in evaluations a second: samples on the whole minibatch.
+void evaluations(Place& place, const char* name, const Estimator& estimator, double floor) {
+  if (skipped(name)) return;
+  place.estimate(estimator);  // memory
+  const double count = double(sample_count(estimator, place.problem.network));
+  print(name, count / place.estimate(estimator) / 1e3, "million evaluations/s", floor);
+}
+
+void milliseconds(Place& place, const char* name, const Estimator& estimator, double most) {
+  if (skipped(name)) return;
+  place.estimate(estimator);
+  print(name, place.estimate(estimator), "ms", most, true);
+}
+
+void updates(Place& place, const char* name, const Estimator& estimator) {
+  if (skipped(name)) return;
+  place.update(estimator);
+  print(name, 1e3 * place.update(estimator), "us an update", 0);
+}
+
+}  // namespace
+
+int bench(const std::string& filter) {
+  wanted = filter;
+  const Stream stream = new_stream();
+  normals(stream);
+  {
+    Place place(stream, {784, 200, 10}, 20);
+    evaluations(place, "walsh: weights only, J = 1,048,576", walsh(2048, false), 1000);
+    evaluations(place, "walsh: row split, J = 1,048,576", walsh(2048, true), 1000);
+    evaluations(place, "walsh: row split, J = 10,485,760", walsh(20480, true), 0);
+    evaluations(place, "walsh: heat, J = 1,048,576", walsh(2048, true, Estimator::Kind::kEvolutionStrategies),
+                0);
+    evaluations(place, "importance-sampling: independent, J = 262,144",
+                samples(Coupling::Kind::kIndependent, 262144, true, false), 50);
+    evaluations(place, "importance-sampling: antithetic, J = 262,144",
+                samples(Coupling::Kind::kAntithetic, 262144, true, false), 0);
+    evaluations(place, "importance-sampling: antithetic, by rows, J = 65,536",
+                samples(Coupling::Kind::kAntithetic, 65536, true, true), 0);
+    evaluations(place, "importance-sampling: independent, direct, J = 1,024",
+                samples(Coupling::Kind::kIndependent, 1024, false, false), 0);
+    milliseconds(place, "sgld: projected, 1,000 steps", sgld(true, 1000), 8);
+    milliseconds(place, "sgld: direct, 1,000 steps", sgld(false, 1000), 0);
+    milliseconds(place, "robbins-monro: projected, 30 x 30", robbins_monro(true, 30, 30), 0);
+    updates(place, "update: sgd", sgd());
+    updates(place, "update: walsh, K = 2", walsh(2, true));
+    updates(place, "update: walsh, K = 64", walsh(64, true));
+  }
+  {
+    Place full(stream, {784, 200, 10}, 60000);
+    updates(full, "update: sgd, B = 60,000", sgd());
+  }
+  {
+    Place wide(stream, {784, 4000, 4000, 10}, 128);
+    updates(wide, "update: sgd, 784-4000-4000-10, B = 128", sgd());
+  }
+  delete_stream(stream);
+  std::printf("%d below their floors\n", below);
+  return below > 0;
+}
+
+}  // namespace native_test

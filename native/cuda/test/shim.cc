@@ -1,0 +1,71 @@
+// The host shim itself, in both orders of threads: barriers, and that a missing one is seen.
+#include <numeric>
+
+#include "../../test/harness.h"
+#include "../device.h"
+
+namespace native_test {
+
+using namespace local_entropy;
+
+namespace {
+
+template <class Body>
+void in_both_orders(Body body) {
+  for (const bool reverse : {false, true}) {
+    shim_reverse = reverse;
+    body();
+  }
+  shim_reverse = false;
+}
+
+// out[t] = value of the thread across the block; without its barrier it must be wrong in one order at least.
+template <bool kBarrier>
+__global__ void across(const int* in, int* out) {
+  int* shared = dynamic_shared<int>();
+  const unsigned t = threadIdx.x;
+  shared[t] = in[blockIdx.x * blockDim.x + t];
+  if (kBarrier) __syncthreads();
+  out[blockIdx.x * blockDim.x + t] = shared[blockDim.x - 1 - t];
+}
+
+template <bool kBarrier>
+int wrong_across() {
+  constexpr unsigned kBlocks = 3, kThreads = 70;
+  std::vector<int> in(kBlocks * kThreads), out(in.size());
+  std::iota(in.begin(), in.end(), 1);
+  launch(across<kBarrier>, {kBlocks, kThreads, kThreads * sizeof(int)}, nullptr, in.data(), out.data());
+  int wrong = 0;
+  for (unsigned b = 0; b < kBlocks; b++)
+    for (unsigned t = 0; t < kThreads; t++)
+      wrong += out[b * kThreads + t] != in[b * kThreads + kThreads - 1 - t];
+  return wrong;
+}
+
+const Register barriers("shim: barriers order shared memory, and a missing one is seen", [] {
+  in_both_orders([] {
+    check(wrong_across<true>() == 0, "with the barrier");
+    check(wrong_across<false>() > 0, "without it nothing was wrong");
+  });
+});
+
+__global__ void diverge() {
+  if (threadIdx.x < 7)
+    __syncthreads();
+  else
+    __syncwarp();
+}
+
+const Register divergence("shim: threads at different barriers are an error", [] {
+  std::string what;
+  try {
+    launch(diverge, {1, 64}, nullptr);
+  } catch (const DeviceError& error) {
+    what = error.what();
+  }
+  check(what.find("different barriers") != std::string::npos, "nothing was thrown");
+});
+
+}  // namespace
+
+}  // namespace native_test
