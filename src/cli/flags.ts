@@ -99,7 +99,7 @@ export function addTrainFlags(command: Command): Command {
     .option("--updates <n>", `how many (default: ${DEFAULTS.updates})`)
     .option("--seed <n>", "of all random numbers (default: 1)")
     .optionsGroup("Machine")
-    .option("--backend <name>", "auto, native, wasm or reference (default: auto)")
+    .option("--backend <name>", "auto, cuda, native, wasm or reference (default: auto)")
     .option("--threads <n>", "(default: the machine's cores)")
     .optionsGroup("Output")
     .option("--run <dir>", "folder of the run (default: runs/<date and time>)")
