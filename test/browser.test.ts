@@ -88,5 +88,17 @@ describeBrowser(`in a browser${lacking && `: ${lacking}`}`, () => {
       expect(expected.some((slope: number) => slope !== 0)).toBe(true);
       expect(actual).toEqual(expected);
     });
+
+    test("where no worker can be made, the page's own thread gives them too", async () => {
+      // biome-ignore lint/security/noGlobalEval: one text, so that both sides compute the same
+      const expected = await globalThis.eval(COMPUTE)(openWasm, "simd");
+      const actual = await withPage(address, (page) =>
+        page.evaluate(
+          `globalThis.Worker = undefined;
+          import("/dist/backends/wasm.js").then(({ openWasm }) => (${COMPUTE})(openWasm, undefined))`,
+        ),
+      );
+      expect(actual).toEqual(expected);
+    });
   });
 });

@@ -40,8 +40,11 @@ for (const instructionSet of threaded) {
 
 const ALONE: readonly (readonly [string, () => Backend])[] = instructionSets.includes("simd")
   ? [
-      ["one worker, no memory shared", () => openWasm({ threads: 3, instructionSet: "simd" })],
-      ["the calling thread", () => withoutWorkers(() => openWasm({ threads: 3 }))],
+      [
+        "the wasm backend on one worker, no memory shared",
+        () => openWasm({ threads: 3, instructionSet: "simd" }),
+      ],
+      ["the wasm backend on the calling thread", () => withoutWorkers(() => openWasm({ threads: 3 }))],
     ]
   : [];
 

@@ -67,6 +67,18 @@ describeWasm(`a package without the addon${reason && `: ${reason}`}`, () => {
     expect(run(name, { LOCAL_ENTROPY_BACKEND: "reference" })).toMatchObject({ name: "reference" });
   });
 
+  test("a damaged file rejects, and the process ends by itself", () => {
+    const file = join(folder, "dist", "wasm", "local-entropy.simd.wasm");
+    writeFileSync(file, "no WebAssembly at all");
+    const { code, message } = run(
+      `const error = await train(${OPTIONS}).result.catch((reason) => reason);
+      console.log(JSON.stringify({ code: error.code, message: error.message }));`,
+      { LOCAL_ENTROPY_WASM_BUILD: "simd" },
+    );
+    expect(code).toBe("ERR_BACKEND");
+    expect(message).toMatch(/^The wasm backend did not start: .*magic word/);
+  });
+
   test("a missing build is one that does not run here; without any the reference does", () => {
     rmSync(join(folder, "dist", "wasm"), { recursive: true });
     const { name, declined } = run(`console.log(JSON.stringify((await train(${OPTIONS}).result).backend))`);

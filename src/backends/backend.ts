@@ -285,7 +285,7 @@ export interface Operations {
 
 export interface Backend {
   readonly name: BackendName;
-  /** "avx512", "avx2", "sse4", "neon"; "float64" for the reference. */
+  /** "avx512", "avx2", "sse4", "neon"; of wasm the build, as "simd+threads"; "float64" for the reference. */
   readonly instructionSet: string;
   readonly threads: number;
   readonly operations: Operations;

@@ -32,8 +32,8 @@ export type Answer =
   | { readonly kind: "result"; readonly result: unknown }
   | { readonly kind: "cancelled" }
   | { readonly kind: "error"; readonly message: string; readonly code: string }
-  /** The kernels were stopped in mid-job, and no thread of theirs is of further use. */
-  | { readonly kind: "trapped"; readonly message: string; readonly code: string };
+  /** The kernels did not start, or stopped in mid-job: no thread of theirs is of further use. */
+  | { readonly kind: "trapped"; readonly message: string };
 
 /** A port of either host. */
 export interface Port {
@@ -49,7 +49,11 @@ export function listen(port: Port): void {
   port.addEventListener("message", ({ data }) => {
     const request = data as Request;
     if (request.kind === "start") {
-      computer = begin(request, answer);
+      try {
+        computer = begin(request, answer);
+      } catch (error) {
+        answer({ kind: "trapped", message: (error as Error).message });
+      }
     } else if (request.kind === "cancel") {
       computer?.cancel();
     } else {
@@ -111,8 +115,9 @@ class Computer {
       return { kind: "result", result: await this.#calls[name](input as never) };
     } catch (error) {
       if (error instanceof Cancelled) return { kind: "cancelled" };
-      const { name: kind, message, cause } = error as Error & { cause?: { code?: string } };
-      return { kind: kind === "RuntimeError" ? "trapped" : "error", message, code: cause?.code ?? "FAILED" };
+      const { name, message, cause } = error as Error & { cause?: { code?: string } };
+      if (name === "RuntimeError") return { kind: "trapped", message };
+      return { kind: "error", message, code: cause?.code ?? "FAILED" };
     }
   }
 

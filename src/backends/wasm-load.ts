@@ -120,9 +120,16 @@ export function chooseBuild(name: string = environment("LOCAL_ENTROPY_WASM_BUILD
   return BUILDS.find((build) => build.name === wanted)!;
 }
 
-/** Loads and compiles a build's file. */
-export async function loadBuild({ file }: Build): Promise<object> {
-  return WebAssembly.compile(await bytesOf(file));
+const compiled = new Map<Build, Promise<object>>();
+
+/** Loads and compiles a build's file, once a thread; a failure is tried again. */
+export function loadBuild(build: Build): Promise<object> {
+  const known = compiled.get(build);
+  if (known !== undefined) return known;
+  const module = bytesOf(build.file).then((bytes) => WebAssembly.compile(bytes));
+  compiled.set(build, module);
+  module.catch(() => compiled.delete(build));
+  return module;
 }
 
 async function bytesOf(file: URL): Promise<Uint8Array> {

@@ -100,7 +100,7 @@ export class WasmQueue {
           if (answer instanceof Error) reject(answer);
           else if (answer.kind === "cancelled") resolve(cancelled());
           else if (answer.kind === "result") resolve(answer.result as T);
-          else if (answer.kind !== "ready") reject(asError(answer, caller));
+          else if (answer.kind === "error") reject(asError(answer, caller));
         } catch (error) {
           reject(error);
         }
@@ -161,14 +161,13 @@ export class WasmQueue {
     if (answer.kind === "ready") {
       this.#ready = true;
       this.#cancelAt = answer.cancelAt;
+    } else if (answer.kind === "trapped") {
+      this.fail(new BackendError(`The wasm backend failed: ${answer.message}; open a new one`));
+      return;
     } else {
       const call = this.#inHand;
       this.#inHand = null;
       call?.settle?.(answer);
-      if (answer.kind === "trapped") {
-        this.fail(new BackendError(`The wasm backend failed (${answer.message}); open a new one`));
-        return;
-      }
     }
     this.#next();
   }
@@ -191,9 +190,6 @@ export class WasmQueue {
 }
 
 /** The package's error for an answer; its cause has the caller's stack. */
-function asError(
-  { message, code }: Extract<Answer, { readonly message: string }>,
-  caller: Error,
-): BackendError {
+function asError({ message, code }: Extract<Answer, { kind: "error" }>, caller: Error): BackendError {
   return new BackendError(message, { cause: Object.assign(caller, { code, message }) });
 }
