@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 
 #include "harness.h"
 
@@ -65,7 +66,11 @@ int main(int count, char** arguments) {
     if (test.name.find(filter) == std::string::npos) continue;
     failures = 0;
     notes.clear();
-    test.body();
+    try {
+      test.body();
+    } catch (const std::exception& error) {
+      check(false, std::string("threw: ") + error.what());
+    }
     std::printf("%s %s%s\n", failures ? "FAIL" : "ok  ", test.name.c_str(), notes.c_str());
     std::fflush(stdout);
     (failures ? failed : passed)++;

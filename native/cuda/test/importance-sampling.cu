@@ -1,0 +1,143 @@
+// The kernel that makes a small network's losses against the pass for any network; the chain in shared memory
+// against the chain in global memory; and the same bits whichever thread comes first.
+#include <cmath>
+
+#include "../../test/harness.h"
+#include "../../test/problem.h"
+#include "../importance-sampling-losses.h"
+#include "../sgld.h"
+
+namespace native_test {
+
+using namespace local_entropy;
+
+namespace {
+
+// A question on the device, about a problem that outlives it.
+struct Asked {
+  std::atomic<bool> cancelled{false};
+  Stream stream = new_stream();
+  DeviceArena arena;
+  DeviceContext context{stream, &arena, &cancelled};
+  SampleArrays samples;
+  DeviceArray<uint32_t> rows;
+  DeviceArray<float> parameters, costs;
+  DeviceBatch batch;
+  DeviceQuestion question;
+
+  explicit Asked(const Problem& problem)
+      : samples(stream, problem.samples),
+        rows(stream, problem.rows),
+        parameters(stream, problem.parameters),
+        costs(stream, problem.loss.costs),
+        batch{samples.view(), rows.data(), problem.rows.size()},
+        question{&problem.network, costs.data(), parameters.data(),     &batch, 1, problem.seed,
+                 problem.update,   problem.tau,  std::sqrt(problem.tau)} {}
+  ~Asked() { delete_stream(stream); }
+};
+
+const Register losses(
+    "cuda importance-sampling: small networks' losses as the pass for any network makes them", [] {
+      std::vector<Problem> problems;
+      problems.push_back(Problem({30, 19, 5}, Activation::kRelu, 7, true, 0.8, true));
+      problems.push_back(Problem({64, 37, 11}, Activation::kTanh, 33, false, 0.2));
+      problems.push_back(Problem({37, 11}, Activation::kRelu, 13, false, 0.7));
+      problems.push_back(Problem({12, 6, 3}, Activation::kStep, 5, true, 0.3));
+      for (size_t i = 0; i < 9; i++) problems.back().loss.costs.push_back(i % 4 == 0 ? 0 : float(1 + i % 3));
+      for (const Problem& problem : problems)
+        for (const bool pair : {false, true}) {
+          const size_t units = 7, per_unit = pair ? 2 : 1;
+          Asked asked(problem);
+          const Projection p = new_projection(asked.batch, asked.context);
+          check(fits_sample_losses(asked.question, &p), "small");
+          SamplePass pass = new_sample_pass(asked.question, &p, 3, 0, asked.context);
+          const DeviceArray<float> fast(units * per_unit), slow(units * per_unit);
+          sample_losses(pass, pair, units, fast.data());
+          for (size_t first = 0; first < units; first += 3) {
+            draw_units(&pass, first, std::min(size_t(3), units - first));
+            for (size_t i = 0; i < per_unit; i++) {
+              forward_units(&pass, i == 0 ? 1 : -1, 0);
+              unit_losses(pass, per_unit, slow.data() + per_unit * first + i);
+            }
+          }
+          check_close(fast.read(asked.stream), slow.read(asked.stream), 1e-6, 1e-6, "loss");
+        }
+    });
+
+// State of a chain after some transitions, in shared memory or in `scratch`.
+std::vector<float> after_transitions(const Problem& problem, bool shared) {
+  Asked asked(problem);
+  const Network& network = problem.network;
+  const Projection p = new_projection(asked.batch, asked.context);
+  const NoiseLayout layout = new_noise_layout(network, &p);
+  const size_t inside = problem.rows.size() * network.layers[1],
+               tail = network.parameters() - tail_offset(network);
+  Chain chain{};
+  chain.network.depth = uint32_t(network.depth());
+  std::copy(network.layers.begin(), network.layers.end(), chain.network.width);
+  chain.network.activation = network.activation;
+  chain.batch = asked.batch;
+  const DeviceArray<float> base(inside), state(asked.stream, std::vector<float>(2 * (inside + tail), 0.01f)),
+      scratch(size_t(1) << 16), noise(3 * layout.size());
+  const DeviceArray<double> loss(asked.stream, std::vector<double>(1, 0.0));
+  first_product(asked.batch, asked.parameters.data(), network.layers[1], base.data(), network.layers[1],
+                asked.context);
+  draw_noise(layout, problem.seed, problem.update, 0, 3, noise.data(), asked.context);
+  chain.base = base.data();
+  chain.factor = scaled_factor(p, 1, asked.context);
+  chain.tail = asked.parameters.data() + tail_offset(network);
+  chain.state = state.data();
+  chain.scratch = shared ? nullptr : scratch.data();
+  chain.loss = loss.data();
+  check(chain_scratch(chain.network, problem.rows.size(), asked.context) == nullptr,
+        "fits into shared memory");
+  const DeviceArray<Transition> numbers(asked.stream,
+                                        std::vector<Transition>(3, Transition{-0.002f, 0.9f, 0.05f, 0.003f}));
+  run_chain(chain, layout, numbers.data(), 3, noise.data(), asked.context);
+  std::vector<float> all = state.read(asked.stream);
+  all.push_back(float(loss.read(asked.stream)[0]));
+  return all;
+}
+
+const Register memories("cuda sgld: the chain in shared memory and in global memory, to the bit", [] {
+  for (const std::vector<uint32_t>& layers :
+       {std::vector<uint32_t>{30, 19, 5}, std::vector<uint32_t>{24, 18, 7, 5},
+        std::vector<uint32_t>{37, 11}}) {
+    const Problem problem(layers, Activation::kTanh, 9, true, 0.5);
+    const std::vector<float> shared = after_transitions(problem, true),
+                             global = after_transitions(problem, false);
+    check(shared == global && std::isfinite(shared.back()) && shared.back() > 0, "state");
+#if !defined(__CUDACC__)
+    shim_reverse = true;
+    check(after_transitions(problem, true) == shared, "order of the threads");
+    shim_reverse = false;
+#endif
+  }
+});
+
+#if !defined(__CUDACC__)
+const Register orders("cuda estimators: the same bits from the first thread to the last and back", [] {
+  const Problem problem({24, 18, 7, 5}, Activation::kRelu, 8, true, 0.6, true),
+      small({30, 19, 5}, Activation::kRelu, 7, true, 0.8);
+  for (const Problem* of : {&problem, &small})
+    for (const bool projected : {false, true}) {
+      Estimator rowwise = importance_sampling(projected, Coupling::Kind::kAntithetic, 10, false, false);
+      rowwise.rowwise = true;
+      for (const Estimator& e :
+           {importance_sampling(projected, Coupling::Kind::kIndependent, 10, true, false), rowwise,
+            sgld(projected, 5), robbins_monro(projected, 2, 3)}) {
+        const Answer forth = ask(select_kernels("", nullptr), *of, e);
+        shim_reverse = true;
+        const Answer back = ask(select_kernels("", nullptr), *of, e);
+        shim_reverse = false;
+        check(forth.gradient == back.gradient && forth.chain == back.chain && forth.losses == back.losses &&
+                  forth.done && back.done,
+              "kind " + std::to_string(int(e.kind)));
+      }
+    }
+});
+#endif
+
+}  // namespace
+
+}  // namespace native_test
