@@ -31,9 +31,9 @@ test("every export and command is in the package", () => {
   expect(promised().filter((path) => !files.includes(path))).toEqual([]);
 });
 
-test("nothing else: compiled JavaScript with its types, and the documents", () => {
+test("nothing else: compiled JavaScript with its types, the benchmarks, and the documents", () => {
   const allowed =
-    /^(dist\/.+\.(js|d\.ts)|package\.json|README\.md|CHANGELOG\.md|LICENSE|native\/sources\.txt)$/;
+    /^(dist\/.+\.(js|d\.ts)|bench\/([a-z-]+\.bench|harness|problem|suite)\.mjs|bench\/results\/estimator-error\.json|package\.json|README\.md|CHANGELOG\.md|LICENSE|native\/sources\.txt)$/;
   expect(files.filter((path) => !allowed.test(path))).toEqual([]);
   expect(files).toContain("README.md");
   expect(files).toContain("LICENSE");
