@@ -8,7 +8,7 @@ import Benchmark from "benchmark";
 /** Quick runs tell whether everything still works; only full ones are worth quoting. Seconds are one turn's. */
 const EFFORT = {
   quick: { rounds: 1, seconds: 0.05, samples: 3 },
-  full: { rounds: 5, seconds: 0.25, samples: 5 },
+  full: { rounds: 4, seconds: 0.25, samples: 5 },
 };
 
 /** Seconds of each sample of one turn of `run`, an async function. */
@@ -62,13 +62,13 @@ export class Harness {
    *
    * @param title what is computed
    * @param rivals by name: an async function; or { run } or { sample(effort) → seconds of each call }, with `error`,
-   *   the estimator's name in `errors`, where rivals err differently
+   *   the estimator's name in `errors`, where rivals err differently, and with `per` of its own, or `share` of it
    * @param per how many of `unit` one call does (default one call)
    */
   async compare(title, rivals, { per = 1, unit = "call" } = {}) {
     const turns = Object.entries(rivals).map(([name, rival]) => {
-      const { run = rival, sample: other, error, per: own = per } = rival;
-      return { name, error, run, turn: other, per: own, seconds: [] };
+      const { run = rival, sample: other, error, per: own = per, share = 1 } = rival;
+      return { name, error, run, turn: other, per: own * share, seconds: [] };
     });
     for (const each of turns) each.effort = await this.#warmUp(each);
     for (let round = 0; round < this.effort.rounds; round++) {

@@ -39,10 +39,11 @@ function comparison({ title, unit, rows }) {
   ];
   const fill = ({ name }) => (PEER.test(name) ? "#b4552d" : "#2563a8");
   const plot = figure({
-    height: 50 + 22 * rows.length,
+    height: 64 + 22 * rows.length,
     marginLeft: 290,
+    marginBottom: 44,
     marginRight: 60,
-    x: { type: "log", domain, grid: true, tickFormat: tick, label: `time a ${unit} →` },
+    x: { type: "log", domain, grid: true, tickFormat: tick, label: `time a ${unit} →`, labelOffset: 38 },
     y: { domain: rows.map(({ name }) => name), label: null },
     marks: [
       Plot.ruleY(rows, {
@@ -194,7 +195,9 @@ export function page(content) {
   const said = [
     `${date.slice(0, 16).replace("T", " ")} UTC, ${machine.processor}, ${machine.cores} cores, Node ${machine.node}, ${data}.`,
     `Load average ${load.toFixed(1)} before, ${loadAtEnd.toFixed(1)} after: above ${machine.cores} another program took part of the machine.`,
-    quick ? "A quick run: it shows that everything works, its numbers are not worth quoting." : "",
+    quick
+      ? "A quick run: it shows that everything works, its numbers are not worth quoting, and rivals did a tenth of their samples."
+      : "",
     `Rivals: ${peers.map(({ name, version }) => `${name} ${version}`).join(", ") || "none"}.`,
     ...absentPeers.map(({ name, setUp }) => `Absent: ${name}; ${setUp} sets it up.`),
     ...missing.map(({ name, reason }) => `Absent: backend ${name}, ${reason}.`),

@@ -11,7 +11,7 @@ import { data, network } from "./problem.mjs";
 
 const B = 32;
 const STATED = 0.97;
-const UPDATES = { backpropagation: 5000, gradientFree: 4000 };
+const UPDATES = { backpropagation: 5000, gradientFree: 5000 };
 const WEIGHT_DECAY = 0.05;
 
 /** Rows of minibatches by permutations of the training data, as (updates × B). */

@@ -72,6 +72,22 @@ const PEERS = [
   },
 ];
 
+/** The settings for less work, and its share of the whole: `steps` of SGD or Adam; a tenth of all samples if quick. */
+function smaller(settings, steps, quick) {
+  const { rows, samples, stepSizes } = settings;
+  if (rows !== undefined) {
+    if (steps === undefined) return { settings, share: 1 };
+    const fewer = array(rows.values.slice(0, steps * B), steps, B);
+    return { settings: { ...settings, rows: fewer }, share: steps / rows.shape[0] };
+  }
+  if (!quick) return { settings, share: 1 };
+  if (stepSizes)
+    return { settings: { ...settings, stepSizes: stepSizes.slice(0, stepSizes.length / 10) }, share: 0.1 };
+  if (!samples) return { settings, share: 1 };
+  const fewer = Math.round(samples / 10);
+  return { settings: { ...settings, samples: fewer }, share: fewer / samples };
+}
+
 /**
  * Opens the rivals that are set up.
  *
@@ -106,12 +122,10 @@ export async function openPeers({ quick }) {
         const label = `${name} ${variant}`;
         const ask = (settings) => peer.request({ do: "answer", task, variant, settings });
         await TASKS[task].check(ask, `${task}, ${label}`, variant);
-        const timed = { ...TASKS[task].timed, ...settings };
-        const fewer = steps !== undefined && timed.rows !== undefined;
-        if (fewer) timed.rows = array(timed.rows.values.slice(0, steps * B), steps, B);
+        const { settings: timed, share } = smaller({ ...TASKS[task].timed, ...settings }, steps, quick);
         const message = { do: "time", task, variant, settings: timed };
         const sample = async (effort) => (await peer.request({ ...message, ...effort })).seconds;
-        found[label] = { sample, error: error?.[variant] ?? error?.direct, ...(fewer ? { per: steps } : {}) };
+        found[label] = { sample, error: error?.[variant] ?? error?.direct, share };
       }
     }
     return found;
