@@ -76,6 +76,29 @@ function boxMuller(pointer: usize): void {
   v128.store(pointer, f32x4.mul(r, v128.xor(v128.bitselect(s, c, odd), cosineSign)), WORD_BYTES);
 }
 
+/** Groups `group` … `group + groups − 1` (64 normals each) of (stream, update, index) under the key, to `pointer`. */
+export function gaussianGroups(
+  key0: u32,
+  key1: u32,
+  stream: u32,
+  update: u32,
+  index: u32,
+  group: u32,
+  groups: u32,
+  pointer: usize,
+): void {
+  const end = pointer + GROUP_BYTES * groups;
+  for (let block = GROUP_BLOCKS * group; pointer < end; block += GROUP_BLOCKS) {
+    for (let first: u32 = 0; first < GROUP_BLOCKS; first += CHUNK_BLOCKS) {
+      philoxChunks(block + first, index, update, stream, key0, key1, pointer + 4 * first, GROUP_BLOCKS);
+    }
+    for (let pair: usize = 0; pair < GROUP_BYTES; pair += 2 * WORD_BYTES) {
+      for (let lane: usize = 0; lane < WORD_BYTES; lane += 16) boxMuller(pointer + pair + lane);
+    }
+    pointer += GROUP_BYTES;
+  }
+}
+
 /**
  * The first `count` normals of (stream, update, index) under the key, as floats from `pointer` on.
  *
@@ -91,14 +114,5 @@ export function gaussian(
   count: u32,
   pointer: usize,
 ): void {
-  const end = pointer + 4 * usize(count);
-  for (let block: u32 = 0; pointer < end; block += GROUP_BLOCKS) {
-    for (let first: u32 = 0; first < GROUP_BLOCKS; first += CHUNK_BLOCKS) {
-      philoxChunks(block + first, index, update, stream, key0, key1, pointer + 4 * first, GROUP_BLOCKS);
-    }
-    for (let pair: usize = 0; pair < GROUP_BYTES; pair += 2 * WORD_BYTES) {
-      for (let lane: usize = 0; lane < WORD_BYTES; lane += 16) boxMuller(pointer + pair + lane);
-    }
-    pointer += GROUP_BYTES;
-  }
+  gaussianGroups(key0, key1, stream, update, index, 0, (count + 63) / 64, pointer);
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -158,11 +159,28 @@ std::vector<std::string> available_kernels();
 Team* new_team(unsigned threads);
 void delete_team(Team*);
 
+// Floats that begin on a cache line: a vector of sixteen at a multiple of 64 bytes is one access, else two.
+template <class T>
+struct LineAllocator {
+  using value_type = T;
+  LineAllocator() = default;
+  template <class U>
+  LineAllocator(const LineAllocator<U>&) {}
+  T* allocate(size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), kLine)); }
+  void deallocate(T* p, size_t) { ::operator delete(p, kLine); }
+  friend bool operator==(const LineAllocator&, const LineAllocator&) { return true; }
+  friend bool operator!=(const LineAllocator&, const LineAllocator&) { return false; }
+
+ private:
+  static constexpr std::align_val_t kLine{64};
+};
+using Floats = std::vector<float, LineAllocator<float>>;
+
 // What a session carries between updates.
 struct SessionState {
-  std::vector<float> parameters;
-  std::vector<std::vector<float>> moments;
-  std::vector<float> chain;  // empty until there is one
+  Floats parameters;
+  std::vector<Floats> moments;
+  Floats chain;  // empty until there is one
 };
 
 struct SessionSetup {

@@ -4,7 +4,7 @@
  *
  *     src/       ── tsc ─────▶ dist/
  *     native/    ── CMake ───▶ build/Release/local_entropy.node
- *     assembly/  ── asc ─────▶ build/local-entropy.wasm
+ *     assembly/  ── asc ─────▶ dist/wasm/local-entropy.{relaxed,threads,simd}.wasm
  *
  * No compiler or no CMake is no error: other backends run instead, and one sentence says so. A compile that fails
  * is one. Everything is told on stderr, so that stdout stays free for results.
@@ -73,7 +73,7 @@ async function buildAddon() {
   if (lacking !== null) {
     const instead = existsSync(output)
       ? "the native backend stays as it was built before"
-      : "the native backend is not built and the reference backend, which is much slower, runs instead";
+      : "the native backend is not built and the wasm backend, which is slower, runs instead";
     console.error(`native: this machine has no ${lacking}, so ${instead}`);
     return;
   }
@@ -91,12 +91,24 @@ async function buildAddon() {
   utimesSync(output, start, start); // CMake leaves it alone where nothing that it holds was changed
 }
 
+/** One source, three builds (src/backends/wasm-abi.ts): what a host of each kind offers. */
+const WASM_BUILDS = {
+  simd: ["--enable", "simd"],
+  threads: ["--enable", "simd,threads", "--sharedMemory", "--maximumMemory", "65536"],
+  relaxed: ["--enable", "simd,threads,relaxed-simd", "--sharedMemory", "--maximumMemory", "65536"],
+};
+
 function buildAssembly() {
-  const output = "build/local-entropy.wasm";
-  if (!existsSync("assembly/index.ts") || upToDate(output, ["assembly"])) return;
-  console.error(`assembly: compiling to ${output}`);
   const asc = join("node_modules", "assemblyscript", "bin", "asc.js");
-  run("assembly", process.execPath, asc, "--config", "assembly/asconfig.json");
+  for (const [name, flags] of Object.entries(WASM_BUILDS)) {
+    const output = `dist/wasm/local-entropy.${name}.wasm`;
+    if (upToDate(output, ["assembly"])) continue;
+    console.error(`assembly: compiling to ${output}`);
+    const start = new Date();
+    mkdirSync("dist/wasm", { recursive: true });
+    const config = ["--config", "assembly/asconfig.json", "--outFile", output];
+    if (run("assembly", process.execPath, asc, ...config, ...flags)) utimesSync(output, start, start);
+  }
 }
 
 buildTypeScript();

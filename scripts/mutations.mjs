@@ -88,8 +88,8 @@ const random = [
   {
     file: "native/cpu/philox-inl.h",
     why: "number of rounds",
-    from: "round < 10",
-    to: "round < 9",
+    from: "round < 10; round++) {",
+    to: "round < 9; round++) {",
     tests: gaussian,
   },
   {

@@ -51,6 +51,8 @@ export function minimize(options: MinimizeOptions): Run<MinimizeResult> {
     recordEvery: checked.recordEvery,
     evaluateEvery: 0,
     splits: [],
+    accuracy: (split) => session.accuracy(split),
+    averaging: false,
     signal: checked.signal,
     backend,
     weighted: checked.estimator.kind === "importance-sampling",

@@ -4,6 +4,7 @@
  * `train` and `minimize` both start one; what an update computes is the objective's (`objectives/`) and the
  * backend's. The loop here knows updates, records, evaluations, stopping and saving, and no mathematics.
  */
+import { AVERAGE_EVERY, averaged } from "./averaging.ts";
 import type {
   BackendName,
   Plan,
@@ -54,6 +55,7 @@ export interface BackendReport {
 }
 
 export interface TrainResult {
+  /** The last iterate, or with `averaging` the average of the iterates (n). */
   readonly parameters: Vector;
   readonly network: Network;
   /** Fraction of the test set; null without one. */
@@ -85,6 +87,8 @@ export interface Run<Result = TrainResult> extends AsyncIterable<TrainRecord> {
 /** The state of a run at one point: what a checkpoint holds. */
 export interface Snapshot {
   readonly state: SessionState;
+  /** Of the iterates (n); null without averaging and before the first one. */
+  readonly average: Vector | null;
   readonly update: number;
   readonly pending: readonly number[];
   readonly seconds: number;
@@ -104,6 +108,10 @@ export interface Drive<Result> {
   readonly evaluateEvery: number;
   /** Splits to measure the accuracy on. */
   readonly splits: readonly Split[];
+  /** Of the average that is given, or of the session's parameters where it is null. */
+  accuracy(split: Split, average: Vector | null): Promise<number>;
+  /** Whether iterates are averaged. */
+  readonly averaging: boolean;
   readonly signal?: AbortSignal;
   readonly resume?: Resume;
   readonly backend: BackendReport;
@@ -210,15 +218,17 @@ class DrivenRun<Result> implements Run<Result> {
 
   /** The updates, crossing by crossing, to the end or until it is halted; then the final accuracy. */
   async #loop(session: Session): Promise<Snapshot> {
-    const { updates, recordEvery, evaluateEvery, signal, resume } = this.#drive;
+    const { updates, recordEvery, evaluateEvery, averaging, signal, resume } = this.#drive;
+    const averageEvery = averaging ? AVERAGE_EVERY : 0;
     const means = new Means(this.#drive.weighted, resume?.pending);
     let update = resume?.update ?? 0;
     let seconds = resume?.seconds ?? 0;
     let secondsBefore = seconds;
     let updateBefore = update;
+    let average: Vector | null = resume?.average?.slice() ?? null;
     let measured: { at: number; accuracies: Accuracies } | null = null;
     const measure = async () => {
-      if (measured?.at !== update) measured = { at: update, accuracies: await this.#measure(session) };
+      if (measured?.at !== update) measured = { at: update, accuracies: await this.#measure(average) };
       return measured.accuracies;
     };
     /** With the accuracies where they are known: they belong to the update that they were measured at. */
@@ -226,6 +236,7 @@ class DrivenRun<Result> implements Run<Result> {
       const { test, validation } = measured?.at === update ? measured.accuracies : ({} as Accuracies);
       return {
         state: await session.read(),
+        average: average?.slice() ?? null,
         update,
         pending: means.sums,
         seconds,
@@ -239,14 +250,17 @@ class DrivenRun<Result> implements Run<Result> {
         updates - update,
         untilMultiple(update, recordEvery),
         untilMultiple(update, evaluateEvery),
+        untilMultiple(update, averageEvery),
         this.#drive.updatesPerCrossing,
       );
       const plan = this.#drive.plan(update, count);
       const began = performance.now();
       const result = await session.run(plan, this.#halt.signal);
-      seconds += (performance.now() - began) / 1000;
       means.add(result, update);
       update += result.done;
+      if (result.done > 0 && isMultiple(update, averageEvery))
+        average = averaged(average, (await session.read()).parameters, update);
+      seconds += (performance.now() - began) / 1000;
       signal?.throwIfAborted();
       if (result.done < count) break;
       const evaluate = update === updates || isMultiple(update, evaluateEvery);
@@ -274,9 +288,9 @@ class DrivenRun<Result> implements Run<Result> {
     return snapshot(update === updates);
   }
 
-  async #measure(session: Session): Promise<Accuracies> {
+  async #measure(average: Vector | null): Promise<Accuracies> {
     const accuracies: Accuracies = {};
-    for (const split of this.#drive.splits) accuracies[split] = await session.accuracy(split);
+    for (const split of this.#drive.splits) accuracies[split] = await this.#drive.accuracy(split, average);
     return accuracies;
   }
 }

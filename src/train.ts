@@ -2,7 +2,7 @@
  * `train`: checks its options, opens a session on a backend, and starts the run (`run.ts`), whose updates are
  * Algorithm 1 or 2 of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, or SGD (`objectives/`).
  */
-import { type Backend, type Estimator, type Split, sampleCount } from "./backends/backend.ts";
+import { type Backend, type Estimator, type Samples, type Split, sampleCount } from "./backends/backend.ts";
 import { type Declined, selectBackend } from "./backends/select.ts";
 import { minibatches } from "./data/minibatches.ts";
 import type { Network } from "./network.ts";
@@ -40,12 +40,12 @@ function start(checked: CheckedTrain, backend: Backend, declined: readonly Decli
   const rowsOf = minibatches(key, data.train.labels.length, batchSize);
   const report = describeBackend(backend, network, estimator, declined);
   const write = (snapshot: Snapshot, directory: string) => {
-    const { update, pending, seconds, completed, testAccuracy, validationAccuracy } = snapshot;
+    const { average, update, pending, seconds, completed, testAccuracy, validationAccuracy } = snapshot;
     const where = { backend: backend.name, instructionSet: backend.instructionSet };
     const { fingerprint, description } = checked;
     return save(
       directory,
-      { network, resume: { ...snapshot.state, ...where, update, fingerprint, pending, seconds } },
+      { network, resume: { ...snapshot.state, average, ...where, update, fingerprint, pending, seconds } },
       {
         options: description,
         backend: report,
@@ -70,6 +70,11 @@ function start(checked: CheckedTrain, backend: Backend, declined: readonly Decli
     recordEvery: checked.recordEvery,
     evaluateEvery: checked.evaluateEvery,
     splits: (["test", "validation"] satisfies Split[]).filter((split) => data[split] !== undefined),
+    averaging: checked.averaging,
+    accuracy(split, average) {
+      if (average === null) return session.accuracy(split);
+      return backend.operations.accuracy({ network, parameters: average, batch: data[split] as Samples });
+    },
     signal: checked.signal,
     resume,
     backend: report,
@@ -78,7 +83,7 @@ function start(checked: CheckedTrain, backend: Backend, declined: readonly Decli
     finish(snapshot) {
       const { update, seconds, completed, testAccuracy, validationAccuracy } = snapshot;
       return {
-        parameters: snapshot.state.parameters,
+        parameters: snapshot.average ?? snapshot.state.parameters,
         network,
         testAccuracy,
         validationAccuracy,

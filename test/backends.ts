@@ -1,11 +1,14 @@
 /**
- * Runs a test's body on every backend: the reference, and native on each instruction set that this machine offers.
- * An absent one is a reported skip whose name says why. At the end of a file it prints the worst errors seen.
+ * Runs a test's body on every backend: the reference, native on each instruction set that this machine offers, and
+ * each build of WASM. An absent one is a reported skip whose name says why. At the end of a file it prints the worst
+ * errors seen.
  */
 import { afterAll, describe, test } from "@jest/globals";
 import type { Backend } from "../src/backends/backend.ts";
 import { nativeStatus, openNative } from "../src/backends/native.ts";
 import { openReference } from "../src/backends/reference.ts";
+import { openWasm } from "../src/backends/wasm.ts";
+import { wasmStatus } from "../src/backends/wasm-load.ts";
 import { worstSeen } from "./tolerances.ts";
 
 /** Gives the backend under test; call it inside a test. */
@@ -16,25 +19,29 @@ interface Place {
   readonly open: (threads: number) => Backend;
 }
 
-const status = nativeStatus();
+const status = { native: nativeStatus(), wasm: wasmStatus() };
 
-const NATIVE: readonly Place[] = status.available
-  ? status.instructionSets.map((instructionSet) => ({
-      name: `native ${instructionSet}`,
-      open: (threads: number) => openNative({ threads, instructionSet }),
-    }))
-  : [];
+const FAST: readonly Place[] = [
+  ...status.native.instructionSets.map((instructionSet) => ({
+    name: `native ${instructionSet}`,
+    open: (threads: number) => openNative({ threads, instructionSet }),
+  })),
+  ...status.wasm.instructionSets.map((instructionSet) => ({
+    name: `wasm ${instructionSet}`,
+    open: (threads: number) => openWasm({ threads, instructionSet }),
+  })),
+];
 
 const REFERENCE: Place = { name: "reference", open: openReference };
 
 /** The body, once for each backend, in a `describe` of its name. */
 export function onEveryBackend(body: (given: Given) => void): void {
-  onEach([REFERENCE, ...NATIVE], body);
+  onEach([REFERENCE, ...FAST], body);
 }
 
 /** The same for the backends that are held against the reference. */
 export function onEveryFastBackend(body: (given: Given) => void): void {
-  onEach(NATIVE, body);
+  onEach(FAST, body);
 }
 
 function onEach(places: readonly Place[], body: (given: Given) => void): void {
@@ -53,8 +60,9 @@ function onEach(places: readonly Place[], body: (given: Given) => void): void {
       });
     });
   }
-  if (!status.available) {
-    describe.skip(`native: ${status.reason.split("\n").join(" ")}`, () => {
+  for (const [name, { available, reason }] of Object.entries(status)) {
+    if (available) continue;
+    describe.skip(`${name}: ${reason.split("\n").join(" ")}`, () => {
       test("runs", () => {});
     });
   }

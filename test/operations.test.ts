@@ -3,7 +3,7 @@
  * What the operations compute is tested stem by stem; here stands what the public form adds.
  */
 import { afterAll, describe, expect, test } from "@jest/globals";
-import { nativeStatus } from "../src/backends/native.ts";
+import { whyNot } from "../src/backends/select.ts";
 import { parameterCount } from "../src/network.ts";
 import { openBackend } from "../src/operations.ts";
 import type { Batch } from "../src/options.ts";
@@ -14,7 +14,7 @@ const common = { network, parameters, batch: batch as Batch };
 const sampling = { ...common, tau: 0.02, coupling: { kind: "antithetic", samples: 12 } } as const;
 const n = parameterCount(network);
 
-const BACKENDS = nativeStatus().available ? (["reference", "native"] as const) : (["reference"] as const);
+const BACKENDS = (["reference", "native", "wasm"] as const).filter((name) => whyNot(name) === null);
 
 describe.each(BACKENDS)("operations on %s", (name) => {
   const opened = openBackend(name, { threads: 2 });
@@ -111,8 +111,8 @@ describe.each(BACKENDS)("operations on %s", (name) => {
 });
 
 test("openBackend names what is there", async () => {
-  await expect(openBackend("wasm")).rejects.toThrow(
-    /Backend wasm cannot be used: not in this build. This machine has: /,
+  await expect(openBackend("cuda")).rejects.toThrow(
+    /Backend cuda cannot be used: not in this build. This machine has: /,
   );
   await expect(openBackend("gpu" as "cuda")).rejects.toThrow(/openBackend\.backend.*"gpu"/);
   await expect(openBackend("auto", { threads: 0 })).rejects.toThrow(/openBackend\.threads.*0/);

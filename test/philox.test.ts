@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 import { philox4x32 } from "../src/reference/philox.ts";
 import { keyOf } from "../src/reference/streams.ts";
-import { openWasm } from "./wasm.ts";
+import { openKernels } from "./wasm.ts";
 
 const word = (text: string) => Number.parseInt(text, 16);
 
@@ -92,7 +92,7 @@ describe("reference", () => {
 
 describe("wasm", () => {
   test("eight blocks at a time equal the reference, and nothing else is written", async () => {
-    const { kernels, run } = await openWasm();
+    const { kernels, run } = await openKernels();
     for (const row of inputs()) {
       const [c0, c1, c2, c3, k0, k1] = row;
       const words = run(32, (pointer) => kernels.philox(c0, c1, c2, c3, k0, k1, pointer));

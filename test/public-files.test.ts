@@ -31,17 +31,22 @@ test("every export and command is in the package", () => {
   expect(promised().filter((path) => !files.includes(path))).toEqual([]);
 });
 
-test("nothing else: compiled JavaScript with its types, the benchmarks, and the documents", () => {
-  const allowed =
-    /^(dist\/.+\.(js|d\.ts)|bench\/([a-z-]+\.bench|harness|problem|suite)\.mjs|bench\/results\/estimator-error\.json|package\.json|README\.md|CHANGELOG\.md|LICENSE|native\/sources\.txt)$/;
-  expect(files.filter((path) => !allowed.test(path))).toEqual([]);
+test("nothing else: compiled JavaScript with its types, WASM, the benchmarks, and the documents", () => {
+  const allowed = [
+    /^dist\/.+\.(js|d\.ts)$/,
+    /^dist\/wasm\/local-entropy\.(relaxed|threads|simd)\.wasm$/,
+    /^bench\/([a-z-]+\.bench|harness|problem|suite)\.mjs$|^bench\/results\/estimator-error\.json$/,
+    /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|native\/sources\.txt)$/,
+  ];
+  expect(files.filter((path) => !allowed.some((pattern) => pattern.test(path)))).toEqual([]);
   expect(files).toContain("README.md");
   expect(files).toContain("LICENSE");
 });
 
 test("each compiled file has a source: nothing stale is shipped", () => {
   const source = (path: string) => path.replace(/^dist\//, "src/").replace(/(\.d\.ts|\.js)$/, ".ts");
-  const stale = files.filter((path) => path.startsWith("dist/") && !existsSync(new URL(source(path), root)));
+  const compiled = files.filter((path) => /^dist\/.+\.(js|d\.ts)$/.test(path));
+  const stale = compiled.filter((path) => !existsSync(new URL(source(path), root)));
   expect(stale).toEqual([]);
 });
 

@@ -244,6 +244,7 @@ test("writeReport makes the page from a run's folder", async () => {
       parameters,
       moments: [],
       chain: null,
+      average: null,
       pending: [],
       backend: "native",
       instructionSet: "avx2",

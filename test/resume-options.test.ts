@@ -51,6 +51,7 @@ describe("fingerprint and resuming", () => {
     parameters: vector(1),
     moments: [vector(2), vector(3)],
     chain: null,
+    average: null,
     pending: [1, 2],
     backend: "native",
     instructionSet: "avx2",
@@ -66,7 +67,7 @@ describe("fingerprint and resuming", () => {
     [
       "other options",
       { seed: 2, resume },
-      `Expected the fingerprint ${print({ seed: 2 }).slice(0, 12)} of these options for train.resume.fingerprint but received "${print().slice(0, 12)}"; network, loss, data, objective, optimizer, batchSize, updates and seed must be those of the first run`,
+      `Expected the fingerprint ${print({ seed: 2 }).slice(0, 12)} of these options for train.resume.fingerprint but received "${print().slice(0, 12)}"; network, loss, data, objective, optimizer, batchSize, updates, averaging and seed must be those of the first run`,
     ],
     [
       "beyond the end",
@@ -89,6 +90,11 @@ describe("fingerprint and resuming", () => {
       "Expected a finite number for train.resume.chain[0] but received NaN",
     ],
     [
+      "the average",
+      { resume: { ...resume, average: vector(1, 42) } },
+      "Expected a Float32Array or Float64Array of length 43 for train.resume.average but received Float32Array of length 42",
+    ],
+    [
       "pending",
       { resume: { ...resume, pending: [Number.NaN] } },
       "Expected an array of finite numbers for train.resume.pending but received an array of length 1",
@@ -96,7 +102,7 @@ describe("fingerprint and resuming", () => {
     [
       "not a checkpoint",
       { resume: "runs/1" },
-      'Expected an object with update, fingerprint, parameters, moments, chain, pending, backend, instructionSet, seconds for train.resume but received "runs/1"',
+      'Expected an object with update, fingerprint, parameters, moments, chain, average, pending, backend, instructionSet, seconds for train.resume but received "runs/1"',
     ],
   ];
   test.each(cases)("refuses %s", (_what, options, message) => {

@@ -22,14 +22,11 @@ const STEMS = [
   "step",
   "update",
 ];
-/** What the WASM build has so far. */
-const ASSEMBLY_STEMS = ["philox", "gaussian"];
-
 /** Where each stem stands. */
 const PLACES: [place: string, stems: string[], path: (stem: string) => string][] = [
   ["the reference", STEMS, (stem) => `src/reference/${stem}.ts`],
   ["the native backend", STEMS, (stem) => `native/cpu/${stem}-inl.h`],
-  ["the WASM build", ASSEMBLY_STEMS, (stem) => `assembly/${stem}.ts`],
+  ["the WASM builds", STEMS, (stem) => `assembly/${stem}.ts`],
   ["the tests", STEMS, (stem) => `test/${stem}.test.ts`],
   ["the benchmarks", STEMS, (stem) => `bench/${stem}.bench.mjs`],
 ];

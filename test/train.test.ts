@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "@jest/globals";
-import { nativeStatus } from "../src/backends/native.ts";
+import { whyNot } from "../src/backends/select.ts";
 import type { TrainOptions } from "../src/options.ts";
 import { load } from "../src/runs/checkpoint.ts";
 import { cosine } from "../src/schedules.ts";
@@ -39,7 +39,7 @@ const options: TrainOptions = {
   recordEvery: 10,
 };
 
-const BACKENDS = nativeStatus().available ? (["reference", "native"] as const) : (["reference"] as const);
+const BACKENDS = (["reference", "native", "wasm"] as const).filter((name) => whyNot(name) === null);
 
 const parent = mkdtempSync(join(tmpdir(), "local-entropy-"));
 afterAll(() => rmSync(parent, { recursive: true }));

@@ -1,12 +1,12 @@
 /**
  * Test accuracy after a budget of processor time on one core, three seeds, gradient-free and by backpropagation:
- * `node bench/studies/accuracy.mjs [--only NAME,…] [--seconds S] [--seeds 1,2,3] [--select] [--write]`.
- * Needs `npm run build` before.
+ * `node bench/studies/accuracy.mjs [--only NAME,…] [--seconds S | --updates N] [--seeds 1,2,3] [--data FOLDER]
+ * [--select] [--set NAME=VALUE …]`. Needs `npm run build` before.
  *
  * A run's schedule ends within the budget: the number of updates comes from the rate of a short run before. Time is
  * processor time of the training loop (all of the process but data loading and evaluation). The last iterate is
- * measured on all 10,000 test images. `--select` trains on 55,000 images and measures on the other 5,000 instead:
- * every setting below was chosen that way.
+ * measured on all 10,000 test images, or the average of the iterates ("averaged"). `--select` trains on 55,000 images
+ * and measures on the other 5,000 instead: what settings are chosen by.
  */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
@@ -16,6 +16,7 @@ const { values: flags } = parseArgs({
   options: {
     only: { type: "string" },
     seconds: { type: "string" },
+    updates: { type: "string" },
     seeds: { type: "string", default: "1,2,3" },
     select: { type: "boolean", default: false },
     data: { type: "string" },
@@ -25,12 +26,47 @@ const { values: flags } = parseArgs({
 
 const walsh = { kind: "importance-sampling", coupling: { kind: "walsh", blocks: 2 }, rowwise: true };
 const adam = (rate, weightDecay) => ({ kind: "adam", rate: cosine(rate, 0), weightDecay });
+/** The average of the iterates, at a constant rate. */
+const averaging = (rate, weightDecay) => ({
+  averaging: true,
+  optimizer: { kind: "adam", rate, weightDecay },
+});
 const entropy = (tau, estimator = walsh) => ({ kind: "local-entropy", tau, estimator });
 
 /** Name → seconds and settings. */
 const RUNS = {
   "gradient-free-6": { seconds: 6, objective: entropy(2e-3), optimizer: adam(1e-3, 0.05), batchSize: 32 },
   "gradient-free-60": { seconds: 60, objective: entropy(5e-3), optimizer: adam(1e-3, 0.05), batchSize: 32 },
+  "gradient-free-6-averaged": {
+    seconds: 6,
+    objective: entropy(2e-3),
+    ...averaging(2e-3, 0.05),
+    batchSize: 32,
+  },
+  "gradient-free-60-averaged": {
+    seconds: 60,
+    objective: entropy(5e-3),
+    ...averaging(2e-3, 0.05),
+    batchSize: 32,
+  },
+  "gradient-free-180-averaged": {
+    seconds: 180,
+    objective: entropy(5e-3),
+    ...averaging(2e-3, 0.05),
+    batchSize: 32,
+  },
+  "backpropagation-6-averaged": {
+    seconds: 6,
+    objective: { kind: "loss" },
+    ...averaging(1e-3, 0.05),
+    batchSize: 32,
+  },
+  "backpropagation-60-averaged": {
+    seconds: 60,
+    objective: { kind: "loss" },
+    ...averaging(1e-3, 0.05),
+    batchSize: 32,
+  },
   "gradient-free-180": { seconds: 180, objective: entropy(1e-2), optimizer: adam(1e-3, 0.05), batchSize: 32 },
   "backpropagation-6": {
     seconds: 6,
@@ -82,7 +118,8 @@ function adjusted({ seconds, ...settings }) {
     changed.objective = { ...changed.objective, estimator };
   }
   if (overrides.rate || overrides.decay) {
-    changed.optimizer = adam(Number(overrides.rate ?? 1e-3), Number(overrides.decay ?? 0.05));
+    const numbers = [Number(overrides.rate ?? 1e-3), Number(overrides.decay ?? 0.05)];
+    Object.assign(changed, changed.averaging ? averaging(...numbers) : { optimizer: adam(...numbers) });
   }
   if (overrides.batch) changed.batchSize = Number(overrides.batch);
   return { seconds: Number(flags.seconds ?? seconds), settings: changed };
@@ -97,16 +134,19 @@ async function processorSeconds(options) {
   return (user + system) / 1e6;
 }
 
+/** Updates in a little less than so many seconds, from the rate of two short runs. */
+async function updatesIn(seconds, settings) {
+  const [few, many] = [200, 1200];
+  const a = await processorSeconds({ ...settings, updates: few });
+  const b = await processorSeconds({ ...settings, updates: many });
+  return Math.floor((0.97 * seconds * (many - few)) / (b - a));
+}
+
 console.log(`${cpus()[0].model}, one core, Node ${process.version}`);
 for (const [name, run] of Object.entries(RUNS)) {
   if (flags.only && !flags.only.split(",").includes(name)) continue;
   const { seconds, settings } = adjusted(run);
-  const [few, many] = [200, 1200];
-  const [a, b] = [
-    await processorSeconds({ ...settings, updates: few }),
-    await processorSeconds({ ...settings, updates: many }),
-  ];
-  const updates = Math.floor((0.97 * seconds * (many - few)) / (b - a));
+  const updates = flags.updates ? Number(flags.updates) : await updatesIn(seconds, settings);
   const accuracies = [];
   for (const seed of flags.seeds.split(",").map(Number)) {
     const before = process.cpuUsage();

@@ -10,7 +10,6 @@
 // Symbols: B rows of a block, d0 = width of the inputs, d1 = `columns` of W^1.
 
 constexpr size_t kPieces = 8;
-constexpr size_t kAhead = 3;  // rows of W^1 that are on their way from memory
 
 inline size_t piece_begin(size_t width, size_t piece) { return width * piece / kPieces; }
 
@@ -51,40 +50,34 @@ inline void list_columns(const Rows& rows, size_t begin, size_t end) {
   }
 }
 
-// Columns j … of A_p W_p, inputs begin … end - 1: each row of W goes from registers to the rows that have it.
+// Where the inputs from `first` on begin in row r's list.
+inline size_t list_position(const Rows& rows, size_t r, size_t first) {
+  const uint32_t* index = rows.index + r * rows.width;
+  return size_t(std::lower_bound(index, index + rows.length[r], uint32_t(first)) - index);
+}
+
+// Columns j … of A_p W_p (count x stride), inputs begin … end - 1. A piece's part of W stays in the second
+// cache while one row after the other goes along it, its sums in registers.
 template <int kVectors, bool kPartial>
-inline void spread(const Columns& lists, size_t begin, size_t end, const float* w, size_t columns,
-                   size_t last, float* p) {
-  for (size_t i = begin; i < end; i++) {
-    if (lists.length[i] == 0) continue;
-    const float* from = w + i * columns;
-    for (int v = 0; v < kVectors; v++) __builtin_prefetch(from + kAhead * columns + v * kLanes);
-    Float weights[kVectors];
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; v++)
-      weights[v] =
-          kPartial && v == kVectors - 1 ? load_first(from + v * kLanes, last) : load(from + v * kLanes);
-    const uint32_t* row = lists.row + i * lists.capacity;
-    const float* value = lists.value + i * lists.capacity;
-    for (size_t e = 0; e < lists.length[i]; e++) {
-      float* to = p + row[e] * lists.stride;
-      const Float x = set(value[e]);
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; v++) store(to + v * kLanes, fma(x, weights[v], load(to + v * kLanes)));
-    }
+inline void multiply_piece(const Rows& rows, size_t begin, size_t end, const float* w, size_t columns,
+                           size_t last, float* p) {
+  for (size_t r = 0; r < rows.count; r++) {
+    const size_t from = list_position(rows, r, begin), to = list_position(rows, r, end);
+    sparse_row<kVectors, kPartial>(rows.index + r * rows.width + from, rows.value + r * rows.width + from,
+                                   to - from, w, columns, nullptr, last, p + r * rows.columns->stride);
   }
 }
 
 template <int kVectors>
-inline void spread_of(size_t vectors, const Columns& lists, size_t begin, size_t end, const float* w,
-                      size_t columns, size_t last, float* p) {
+inline void multiply_piece_of(size_t vectors, const Rows& rows, size_t begin, size_t end, const float* w,
+                              size_t columns, size_t last, float* p) {
   if constexpr (kVectors > 0) {
     if (vectors != kVectors)
-      spread_of<kVectors - 1>(vectors, lists, begin, end, w, columns, last, p);
+      multiply_piece_of<kVectors - 1>(vectors, rows, begin, end, w, columns, last, p);
     else if (last == 0)
-      spread<kVectors, false>(lists, begin, end, w, columns, last, p);
+      multiply_piece<kVectors, false>(rows, begin, end, w, columns, last, p);
     else
-      spread<kVectors, true>(lists, begin, end, w, columns, last, p);
+      multiply_piece<kVectors, true>(rows, begin, end, w, columns, last, p);
   }
 }
 
@@ -104,11 +97,11 @@ inline void multiply_pieces(const Rows& rows, const float* w, size_t columns, un
                columns, nullptr, 0, p, lists.stride});
       continue;
     }
-    std::memset(p, 0, rows.count * lists.stride * sizeof(float));
     for (size_t panel = 0; panel < panels; panel++) {
-      const size_t v = vectors * panel / panels, next = vectors * (panel + 1) / panels;
-      const size_t last = next == vectors ? columns % kLanes : 0;
-      spread_of<kLongTileVectors>(next - v, lists, begin, end, w + v * kLanes, columns, last, p + v * kLanes);
+      const size_t v = vectors * panel / panels, after = vectors * (panel + 1) / panels;
+      const size_t last = after == vectors ? columns % kLanes : 0;
+      multiply_piece_of<kLongTileVectors>(after - v, rows, begin, end, w + v * kLanes, columns, last,
+                                          p + v * kLanes);
     }
   }
 }

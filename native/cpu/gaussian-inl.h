@@ -45,33 +45,53 @@ inline void sine_cosine(Word word, Float* sine, Float* cosine) {
   *cosine = (Float)((Word)select(swap, s, c) ^ (((q + 1u) & 2u) << 30));
 }
 
-// Group number `group` (64 normals) of a stream.
-inline void gaussian_group(uint64_t seed, uint32_t stream, uint32_t update, uint32_t index, uint32_t group,
-                           float* out) {
+// Groups `group` … group + kGroups - 1 (64 normals each) of a stream.
+template <int kGroups>
+inline void gaussian_groups(const PhiloxKey& key, uint32_t stream, uint32_t update, uint32_t index,
+                            uint32_t group, float* out) {
 #pragma GCC unroll 4
   for (size_t lane = 0; lane < 16; lane += kLanes) {
-    Word words[4] = {lane_numbers() + (16 * group + uint32_t(lane)), Word{} + index, Word{} + update,
-                     Word{} + stream};
-    philox(words, seed);
+    Word words[kGroups][4];
+    for (int g = 0; g < kGroups; g++) {
+      words[g][0] = lane_numbers() + (16 * (group + uint32_t(g)) + uint32_t(lane));
+      words[g][1] = Word{} + index;
+      words[g][2] = Word{} + update;
+      words[g][3] = Word{} + stream;
+    }
+    philox<kGroups>(key, words);
 #pragma GCC unroll 2
-    for (size_t pair = 0; pair < 2; pair++) {
-      const Float r = radius(words[2 * pair]);
-      Float sine, cosine;
-      sine_cosine(words[2 * pair + 1], &sine, &cosine);
-      store(out + 32 * pair + lane, r * sine);
-      store(out + 32 * pair + 16 + lane, r * cosine);
+    for (int g = 0; g < kGroups; g++) {
+#pragma GCC unroll 2
+      for (size_t pair = 0; pair < 2; pair++) {
+        const Float r = radius(words[g][2 * pair]);
+        Float sine, cosine;
+        sine_cosine(words[g][2 * pair + 1], &sine, &cosine);
+        float* to = out + 64 * g + 32 * pair + lane;
+        store(to, r * sine);
+        store(to + 16, r * cosine);
+      }
     }
   }
+}
+
+// Whole groups first … first + count - 1 of a stream (64 count).
+inline void gaussian_fill(const PhiloxKey& key, uint32_t stream, uint32_t update, uint32_t index,
+                          uint32_t first, uint32_t count, float* out) {
+  uint32_t group = 0;
+  for (; group + kPhiloxChunks <= count; group += kPhiloxChunks)
+    gaussian_groups<kPhiloxChunks>(key, stream, update, index, first + group, out + 64 * group);
+  for (; group < count; group++)
+    gaussian_groups<1>(key, stream, update, index, first + group, out + 64 * group);
 }
 
 // The first `count` normals of a stream; nothing past them is written.
 inline void gaussian(uint64_t seed, uint32_t stream, uint32_t update, uint32_t index, size_t count,
                      float* out) {
-  size_t group = 0;
-  for (; 64 * (group + 1) <= count; group++)
-    gaussian_group(seed, stream, update, index, uint32_t(group), out + 64 * group);
-  if (64 * group == count) return;
+  const PhiloxKey key(seed);
+  const size_t whole = count / 64;
+  gaussian_fill(key, stream, update, index, 0, uint32_t(whole), out);
+  if (64 * whole == count) return;
   float rest[64];
-  gaussian_group(seed, stream, update, index, uint32_t(group), rest);
-  for (size_t i = 64 * group; i < count; i++) out[i] = rest[i - 64 * group];
+  gaussian_fill(key, stream, update, index, uint32_t(whole), 1, rest);
+  for (size_t i = 64 * whole; i < count; i++) out[i] = rest[i - 64 * whole];
 }

@@ -223,8 +223,9 @@ inline void sample_first_layer(Workspace& workspace, const SampledPoint& point, 
   fork(team, [&](unsigned worker) {
     const Share share(count, 64, worker, team->size());
     alignas(64) float normals[64];
+    const PhiloxKey key(q.seed);
     for (size_t i = share.begin; i < share.end; i += 64) {
-      gaussian_group(q.seed, kStreamComplement, q.update, 0, uint32_t(i / 64), normals);
+      gaussian_fill(key, kStreamComplement, q.update, 0, uint32_t(i / 64), 1, normals);
       for (size_t k = i; k < std::min(i + 64, share.end); k++) gradient[k] = float(scale) * normals[k - i];
     }
   });

@@ -186,11 +186,11 @@ inline NoiseLayout new_noise_layout(Workspace& workspace, const Network& network
 // Draws one sample's noise; zeros in the padding and in rows of U that no pivot uses.
 inline void draw_noise(const NoiseLayout& layout, const Projection* p, uint64_t seed, uint32_t update,
                        uint32_t index, float* noise) {
+  const PhiloxKey key(seed);
   for (size_t l = 0; l < layout.depth; l++) {
     float* part = noise + layout.offset[l];
     const size_t padded = layout.offset[l + 1] - layout.offset[l];
-    for (size_t i = 0; i < padded; i += 64)
-      gaussian_group(seed, layer_stream(uint32_t(l + 1)), update, index, uint32_t(i / 64), part + i);
+    gaussian_fill(key, layer_stream(uint32_t(l + 1)), update, index, 0, uint32_t(padded / 64), part);
     std::memset(part + layout.count[l], 0, (padded - layout.count[l]) * sizeof(float));
   }
   if (p == nullptr || p->rank == p->rows) return;

@@ -23,7 +23,7 @@ struct Session::Impl {
   const Kernels* kernels;
   Team* team;
   Workspace* workspace;
-  std::vector<float> gradient, chain;
+  Floats gradient, chain;
 
   Impl(SessionSetup given, const Kernels* table, Team* threads)
       : setup(std::move(given)), kernels(table), team(threads), workspace(table->new_workspace()) {}
@@ -45,7 +45,7 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
   const size_t per_update = setup.estimator.batches;
   std::vector<Batch> batches(per_update);
   std::vector<float*> moments;
-  for (std::vector<float>& each : state.moments) moments.push_back(each.data());
+  for (Floats& each : state.moments) moments.push_back(each.data());
 
   for (uint32_t done = 0; done < plan.count; done++) {
     for (size_t b = 0; b < per_update; b++)

@@ -45,12 +45,13 @@ inline bool sgld_direct(const Estimator& estimator, const Question& q, const Con
                            nullptr, gradient);
     fork(team, [&](unsigned worker) {
       alignas(64) float normals[64];
+      const PhiloxKey key(q.seed);
       for (size_t l = 1; l <= network.depth(); l++) {
         const LayerShape shape = network.shape(l);
         const size_t count = shape.rows * shape.columns;
         const Share share(count, 64, worker, team->size());
         for (size_t i = share.begin; i < share.end; i += 64) {
-          gaussian_group(q.seed, layer_stream(uint32_t(l)), q.update, uint32_t(j), uint32_t(i / 64), normals);
+          gaussian_fill(key, layer_stream(uint32_t(l)), q.update, uint32_t(j), uint32_t(i / 64), 1, normals);
           const size_t at = shape.offset + i;
           langevin(gradient + at, estimator.step_sizes[j], q.tau, estimator.noise_scales[j],
                    estimator.step_sizes[j + 1], normals, std::min(size_t(64), share.end - i), x + at,
@@ -163,9 +164,10 @@ inline void draw_complement(const ComplementLaw& law, const Question& q, const f
   fork(team, [&](unsigned worker) {
     const Share share(tail_offset(*q.network), 64, worker, team->size());
     alignas(64) float n1[64], n2[64];
+    const PhiloxKey key(q.seed);
     for (size_t i = share.begin; i < share.end; i += 64) {
-      gaussian_group(q.seed, kStreamComplement, q.update, 0, uint32_t(i / 64), n1);
-      gaussian_group(q.seed, kStreamComplement, q.update, 1, uint32_t(i / 64), n2);
+      gaussian_fill(key, kStreamComplement, q.update, 0, uint32_t(i / 64), 1, n1);
+      gaussian_fill(key, kStreamComplement, q.update, 1, uint32_t(i / 64), 1, n2);
       for (size_t k = i; k < std::min(i + 64, share.end); k++) {
         const float a = n1[k - i], b = n2[k - i], y = start[k];
         last[k] = float(law.last_mean) * y + float(law.last_noise) * a;

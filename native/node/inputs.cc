@@ -6,14 +6,14 @@
 namespace local_entropy {
 
 // Entries of type From, converted one by one.
-template <class From, class T>
-static std::vector<T> convert(const void* data, size_t length) {
+template <class From, class Array>
+static Array convert(const void* data, size_t length) {
   const auto* from = static_cast<const From*>(data);
-  return std::vector<T>(from, from + length);
+  return Array(from, from + length);
 }
 
-template <class T>
-std::vector<T> read_array(Napi::Value value, const char* name, size_t expected) {
+template <class T, class Array>
+Array read_array(Napi::Value value, const char* name, size_t expected) {
   napi_typedarray_type type;
   size_t length = 0;
   void* data = nullptr;
@@ -28,15 +28,15 @@ std::vector<T> read_array(Napi::Value value, const char* name, size_t expected) 
   }
   switch (type) {
     case napi_uint8_array:
-      return convert<uint8_t, T>(data, length);
+      return convert<uint8_t, Array>(data, length);
     case napi_uint16_array:
-      return convert<uint16_t, T>(data, length);
+      return convert<uint16_t, Array>(data, length);
     case napi_uint32_array:
-      return convert<uint32_t, T>(data, length);
+      return convert<uint32_t, Array>(data, length);
     case napi_float32_array:
-      return convert<float, T>(data, length);
+      return convert<float, Array>(data, length);
     case napi_float64_array:
-      return convert<double, T>(data, length);
+      return convert<double, Array>(data, length);
     default:
       throw coded_error(
           env, "ARRAY_TYPE",
@@ -44,9 +44,10 @@ std::vector<T> read_array(Napi::Value value, const char* name, size_t expected) 
   }
 }
 
-template std::vector<float> read_array(Napi::Value, const char*, size_t);
-template std::vector<double> read_array(Napi::Value, const char*, size_t);
-template std::vector<uint32_t> read_array(Napi::Value, const char*, size_t);
+template Floats read_array<float, Floats>(Napi::Value, const char*, size_t);
+template std::vector<float> read_array<float, std::vector<float>>(Napi::Value, const char*, size_t);
+template std::vector<double> read_array<double, std::vector<double>>(Napi::Value, const char*, size_t);
+template std::vector<uint32_t> read_array<uint32_t, std::vector<uint32_t>>(Napi::Value, const char*, size_t);
 
 static std::string read_string(Napi::Object object, const char* name) {
   return object.Get(name).As<Napi::String>();
@@ -193,17 +194,16 @@ Optimizer read_optimizer(Napi::Object input) {
   return optimizer;
 }
 
-std::vector<std::vector<float>> read_moments(Napi::Object input, const Optimizer& optimizer,
-                                             size_t parameters) {
+std::vector<Floats> read_moments(Napi::Object input, const Optimizer& optimizer, size_t parameters) {
   const auto from = input.Get("moments").As<Napi::Array>();
   if (from.Length() != optimizer.moments()) {
     throw coded_error(input.Env(), "ARRAY_LENGTH",
                       "Expected " + std::to_string(optimizer.moments()) +
                           " vectors for moments but received " + std::to_string(from.Length()));
   }
-  std::vector<std::vector<float>> moments;
+  std::vector<Floats> moments;
   for (uint32_t i = 0; i < from.Length(); i++) {
-    moments.push_back(read_array<float>(from.Get(i), "moments", parameters));
+    moments.push_back(read_array<float, Floats>(from.Get(i), "moments", parameters));
   }
   return moments;
 }

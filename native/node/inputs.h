@@ -16,8 +16,8 @@ namespace local_entropy {
 constexpr size_t kAnyLength = SIZE_MAX;
 
 // A typed array's entries as T, `expected` of them; `name` is for the error.
-template <class T>
-std::vector<T> read_array(Napi::Value value, const char* name, size_t expected);
+template <class T, class Array = std::vector<T>>
+Array read_array(Napi::Value value, const char* name, size_t expected);
 
 double read_number(Napi::Object object, const char* name);
 uint64_t read_seed(Napi::Object input);  // of key: [low word, high word]
@@ -28,7 +28,6 @@ Samples read_samples(Napi::Object samples, size_t width);
 Coupling read_coupling(Napi::Object input);
 Estimator read_estimator(Napi::Object estimator);
 Optimizer read_optimizer(Napi::Object input);
-std::vector<std::vector<float>> read_moments(Napi::Object input, const Optimizer& optimizer,
-                                             size_t parameters);
+std::vector<Floats> read_moments(Napi::Object input, const Optimizer& optimizer, size_t parameters);
 
 }  // namespace local_entropy

@@ -7,9 +7,9 @@
 
 namespace local_entropy {
 
-template <class T>
-static Job::Output output(const std::vector<T>& vector) {
-  return {vector.data(), vector.size() * sizeof(T)};
+template <class Vector>
+static Job::Output output(const Vector& vector) {
+  return {vector.data(), vector.size() * sizeof(typename Vector::value_type)};
 }
 
 // Starts the job that reads info[1].
@@ -156,7 +156,7 @@ struct StepJob : Job {
   double rate;
   uint64_t index;
   std::vector<float> parameters, gradient;
-  std::vector<std::vector<float>> moments;
+  std::vector<Floats> moments;
 
   explicit StepJob(Napi::Object input)
       : optimizer(read_optimizer(input)),

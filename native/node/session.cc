@@ -45,9 +45,10 @@ static Samples read_split(Napi::Object data, const char* split, size_t width) {
 static SessionState read_state(Napi::Object from, const Network& network, const Optimizer& optimizer) {
   SessionState state;
   const size_t n = network.parameters();
-  state.parameters = read_array<float>(from.Get("parameters"), "state.parameters", n);
+  state.parameters = read_array<float, Floats>(from.Get("parameters"), "state.parameters", n);
   state.moments = read_moments(from, optimizer, n);
-  if (!from.Get("chain").IsNull()) state.chain = read_array<float>(from.Get("chain"), "state.chain", n);
+  if (!from.Get("chain").IsNull())
+    state.chain = read_array<float, Floats>(from.Get("chain"), "state.chain", n);
   return state;
 }
 
@@ -119,9 +120,7 @@ struct ReadJob : SessionJob {
 
   bool compute(const Kernels&, const Context&) override {
     state = session->get().state();
-    const auto add = [&](const std::vector<float>& v) {
-      arrays.push_back({v.data(), v.size() * sizeof(float)});
-    };
+    const auto add = [&](const Floats& v) { arrays.push_back({v.data(), v.size() * sizeof(float)}); };
     add(state.parameters);
     add(state.chain);
     for (const auto& moment : state.moments) add(moment);

@@ -106,7 +106,7 @@ void time_session(const char* name, const Kernels* kernels, unsigned threads, co
   Random random{3};
   const size_t n = setup.network.parameters();
   for (size_t i = 0; i < n; i++) setup.state.parameters.push_back(float(0.15 * random.uniform() - 0.075));
-  setup.state.moments.assign(2, std::vector<float>(n));
+  setup.state.moments.assign(2, Floats(n));
   Session session(std::move(setup), kernels, team);
   const std::atomic<bool> no{false};
   std::vector<double> values(kCrossing * kValues), wall, cpu;

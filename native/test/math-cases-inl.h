@@ -5,12 +5,15 @@ inline void exp2_lanes(const float* in, float* out) { store(out, exp2(load(in)))
 inline void log1p_lanes(const float* in, float* out) { store(out, log1p(load(in))); }
 inline void tanh_lanes(const float* in, float* out) { store(out, tanh(load(in))); }
 inline void philox_lanes(const uint32_t* counter, uint64_t seed, uint32_t* out) {
-  Word words[4] = {Word{} + counter[0], Word{} + counter[1], Word{} + counter[2], Word{} + counter[3]};
-  philox(words, seed);
+  Word words[kPhiloxChunks][4];
+  for (auto& chunk : words)
+    for (size_t i = 0; i < 4; i++) chunk[i] = Word{} + counter[i];
+  philox<kPhiloxChunks>(PhiloxKey(seed), words);
   for (size_t i = 0; i < 4; i++) {
-    for (size_t lane = 1; lane < kLanes; lane++)
-      if (words[i][lane] != words[i][0]) return;
-    out[i] = words[i][0];
+    for (const auto& chunk : words)
+      for (size_t lane = 0; lane < kLanes; lane++)
+        if (chunk[i][lane] != words[0][i][0]) return;
+    out[i] = words[0][i][0];
   }
 }
 // m values and zeros up to a whole vector.

@@ -4,10 +4,7 @@
  * Each attempt's failure is kept; together with what to do about them they make one explanation, for the error of
  * `openNative` and for `local-entropy doctor`.
  */
-import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { isNode, nodeModule } from "../host.ts";
 
 /** A handle to something that the addon owns; collecting it frees that. */
 type Handle<Name extends string> = { readonly handle: Name };
@@ -59,9 +56,6 @@ export interface Loaded {
   readonly reason: string;
 }
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const require = createRequire(import.meta.url);
-
 /** "linux-x64", "linux-arm64-musl", "darwin-arm64", …: builds for glibc and musl do not interchange. */
 export function platformName(): string {
   const name = `${process.platform}-${process.arch}`;
@@ -93,7 +87,7 @@ function solutions(attempts: readonly Attempt[], packageName: string): string[] 
   return [
     "In the package's repository: run `npm run build`; it needs a C++17 compiler and CMake",
     `Where the package was installed: npm install ${packageName}, or npm install --include=optional`,
-    'Without the addon: use backend "auto" or "reference"',
+    'Without the addon: use backend "auto" or "wasm", which is slower',
   ];
 }
 
@@ -110,6 +104,10 @@ function attempt(path: string, load: () => Addon, failed: Attempt[]): Addon | nu
 
 /** Loads the addon of the package whose root is given. */
 export function loadAddonFrom(root: string): Loaded {
+  const { createRequire } = nodeModule("node:module");
+  const { existsSync } = nodeModule("node:fs");
+  const { join } = nodeModule("node:path");
+  const require = createRequire(import.meta.url);
   const attempts: Attempt[] = [];
   const built = join(root, "build", "Release", "local_entropy.node");
   const fromBuild = () => {
@@ -137,6 +135,11 @@ let loaded: Loaded | undefined;
 
 /** The addon of this package, looked for once a thread. */
 export function loadAddon(): Loaded {
-  loaded ??= loadAddonFrom(ROOT);
+  if (loaded === undefined && isNode) {
+    const { dirname, join } = nodeModule("node:path");
+    const here = dirname(nodeModule("node:url").fileURLToPath(import.meta.url));
+    loaded = loadAddonFrom(join(here, "..", ".."));
+  }
+  loaded ??= { addon: null, attempts: [], reason: "a browser loads no native addon" };
   return loaded;
 }

@@ -6,6 +6,7 @@
  * (native/node/jobs.h).
  */
 import { BackendError, OptionError } from "../errors.ts";
+import { environment } from "../host.ts";
 import { parameterCount } from "../network.ts";
 import type {
   Backend,
@@ -48,7 +49,7 @@ export function nativeStatus(): NativeStatus {
  */
 export function openNative({
   threads,
-  instructionSet = process.env.LOCAL_ENTROPY_INSTRUCTION_SET ?? "",
+  instructionSet = environment("LOCAL_ENTROPY_INSTRUCTION_SET") ?? "",
 }: {
   threads: number;
   instructionSet?: string;

@@ -4,9 +4,12 @@
  * "auto" tries cuda, native, wasm and reference in that order. `LOCAL_ENTROPY_BACKEND` names one in its place.
  */
 import { BackendError } from "../errors.ts";
+import { environment } from "../host.ts";
 import type { Backend, BackendName } from "./backend.ts";
 import { nativeStatus, openNative } from "./native.ts";
 import { openReference } from "./reference.ts";
+import { openWasm } from "./wasm.ts";
+import { wasmStatus } from "./wasm-load.ts";
 
 export interface Declined {
   readonly name: BackendName;
@@ -20,12 +23,11 @@ export const BACKENDS: readonly BackendName[] = ["cuda", "native", "wasm", "refe
 export function whyNot(name: BackendName): string | null {
   switch (name) {
     case "cuda":
-    case "wasm":
       return "not in this build";
-    case "native": {
-      const status = nativeStatus();
-      return status.available ? null : status.reason;
-    }
+    case "native":
+      return nativeStatus().reason || null;
+    case "wasm":
+      return wasmStatus().reason || null;
     case "reference":
       return null;
     default:
@@ -34,7 +36,8 @@ export function whyNot(name: BackendName): string | null {
 }
 
 function open(name: BackendName, threads: number): Backend {
-  return name === "native" ? openNative({ threads }) : openReference();
+  if (name === "native") return openNative({ threads });
+  return name === "wasm" ? openWasm({ threads }) : openReference();
 }
 
 /**
@@ -49,7 +52,7 @@ export function selectBackend(
   wanted: BackendName | "auto",
   threads: number,
 ): { backend: Backend; declined: Declined[] } {
-  const forced = process.env.LOCAL_ENTROPY_BACKEND;
+  const forced = environment("LOCAL_ENTROPY_BACKEND");
   if (wanted === "auto" && forced) {
     if (!BACKENDS.includes(forced as BackendName)) {
       throw new BackendError(

@@ -4,6 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { nativeStatus } from "../backends/native.ts";
 import { BACKENDS, whyNot } from "../backends/select.ts";
+import { wasmStatus } from "../backends/wasm-load.ts";
 import { loadMnist } from "../data/mnist.ts";
 import { packageVersion } from "../runs/files.ts";
 
@@ -52,8 +53,8 @@ export async function doctorCommand({ json = false }: { json?: boolean }): Promi
 function backend(name: (typeof BACKENDS)[number]): Finding {
   const reason = whyNot(name);
   if (reason !== null) return { name, available: false, detail: reason };
-  const detail =
-    name === "native" ? `instruction sets ${nativeStatus().instructionSets.join(", ")}` : "float64";
+  const status = name === "native" ? nativeStatus() : name === "wasm" ? wasmStatus() : null;
+  const detail = status === null ? "float64" : `instruction sets ${status.instructionSets.join(", ")}`;
   return { name, available: true, detail };
 }
 

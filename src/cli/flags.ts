@@ -94,11 +94,12 @@ export function addTrainFlags(command: Command): Command {
     .option("--rate <schedule>", `(default: adam ${DEFAULTS.rate.adam}, else ${DEFAULTS.rate.other})`)
     .option("--momentum <number>", "momentum: share that is kept (default: 0.9)")
     .option("--weight-decay <number>", `adam: decoupled decay (default: ${DEFAULTS.weightDecay})`)
+    .option("--averaging", "the result is the average of the iterates; the rate need not fall")
     .option("--batch-size <n>", "rows of a minibatch (default: 32)")
     .option("--updates <n>", `how many (default: ${DEFAULTS.updates})`)
     .option("--seed <n>", "of all random numbers (default: 1)")
     .optionsGroup("Machine")
-    .option("--backend <name>", "auto, native or reference (default: auto)")
+    .option("--backend <name>", "auto, native, wasm or reference (default: auto)")
     .option("--threads <n>", "(default: the machine's cores)")
     .optionsGroup("Output")
     .option("--run <dir>", "folder of the run (default: runs/<date and time>)")
@@ -206,6 +207,7 @@ export function requestOf(given: Given): Request {
       threads: flags.number("threads"),
       recordEvery: flags.number("recordEvery") ?? Math.min(100, share(DEFAULTS.records)),
       evaluateEvery: flags.number("evaluateEvery") ?? share(DEFAULTS.evaluations),
+      averaging: flags.text("averaging") !== undefined,
     },
     data: {
       directory: flags.text("data"),

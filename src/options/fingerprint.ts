@@ -3,14 +3,14 @@
  *
  * The training data goes in whole: MNIST's 47 MB take some 30 ms, once a run.
  */
-import { createHash } from "node:crypto";
 import type { Samples } from "../backends/backend.ts";
 import { typeName } from "../errors.ts";
+import { isNode, nodeModule } from "../host.ts";
 import { type OuterValues, type PlanValues, walk } from "./objective.ts";
 
 /** What shapes the numbers, beside the data and the schedules. */
 export type Shaping = Record<
-  "network" | "loss" | "estimator" | "optimizer" | "batchSize" | "updates" | "key",
+  "network" | "loss" | "estimator" | "optimizer" | "batchSize" | "updates" | "averaging" | "key",
   unknown
 >;
 
@@ -18,7 +18,7 @@ export type Shaping = Record<
  * Also the one walk over the outer schedules before the run: throws at a wrong value.
  *
  * @param train the training rows
- * @returns 64 hexadecimal digits
+ * @returns 64 hexadecimal digits; nothing in a browser, where no run is saved and none resumed
  */
 export function fingerprint(
   shaping: Shaping,
@@ -26,12 +26,12 @@ export function fingerprint(
   planValues: PlanValues,
   updates: number,
 ): string {
-  const hash = createHash("sha256");
+  const hash = isNode ? nodeModule("node:crypto").createHash("sha256") : null;
   const add = (array: ArrayBufferView) => {
-    hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+    hash?.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
   };
-  hash.update(JSON.stringify(shaping, (_key, value) => (ArrayBuffer.isView(value) ? plain(value) : value)));
-  hash.update(`${typeName(train.inputs)} ${train.inputs.length} ${train.labels.length}`);
+  hash?.update(JSON.stringify(shaping, (_key, value) => (ArrayBuffer.isView(value) ? plain(value) : value)));
+  hash?.update(`${typeName(train.inputs)} ${train.inputs.length} ${train.labels.length}`);
   add(train.inputs);
   add(train.labels);
   walk(planValues, updates, ({ tau, noiseScale, rate }: OuterValues) => {
@@ -39,7 +39,7 @@ export function fingerprint(
     add(noiseScale);
     add(rate);
   });
-  return hash.digest("hex");
+  return hash?.digest("hex") ?? "";
 }
 
 function plain(array: ArrayBufferView): number[] {

@@ -1,7 +1,6 @@
 /**
  * The checks of the operations' inputs: one function an operation, from the public input to the seam's.
  */
-import { availableParallelism } from "node:os";
 import { z } from "zod";
 import type {
   BatchInput,
@@ -16,6 +15,7 @@ import type {
   WeightsInput,
 } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
+import { availableThreads } from "../host.ts";
 import { type Network, parameterCount } from "../network.ts";
 import { checkDraws } from "../objectives/heat.ts";
 import { keyOf, layerStream, STREAMS } from "../reference/streams.ts";
@@ -119,7 +119,7 @@ export function checkOut(path: string, out: unknown, length: number): Vector {
 
 const openBackendSchema = object({
   backend: choice("auto", "cuda", "native", "wasm", "reference").default("auto"),
-  threads: integer(1, 1024).default(availableParallelism),
+  threads: integer(1, 1024).default(availableThreads),
 });
 
 function checkOpenBackend(root: string, input: unknown): OperationInputs["openBackend"] {

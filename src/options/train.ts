@@ -1,10 +1,10 @@
 /**
  * The check of `train`'s options: everything that can be wrong is found here, before work starts.
  */
-import { availableParallelism } from "node:os";
 import type { z } from "zod";
 import type { Estimator, Loss, Optimizer, Samples, SessionState, Vector } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
+import { availableThreads } from "../host.ts";
 import { initialParameters, type Network, parameterCount } from "../network.ts";
 import { type Key, keyOf } from "../reference/streams.ts";
 import { fingerprint } from "./fingerprint.ts";
@@ -64,6 +64,7 @@ export interface CheckedTrain {
   readonly threads: number;
   readonly recordEvery: number;
   readonly evaluateEvery: number;
+  readonly averaging: boolean;
   readonly signal?: AbortSignal;
   readonly resume?: Resume;
   readonly fingerprint: string;
@@ -77,6 +78,7 @@ const resumeSchema = object({
   parameters: checkedElsewhere<Vector>(),
   moments: leaf<readonly Vector[]>("an array of vectors", Array.isArray),
   chain: checkedElsewhere<Vector | null>(),
+  average: checkedElsewhere<Vector | null>(),
   pending: leaf<readonly number[]>(
     "an array of finite numbers",
     (v) => Array.isArray(v) && v.every(Number.isFinite),
@@ -97,9 +99,10 @@ const trainSchema = object({
   seed: seed().default(DEFAULTS.seed),
   parameters: checkedElsewhere<Vector>().optional(),
   backend: choice("auto", "cuda", "native", "wasm", "reference").default("auto"),
-  threads: integer(1, 1024).default(availableParallelism),
+  threads: integer(1, 1024).default(availableThreads),
   recordEvery: integer(1, 2 ** 32).default(DEFAULTS.recordEvery),
   evaluateEvery: integer(0, 2 ** 32).default(DEFAULTS.evaluateEvery),
+  averaging: leaf<boolean>("true or false", (v) => typeof v === "boolean").default(false),
   signal: signal(),
   resume: resumeSchema.optional(),
 });
@@ -107,7 +110,7 @@ const trainSchema = object({
 /** @throws OptionError that names the option, what is allowed and what was given */
 export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain {
   const given = parse("train", trainSchema, options);
-  const { objective, batchSize, updates, resume } = given;
+  const { objective, batchSize, updates, averaging, resume } = given;
   const network = checkNetwork("train.network", given.network);
   const loss = checkLoss("train.loss", given.loss, network.layers[network.layers.length - 1]);
   const needs = needsGradient(objective);
@@ -124,7 +127,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
   const optimizer = seamOptimizer(chosen);
   const planValues = resolvePlanValues("train", resolved, chosen, updates);
   const key = keyOf(given.seed);
-  const shaping = { network, loss, estimator, optimizer, batchSize, updates, key };
+  const shaping = { network, loss, estimator, optimizer, batchSize, updates, averaging, key };
   const n = parameterCount(network);
   const parameters =
     given.parameters === undefined ? null : checkVector("train.parameters", given.parameters, n).slice();
@@ -147,6 +150,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     threads,
     recordEvery,
     evaluateEvery,
+    averaging,
     signal: given.signal,
     resume,
     fingerprint: print,
@@ -164,6 +168,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
       threads,
       recordEvery,
       evaluateEvery,
+      averaging,
     }),
   };
 }
@@ -237,7 +242,7 @@ function resumedState(
         `the fingerprint ${short(print)} of these options`,
         "train.resume.fingerprint",
         short(resume.fingerprint),
-        "network, loss, data, objective, optimizer, batchSize, updates and seed must be those of the first run",
+        "network, loss, data, objective, optimizer, batchSize, updates, averaging and seed must be those of the first run",
       ),
     );
   }
@@ -248,6 +253,7 @@ function resumedState(
     throw new OptionError(expected(`${moments} vectors`, "train.resume.moments", resume.moments));
   }
   const vector = (name: string, value: unknown) => checkVector(`train.resume.${name}`, value, n);
+  if (resume.average !== null) vector("average", resume.average);
   return {
     parameters: vector("parameters", resume.parameters),
     moments: resume.moments.map((moment, i) => vector(`moments[${i}]`, moment)),

@@ -179,6 +179,11 @@ export interface TrainOptions {
   readonly recordEvery?: number;
   /** Accuracy each so many updates (default 0: at the end only). */
   readonly evaluateEvery?: number;
+  /**
+   * Whether the result, and every accuracy, is the average of the iterates, by polynomial decay, and not the last one
+   * (default false). It takes the place of a rate that falls: give a constant one, twice as high as usual.
+   */
+  readonly averaging?: boolean;
   readonly signal?: AbortSignal;
   /** What `load(directory)` gave, to go on from there; the other options must be those of the first run. */
   readonly resume?: Resume;
@@ -193,6 +198,8 @@ export interface Resume {
   readonly parameters: Vector;
   readonly moments: readonly Vector[];
   readonly chain: Vector | null;
+  /** Average of the iterates so far, with `averaging`. */
+  readonly average: Vector | null;
   /** Sums of the record under way, so that it comes out as if never interrupted. */
   readonly pending: readonly number[];
   /** Backend and instruction set that computed so far: bit-exact only on the same. */

@@ -6,6 +6,7 @@
  * when, or whether, it pauses.
  */
 import { expected, OptionError } from "../errors.ts";
+import { nextTurn } from "../host.ts";
 
 /** A function to minimize, f: R^n → R. A network's loss on a minibatch is one; so is any of a user's own. */
 export interface LossFunction {
@@ -44,7 +45,7 @@ let turnEnd = 0;
 export async function finishInTurns<T>(work: Work<T>, cancelled: () => boolean): Promise<T | "cancelled"> {
   for (;;) {
     if (performance.now() >= turnEnd) {
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
       turnEnd = performance.now() + TURN_MILLISECONDS;
     }
     if (cancelled()) return "cancelled";

@@ -6,15 +6,14 @@
  *     layer-ℓ.weight (d_{ℓ−1} × d_ℓ)   layer-ℓ.bias (d_ℓ)        x_k
  *     moment-1.layer-ℓ.weight …                                  optimizer: velocity, or Adam's m; moment-2: v
  *     chain.layer-ℓ.weight …                                     x^J of the Langevin chain
+ *     average.layer-ℓ.weight …                                   average of the iterates
  *
  * The metadata hold the rest of `Resume` but the seconds, which are in run.json: the same state gives the same bytes.
  * `checksum` is the SHA-256 of the file as it would be without it, so no changed byte is read as if it were right.
  */
-import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { Vector } from "../backends/backend.ts";
 import { CheckpointError } from "../errors.ts";
+import { isNode, nodeModule } from "../host.ts";
 import { type Activation, layerShapes, type Network, parameterCount } from "../network.ts";
 import type { Resume } from "../options.ts";
 import { CHECKPOINT_FILE, makeFolder, packageVersion, plainReason, writeAtomically } from "./files.ts";
@@ -42,7 +41,7 @@ export interface Checkpoint {
  * @throws CheckpointError if a value is not finite or a file cannot be written; what was there before stays
  */
 export async function save(directory: string, checkpoint: Checkpoint, report: RunReport): Promise<void> {
-  const path = join(directory, CHECKPOINT_FILE);
+  const path = pathIn(directory);
   const bytes = encodeCheckpoint(checkpoint, path);
   try {
     await makeFolder(directory);
@@ -60,14 +59,15 @@ export async function save(directory: string, checkpoint: Checkpoint, report: Ru
 /**
  * Reads what `save` wrote.
  *
- * @returns the network, its parameters, and `resume` for `train`
+ * @returns the network, its parameters (the average of the iterates, where they were averaged), and `resume` for
+ * `train`
  * @throws CheckpointError that names the file, what is wrong with it and what to do
  */
 export async function load(directory: string): Promise<Checkpoint & { readonly parameters: Vector }> {
-  const path = join(directory, CHECKPOINT_FILE);
+  const path = pathIn(directory);
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    bytes = await nodeModule("node:fs/promises").readFile(path);
   } catch (error) {
     throw new CheckpointError(
       `The checkpoint ${path} could not be read: ${plainReason(error)}. Name the directory of a run`,
@@ -77,7 +77,13 @@ export async function load(directory: string): Promise<Checkpoint & { readonly p
   const checkpoint = decodeCheckpoint(bytes, path);
   const seconds = (await readRunFile(directory))?.seconds ?? 0;
   const resume = { ...checkpoint.resume, seconds };
-  return { network: checkpoint.network, parameters: resume.parameters, resume };
+  return { network: checkpoint.network, parameters: resume.average ?? resume.parameters, resume };
+}
+
+/** Where a directory's checkpoint is. */
+function pathIn(directory: string): string {
+  if (isNode) return nodeModule("node:path").join(directory, CHECKPOINT_FILE);
+  throw new CheckpointError("A browser has no files to save a run in; keep `parameters` of the run's result");
 }
 
 /** The bytes of a checkpoint, a function of the state alone. `path` is for the error's sentence. */
@@ -132,13 +138,19 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
 }
 
 function digest(file: Safetensors): string {
-  return createHash("sha256").update(encodeSafetensors(file)).digest("hex");
+  return nodeModule("node:crypto").createHash("sha256").update(encodeSafetensors(file)).digest("hex");
 }
 
-function* vectorsOf({ parameters, moments, chain }: Resume): Generator<[prefix: string, vector: Vector]> {
+function* vectorsOf({
+  parameters,
+  moments,
+  chain,
+  average,
+}: Resume): Generator<[prefix: string, vector: Vector]> {
   yield ["", parameters];
   for (const [index, moment] of moments.entries()) yield [`moment-${index + 1}.`, moment];
   if (chain !== null) yield ["chain.", chain];
+  if (average !== null) yield ["average.", average];
 }
 
 /** Cuts a vector (n) into the tensors of its layers. */
@@ -164,6 +176,7 @@ function interpret(metadata: Readonly<Record<string, string>>, tensors: Safetens
     moments.push(take(network, `moment-${moments.length + 1}.`, rest));
   }
   const chain = rest.has("chain.layer-1.weight") ? take(network, "chain.", rest) : null;
+  const average = rest.has("average.layer-1.weight") ? take(network, "average.", rest) : null;
   for (const name of rest.keys())
     throw new FormatError(`it has a tensor ${name} that its network has no place for`);
   const update = Number(metadata.update);
@@ -184,6 +197,7 @@ function interpret(metadata: Readonly<Record<string, string>>, tensors: Safetens
     parameters,
     moments,
     chain,
+    average,
     pending: sums,
     backend,
     instructionSet,

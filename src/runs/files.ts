@@ -4,9 +4,7 @@
  * A file is written beside its place, flushed to the disk and renamed over what was there: whoever reads sees the
  * old file or the new one, never a part, even if the process or the machine dies in between.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { nodeModule } from "../host.ts";
 
 /** What a run's folder holds. */
 export const RUN_FILE = "run.json";
@@ -16,15 +14,16 @@ export const REPORT_FILE = "report.html";
 
 /** Makes a folder and those above it. Node's own recursive mkdir never returns where nothing can be made (/proc). */
 export async function makeFolder(directory: string): Promise<void> {
-  if (existsSync(directory)) return;
-  await makeFolder(dirname(directory));
-  await mkdir(directory);
+  if (nodeModule("node:fs").existsSync(directory)) return;
+  await makeFolder(nodeModule("node:path").dirname(directory));
+  await nodeModule("node:fs/promises").mkdir(directory);
 }
 
 let written = 0;
 
 /** Replaces `path` by `content`; on error, what was there stays and nothing is left behind. */
 export async function writeAtomically(path: string, content: Uint8Array | string): Promise<void> {
+  const { open, rename, rm } = nodeModule("node:fs/promises");
   const beside = `${path}.${process.pid}-${written++}.tmp`;
   try {
     const file = await open(beside, "wx");
@@ -43,6 +42,7 @@ export async function writeAtomically(path: string, content: Uint8Array | string
 
 /** Version of this package, from its package.json. */
 export function packageVersion(): string {
+  const { readFileSync } = nodeModule("node:fs");
   const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
   return (JSON.parse(text) as { version: string }).version;
 }

@@ -5,11 +5,9 @@
  *
  * A folder belongs to one run. Whoever starts another one in it says so, and is refused otherwise.
  */
-import { existsSync } from "node:fs";
-import { open, readFile, rm, rmdir } from "node:fs/promises";
-import { join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../errors.ts";
+import { nodeModule } from "../host.ts";
 import type { BackendReport } from "../run.ts";
 import {
   CHECKPOINT_FILE,
@@ -82,10 +80,10 @@ const runFile = z.looseObject({
  * @throws CheckpointError if it is not what a run writes
  */
 export async function readRunFile(directory: string): Promise<RunFile | null> {
-  const path = join(directory, RUN_FILE);
+  const path = nodeModule("node:path").join(directory, RUN_FILE);
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await nodeModule("node:fs/promises").readFile(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw new CheckpointError(`The file ${path} could not be read: ${plainReason(error)}`, { cause: error });
@@ -127,7 +125,7 @@ export async function updateRunFile(directory: string, news: Partial<RunFile>): 
   const text = JSON.stringify(content, null, 2).replace(/\[\n[\s\d.,e+-]*\]/g, (row) =>
     row.replace(/\s+/g, " "),
   );
-  await writeAtomically(join(directory, RUN_FILE), `${text}\n`);
+  await writeAtomically(nodeModule("node:path").join(directory, RUN_FILE), `${text}\n`);
 }
 
 /** What to do with a folder that holds a run already. */
@@ -140,6 +138,9 @@ export type Claim = "new" | "overwrite" | "resume";
  * @throws CheckpointError if the folder cannot be written to, or holds another run and `claim` is "new"
  */
 export async function prepareFolder(directory: string, claim: Claim): Promise<() => Promise<void>> {
+  const { existsSync } = nodeModule("node:fs");
+  const { open, rm, rmdir } = nodeModule("node:fs/promises");
+  const { join } = nodeModule("node:path");
   const held = [RUN_FILE, METRICS_FILE, CHECKPOINT_FILE, REPORT_FILE].find((name) =>
     existsSync(join(directory, name)),
   );
@@ -168,6 +169,8 @@ export async function prepareFolder(directory: string, claim: Claim): Promise<()
 
 /** Removes what an earlier run left in a folder, and nothing else there. */
 export async function clearFolder(directory: string): Promise<void> {
+  const { rm } = nodeModule("node:fs/promises");
+  const { join } = nodeModule("node:path");
   for (const name of [RUN_FILE, METRICS_FILE, CHECKPOINT_FILE, REPORT_FILE]) {
     await rm(join(directory, name), { force: true });
   }

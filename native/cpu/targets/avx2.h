@@ -3,6 +3,7 @@
 constexpr size_t kLanes = 8;
 constexpr int kTileVectors = 2;  // 6 x 2 sums, 2 operands and a broadcast: 15 of 16 registers
 constexpr int kLongTileVectors = 13;
+constexpr int kPhiloxChunks = 2;
 using Float = __m256;
 typedef uint32_t Word __attribute__((vector_size(32)));
 typedef int32_t Int __attribute__((vector_size(32)));
@@ -41,10 +42,10 @@ inline Float swap_lanes(Float a) {
   return _mm256_permute2f128_ps(a, a, 1);
 }
 inline Word lane_numbers() { return Word{0, 1, 2, 3, 4, 5, 6, 7}; }
-inline void multiply(Word a, uint32_t by, Word* high, Word* low) {
-  const __m256i m = _mm256_set1_epi32(int(by));
-  const __m256i even = _mm256_mul_epu32((__m256i)a, m);
-  const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64((__m256i)a, 32), m);
-  *low = (Word)_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
-  *high = (Word)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+inline Word multiply_even(Word a, uint32_t by) {
+  return (Word)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi32(int(by)));
+}
+inline Word high_to_low(Word a) { return (Word)_mm256_srli_epi64((__m256i)a, 32); }
+inline Word join_halves(Word even, Word odd) {
+  return (Word)_mm256_blend_epi32((__m256i)even, _mm256_slli_epi64((__m256i)odd, 32), 0xaa);
 }

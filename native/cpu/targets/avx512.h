@@ -3,6 +3,7 @@
 constexpr size_t kLanes = 16;
 constexpr int kTileVectors = 4;  // 6 x 4 sums, 4 operands and a broadcast: 29 of 32 registers
 constexpr int kLongTileVectors = 13;
+constexpr int kPhiloxChunks = 2;
 using Float = __m512;
 typedef uint32_t Word __attribute__((vector_size(64)));
 typedef int32_t Int __attribute__((vector_size(64)));
@@ -32,10 +33,10 @@ inline Float swap_lanes(Float a) {
   return _mm512_shuffle_f32x4(a, a, 0x4e);
 }
 inline Word lane_numbers() { return Word{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; }
-inline void multiply(Word a, uint32_t by, Word* high, Word* low) {
-  const __m512i m = _mm512_set1_epi64(by);
-  const __m512i even = _mm512_mul_epu32((__m512i)a, m);
-  const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64((__m512i)a, 32), m);
-  *low = (Word)_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
-  *high = (Word)_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
+inline Word multiply_even(Word a, uint32_t by) {
+  return (Word)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi32(int(by)));
+}
+inline Word high_to_low(Word a) { return (Word)_mm512_srli_epi64((__m512i)a, 32); }
+inline Word join_halves(Word even, Word odd) {
+  return (Word)_mm512_mask_blend_epi32(0xaaaa, (__m512i)even, _mm512_slli_epi64((__m512i)odd, 32));
 }

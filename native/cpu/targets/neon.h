@@ -3,6 +3,7 @@
 constexpr size_t kLanes = 4;
 constexpr int kTileVectors = 4;
 constexpr int kLongTileVectors = 13;
+constexpr int kPhiloxChunks = 2;
 using Float = float32x4_t;
 typedef uint32_t Word __attribute__((vector_size(16)));
 typedef int32_t Int __attribute__((vector_size(16)));
@@ -33,10 +34,10 @@ inline Float swap_lanes(Float a) {
   return kDistance == 1 ? vrev64q_f32(a) : vextq_f32(a, a, 2);
 }
 inline Word lane_numbers() { return Word{0, 1, 2, 3}; }
-inline void multiply(Word a, uint32_t by, Word* high, Word* low) {
-  const uint32x4_t m = vdupq_n_u32(by);
-  const uint32x4_t first = vreinterpretq_u32_u64(vmull_u32(vget_low_u32((uint32x4_t)a), vget_low_u32(m)));
-  const uint32x4_t last = vreinterpretq_u32_u64(vmull_high_u32((uint32x4_t)a, m));
-  *low = (Word)vuzp1q_u32(first, last);
-  *high = (Word)vuzp2q_u32(first, last);
+inline Word multiply_even(Word a, uint32_t by) {
+  return (Word)vmull_u32(vmovn_u64((uint64x2_t)a), vdup_n_u32(by));
+}
+inline Word high_to_low(Word a) { return (Word)vshrq_n_u64((uint64x2_t)a, 32); }
+inline Word join_halves(Word even, Word odd) {
+  return (Word)vsliq_n_u64((uint64x2_t)even, (uint64x2_t)odd, 32);
 }

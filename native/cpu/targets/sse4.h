@@ -4,10 +4,12 @@
 // operators of C; set, load and store (unaligned), load_first and store_first (the first n < kLanes lanes;
 // the others read as 0 and are not touched), fma (rounded once where the processor can), min, max, sqrt,
 // nearest (ties to even), from_words (correctly rounded), sum, largest, swap_lanes, lane_numbers (0, 1, …)
-// and multiply (32 x 32 -> 64 bits).
+// and, for Philox, multiply_even (the 64-bit products of the even lanes),
+// high_to_low and join_halves of 64-bit lanes, and how many counters it does at a time.
 constexpr size_t kLanes = 4;
 constexpr int kTileVectors = 2;
 constexpr int kLongTileVectors = 12;
+constexpr int kPhiloxChunks = 2;
 using Float = __m128;
 typedef uint32_t Word __attribute__((vector_size(16)));
 typedef int32_t Int __attribute__((vector_size(16)));
@@ -48,10 +50,10 @@ inline Float swap_lanes(Float a) {
   return kDistance == 1 ? _mm_shuffle_ps(a, a, 0xb1) : _mm_shuffle_ps(a, a, 0x4e);
 }
 inline Word lane_numbers() { return Word{0, 1, 2, 3}; }
-inline void multiply(Word a, uint32_t by, Word* high, Word* low) {
-  const __m128i m = _mm_set1_epi32(int(by));
-  const __m128i even = _mm_mul_epu32((__m128i)a, m);
-  const __m128i odd = _mm_mul_epu32(_mm_srli_epi64((__m128i)a, 32), m);
-  *low = (Word)_mm_blend_epi16(even, _mm_slli_epi64(odd, 32), 0xcc);
-  *high = (Word)_mm_blend_epi16(_mm_srli_epi64(even, 32), odd, 0xcc);
+inline Word multiply_even(Word a, uint32_t by) {
+  return (Word)_mm_mul_epu32((__m128i)a, _mm_set1_epi32(int(by)));
+}
+inline Word high_to_low(Word a) { return (Word)_mm_srli_epi64((__m128i)a, 32); }
+inline Word join_halves(Word even, Word odd) {
+  return (Word)_mm_blend_epi16((__m128i)even, _mm_slli_epi64((__m128i)odd, 32), 0xcc);
 }
