@@ -13,7 +13,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { B, batch, network } from "./problem.mjs";
+import { duration } from "./harness.mjs";
+import { B, backends, batch, key, network, openRun, parameters } from "./problem.mjs";
 
 const PRODUCTS = 5;
 const POLYNOMIALS = 26;
@@ -102,54 +103,114 @@ export function weighed({ arithmetic, exponentials = 0, normals = 0 }, { exponen
 const n = (d0 + 1) * width + (width + 1) * classes;
 const FIRST = 4 * (d0 + 1) * width; // bytes of W¹
 
-/** Operations by the titles of the benchmarks: [stem, row's beginning, count a unit, bytes a unit]. */
-function rows() {
+const SAMPLING = { temperature: 1, rowwise: false };
+const INDEPENDENT = { kind: "independent", samples: 1000, complement: "marginalize", centred: true };
+const STEPS = Float64Array.from({ length: 1000 }, (_, i) => 1 / (1001 + i));
+const DECREASING = Float64Array.from({ length: 30 }, (_, i) => 0.1 * (i + 1) ** -0.7);
+
+/** Estimators by kind: projected → the seam's object, and how many evaluations an update of it makes. */
+const ESTIMATORS = {
+  "importance-sampling": [
+    (projected) => ({ kind: "importance-sampling", coupling: INDEPENDENT, ...SAMPLING, projected }),
+    1000,
+  ],
+  sgld: [
+    (projected) => ({
+      ...{ kind: "sgld", stepSizes: STEPS, noiseScales: STEPS.map(Math.sqrt), projected },
+      ...{ chainStart: "previous", batches: 1 },
+    }),
+    1000,
+  ],
+  "robbins-monro": [
+    (projected) => ({ kind: "robbins-monro", samples: 30, stepSizes: DECREASING, batches: 1, projected }),
+    900,
+  ],
+};
+
+/** What is measured: { name, count, bytes } and, but for normals, { estimator, options, calls an update's sample }. */
+function operations() {
   const step = { arithmetic: 2 * through(B, width) + 3 * last(B, width), exponentials: B * (classes + 1) };
-  const adam = { ...step, arithmetic: step.arithmetic + 10 * n };
-  const moments = 6 * 4 * n; // parameters and two moments, read and written
-  const sampling = (kind, J, projected) => operationCount(kind, { J, projected });
+  const zeros = () => new Float32Array(n);
+  const adam = {
+    optimizer: { kind: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.05 },
+    state: { parameters, moments: [zeros(), zeros()], chain: null },
+    rate: 1e-3,
+  };
+  const walsh = { kind: "importance-sampling", coupling: { kind: "walsh", blocks: 2 }, ...SAMPLING };
+  const forms = Object.entries(ESTIMATORS).flatMap(([kind, [estimator, J]]) =>
+    [true, false].map((projected) => ({
+      name: `${kind}, ${projected ? "projected" : "direct"}`,
+      count: operationCount(kind, { J, projected }),
+      bytes: kind === "sgld" && !projected ? J * 3 * FIRST : 2 * FIRST,
+      estimator: estimator(projected),
+      calls: 1,
+    })),
+  );
   return [
-    ["gaussian", "gaussian", "", { arithmetic: 0, normals: 1 }, 12],
-    ["sgd", "SGD", "", step, 2 * FIRST],
-    ["step", "back-propagation with Adam", "", adam, moments + FIRST],
-    ["walsh", "importance sampling by Walsh", "row split, K = 2", walshCount(2), 2 * FIRST],
-    [
-      "importance-sampling",
-      "importance sampling",
-      "independent, projected;",
-      sampling("importance-sampling", 1000, true),
-      2 * FIRST,
-    ],
-    [
-      "importance-sampling",
-      "importance sampling",
-      "independent, direct",
-      sampling("importance-sampling", 1000, false),
-      2 * FIRST,
-    ],
-    ["sgld", "SGLD", "projected", sampling("sgld", 1000, true), 2 * FIRST],
-    ["sgld", "SGLD", "direct", sampling("sgld", 1000, false), 1000 * 3 * FIRST],
-    ["robbins-monro", "Robbins–Monro", "projected", sampling("robbins-monro", 900, true), 2 * FIRST],
-    ["robbins-monro", "Robbins–Monro", "direct", sampling("robbins-monro", 900, false), 2 * FIRST],
+    { name: "normal", count: { arithmetic: 0, normals: 1 }, bytes: 12 },
+    {
+      name: "sgd",
+      count: step,
+      bytes: 2 * FIRST,
+      estimator: { kind: "sgd" },
+      options: { rate: 0.01 },
+      calls: 200,
+    },
+    {
+      name: "sgd with Adam",
+      count: { ...step, arithmetic: step.arithmetic + 10 * n },
+      bytes: 6 * 4 * n + FIRST, // parameters and two moments, read and written; the first product
+      estimator: { kind: "sgd" },
+      options: adam,
+      calls: 200,
+    },
+    {
+      name: "walsh, row split, K = 2",
+      count: walshCount(2),
+      bytes: 2 * FIRST,
+      estimator: { ...walsh, rowwise: true, projected: true },
+      calls: 50,
+    },
+    ...forms,
   ];
 }
 
-/** Each operation's floor beside what was measured: seconds a unit, on one core and on two. */
-export function floorTable({ results, floors }) {
-  if (!floors?.one) return [];
-  return rows().flatMap(([stem, title, begins, count, bytes]) => {
-    const found = results.find((result) => result.stem === stem && result.title.startsWith(title));
-    return ["one", "two"].flatMap((cores) => {
-      const threads = cores === "one" ? "1 thread" : "2 threads";
-      const row = found?.rows.find(({ name }) => name.startsWith(begins) && name.endsWith(threads));
-      if (!row) return [];
-      const peak = floors[cores];
-      const arithmetic = weighed(count, prices(floors)) / peak.multiplyAdds;
-      const moving = bytes / peak.near;
-      const floor = Math.max(arithmetic, moving);
-      const bound = arithmetic > moving ? "arithmetic" : "bytes";
-      const name = `${found.title}, ${row.name}`;
-      return [{ name, ...count, bytes, floor, bound, measured: row.median, above: row.median / floor }];
-    });
-  });
+/** Least processor seconds of some repeats: what other programs take does not count. */
+async function processorSeconds(repeats, run) {
+  const all = [];
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const before = process.cpuUsage();
+    await run();
+    const { user, system } = process.cpuUsage(before);
+    all.push((user + system) / 1e6);
+  }
+  return Math.min(...all);
+}
+
+/** Each operation's floor beside its processor time, in seconds, on one core by the best backend. */
+export async function measureAboveFloors({ quick, floors }) {
+  if (!floors.one) return [];
+  const opened = Object.entries(backends());
+  const [name, backend] = opened.find(([label]) => label.endsWith("1 thread")) ?? opened[0];
+  const rows = [];
+  for (const { name: operation, count, bytes, estimator, options, calls } of operations()) {
+    const input = { key, stream: 16, update: 0, sample: 0, count: 1e6 };
+    const { run, session } = estimator ? openRun(backend, estimator, options) : {};
+    const each = estimator ? () => run(calls) : () => backend.operations.gaussian(input);
+    await each();
+    const measured = (await processorSeconds(quick ? 3 : 9, each)) / (calls ?? input.count);
+    session?.close();
+    const arithmetic = weighed(count, prices(floors)) / floors.one.multiplyAdds;
+    const moving = bytes / floors.one.near;
+    const floor = Math.max(arithmetic, moving);
+    const bound = arithmetic > moving ? "arithmetic" : "bytes";
+    rows.push({ operation, ...count, bytes, floor, bound, measured, above: measured / floor });
+  }
+  for (const [, each] of opened) each.close();
+  console.log(`\nAbove the floor, processor time on one core, ${name}`);
+  for (const { operation, floor, bound, measured, above } of rows) {
+    const cells = [operation.padEnd(32), duration(floor).padStart(9), duration(measured).padStart(9)];
+    console.log(`  ${cells.join("  ")}  ${above.toFixed(2)} × (${bound})`);
+  }
+  return rows;
 }

@@ -62,12 +62,17 @@ function rivals(results, stem, title, how) {
   return other?.rows.filter(fitting) ?? [];
 }
 
-function row(operation, how, goal, measured, rival) {
+function row(operation, how, goal, ours, theirs, rival) {
+  const measured = theirs.median / ours.median;
   const missedBy = goal === null || measured >= goal ? null : goal / measured;
-  return { operation, how: HOW[how], goal, measured, rival, missedBy };
+  const found = { operation, how: HOW[how], goal, measured, rival, missedBy };
+  return how === "threads" ? found : { ...found, processor: theirs.processor / ours.processor };
 }
 
-/** One row a goal: { operation, how, goal, measured, rival, missedBy (a factor, or null) }. */
+/**
+ * One row a goal: { operation, how, goal, measured, rival, missedBy (a factor, or null), processor (the same ratio of
+ * processor times) }.
+ */
 export function goals({ results, sweep }) {
   const found = [];
   for (const [operation, stem, title, begins, wanted] of GOALS) {
@@ -79,17 +84,16 @@ export function goals({ results, sweep }) {
     for (const [how, goal] of Object.entries(all)) {
       if (how === "threads") {
         const one = ours.find(({ name }) => name.endsWith("1 thread"));
-        if (one) found.push(row(operation, how, goal, one.median / two.median));
+        if (one) found.push(row(operation, how, goal, two, one));
         continue;
       }
       const rows = rivals(results, stem, title, how);
       if (rows.length === 0) continue;
       const rival = best(rows);
-      found.push(row(operation, how, goal, rival.median / two.median, rival.name));
+      found.push(row(operation, how, goal, two, rival, rival.name));
     }
     const avx2 = ours.find(({ name }) => name.includes("avx2, 2 threads"));
-    if (two.name.includes("avx512") && avx2)
-      found.push(row(operation, "avx2", 0.5, two.median / avx2.median));
+    if (two.name.includes("avx512") && avx2) found.push(row(operation, "avx2", 0.5, avx2, two));
   }
   for (const kind of new Set(sweep?.points.map((point) => point.kind))) {
     const least = sweep.points
@@ -106,11 +110,11 @@ export function goals({ results, sweep }) {
 
 export function printGoals(rows) {
   console.log("\nGoals: operation, how, goal, measured");
-  for (const { operation, how, goal, measured, rival, missedBy } of rows) {
+  for (const { operation, how, goal, measured, rival, missedBy, processor } of rows) {
     const verdict = goal === null ? "no goal" : missedBy ? `missed by ${missedBy.toFixed(2)} ×` : "holds";
     const cells = [operation.padEnd(40), how.padEnd(48), String(goal ?? "–").padStart(5)];
-    console.log(
-      `  ${cells.join(" ")} ${measured.toPrecision(3).padStart(7)}  ${verdict}${rival ? ` (${rival})` : ""}`,
-    );
+    const notes = [rival, processor && `${processor.toPrecision(3)} by processor time`].filter(Boolean);
+    const brackets = notes.length > 0 ? ` (${notes.join(", ")})` : "";
+    console.log(`  ${cells.join(" ")} ${measured.toPrecision(3).padStart(7)}  ${verdict}${brackets}`);
   }
 }

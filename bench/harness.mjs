@@ -1,7 +1,8 @@
 /**
  * Times rivals beside each other: checks first, then alternates them round by round, so that a slow minute of the
- * machine falls on all of them; reports medians, quartiles and ratios. The clock and the number of calls a sample
- * are benchmark.js's.
+ * machine falls on all of them; reports medians, quartiles and ratios, and processor time beside them, which counts
+ * all threads of a rival and nothing of other programs. The clock and the number of calls a sample are
+ * benchmark.js's.
  */
 import Benchmark from "benchmark";
 
@@ -11,20 +12,25 @@ const EFFORT = {
   full: { rounds: 4, seconds: 0.25, samples: 5 },
 };
 
-/** Seconds of each sample of one turn of `run`, an async function. */
+/** One turn of `run`, an async function: seconds of each sample, and processor seconds a call. */
 function sample(run, { seconds, samples }) {
+  let calls = 0;
+  const before = process.cpuUsage();
+  const finished = ({ stats }) => {
+    const { user, system } = process.cpuUsage(before);
+    return { seconds: stats.sample, processor: (user + system) / 1e6 / calls };
+  };
   return new Promise((resolve, reject) => {
     new Benchmark({
       defer: true,
       delay: 0,
       maxTime: seconds,
       minSamples: samples,
-      fn: (deferred) =>
-        run().then(
-          () => deferred.resolve(),
-          (error) => reject(error),
-        ),
-      onComplete: ({ target }) => (target.error ? reject(target.error) : resolve(target.stats.sample)),
+      fn: (deferred) => {
+        calls++;
+        run().then(() => deferred.resolve(), reject);
+      },
+      onComplete: ({ target }) => (target.error ? reject(target.error) : resolve(finished(target))),
     }).run({ async: true });
   });
 }
@@ -61,19 +67,21 @@ export class Harness {
    * Compares rivals and prints the table; the first is the yardstick.
    *
    * @param title what is computed
-   * @param rivals by name: an async function; or { run } or { sample(effort) → seconds of each call }, with `error`,
+   * @param rivals by name: an async function; or { run } or { sample(effort) → one turn }, with `error`,
    *   the estimator's name in `errors`, where rivals err differently, and with `per` of its own, or `share` of it
    * @param per how many of `unit` one call does (default one call)
    */
   async compare(title, rivals, { per = 1, unit = "call" } = {}) {
     const turns = Object.entries(rivals).map(([name, rival]) => {
       const { run = rival, sample: other, error, per: own = per, share = 1 } = rival;
-      return { name, error, run, turn: other, per: own * share, seconds: [] };
+      return { name, error, run, turn: other, per: own * share, seconds: [], processor: [] };
     });
     for (const each of turns) each.effort = await this.#warmUp(each);
     for (let round = 0; round < this.effort.rounds; round++) {
-      for (const { turn, run, effort, seconds } of turns) {
-        seconds.push(...(turn ? await turn(effort) : await sample(run, effort)));
+      for (const { turn, run, effort, seconds, processor } of turns) {
+        const one = await (turn ? turn(effort) : sample(run, effort));
+        seconds.push(...one.seconds);
+        processor.push(one.processor);
       }
     }
     const rows = turns.map((each) => this.#row(each));
@@ -92,10 +100,18 @@ export class Harness {
     return { seconds, samples: Math.max(1, Math.min(samples, Math.ceil(seconds / call))) };
   }
 
-  #row({ name, error, per, seconds }) {
-    const sorted = seconds.map((value) => value / per).sort((a, b) => a - b);
+  #row({ name, error, per, seconds, processor }) {
+    const sort = (values) => values.map((value) => value / per).sort((a, b) => a - b);
+    const sorted = sort(seconds);
     const [low, median, high] = [0.25, 0.5, 0.75].map((q) => quantile(sorted, q));
-    const row = { name, median, low, high, samples: sorted.length };
+    const row = {
+      name,
+      median,
+      low,
+      high,
+      processor: quantile(sort(processor), 0.5),
+      samples: sorted.length,
+    };
     if (error === undefined || this.errors[error] === undefined) return row;
     return { ...row, error: this.errors[error], errorSeconds: this.errors[error] * median };
   }
@@ -111,11 +127,12 @@ export function duration(seconds) {
 function print(title, unit, rows) {
   const width = Math.max(...rows.map(({ name }) => name.length));
   const erring = rows.some(({ error }) => error !== undefined);
-  const head = `${title}, time a ${unit}: median, quartiles, ratio to the first`;
+  const head = `${title}, time a ${unit}: median, quartiles, ratio to the first, processor time`;
   console.log(`\n${head}${erring ? "; relative mean-square error × ms" : ""}`);
-  for (const { name, median, low, high, ratio, errorSeconds } of rows) {
+  for (const { name, median, low, high, ratio, processor, errorSeconds } of rows) {
     const spread = `${duration(low)} … ${duration(high)}`;
     const cells = [duration(median).padStart(9), spread.padStart(21), ratio.toPrecision(3).padStart(7)];
+    cells.push(duration(processor).padStart(9));
     if (erring) cells.push((errorSeconds ? (1e3 * errorSeconds).toPrecision(2) : "–").padStart(8));
     console.log(`  ${name.padEnd(width)}  ${cells.join("  ")}`);
   }

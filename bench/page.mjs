@@ -72,8 +72,14 @@ function comparison({ title, unit, rows }) {
     "ratio",
     ...(erring ? ["relative error²", "error² × ms"] : []),
   ];
-  const body = rows.map(({ name, median, low, high, ratio, error, errorSeconds }) => [
-    ...[name, duration(median), `${duration(low)} … ${duration(high)}`, ratio.toPrecision(3)],
+  const body = rows.map(({ name, median, low, high, ratio, processor, error, errorSeconds }) => [
+    ...[
+      name,
+      duration(median),
+      `${duration(low)} … ${duration(high)}`,
+      ratio.toPrecision(3),
+      duration(processor),
+    ],
     ...(erring
       ? [error?.toPrecision(2) ?? "–", errorSeconds ? (1e3 * errorSeconds).toPrecision(2) : "–"]
       : []),
@@ -144,14 +150,16 @@ function sweeps({ points, slopes, backend }) {
 }
 
 function goalTable(goals) {
-  const rows = goals.map(({ operation, how, goal, measured, rival, missedBy }) => [
+  const rows = goals.map(({ operation, how, goal, measured, rival, missedBy, processor }) => [
     ...[operation, rival ? `${how} (${rival})` : how, goal ?? "–", `${measured.toPrecision(3)} ×`],
     goal === null ? "" : missedBy ? `missed by ${missedBy.toFixed(2)} ×` : "holds",
+    processor ? `${processor.toPrecision(3)} ×` : "",
   ]);
-  return `<h2>Goals</h2>${table(["operation", "ratio", "goal", "measured", ""], rows)}`;
+  const head = ["operation", "ratio", "goal", "measured", "", "by processor time"];
+  return `<h2>Goals</h2>${table(head, rows)}`;
 }
 
-function floors({ floors: peaks, floorTable }) {
+function floors({ floors: peaks, aboveFloors }) {
   if (!peaks?.one) return "";
   const giga = (value) => `${(value / 1e9).toFixed(1)}`;
   const peakRows = [peaks.one, peaks.two].map((peak) => [
@@ -165,10 +173,10 @@ function floors({ floors: peaks, floorTable }) {
     "cache GB/s",
     "memory GB/s",
   ];
-  const rows = floorTable.map(({ name, floor, bound, measured, above }) => [
-    ...[name, duration(floor), bound, duration(measured), `${above.toFixed(1)} ×`],
+  const rows = aboveFloors.map(({ operation, floor, bound, measured, above }) => [
+    ...[operation, duration(floor), bound, duration(measured), `${above.toFixed(2)} ×`],
   ]);
-  const head = ["", "floor", "bound by", "measured", "above the floor"];
+  const head = ["", "floor, one core", "bound by", "processor time", "above the floor"];
   return `<h2>Floors</h2>${table(["cores", ...units], peakRows)}${table(head, rows)}`;
 }
 
@@ -207,7 +215,7 @@ export function page(content) {
       content.goals.length > 0 ? goalTable(content.goals) : "",
       content.wholeRuns ? runs(content.wholeRuns) : "",
     ],
-    `<h2>Beside each other</h2><p>784-200-10, B = 20. Blue: this package, orange: others. Dots are medians, lines quartiles.</p>`,
+    `<h2>Beside each other</h2><p>784-200-10, B = 20. Blue: this package, orange: others. Dots are medians, lines quartiles; processor time counts all threads and no other program.</p>`,
     ...results.map(comparison),
     ...[floors(content), content.sweep ? sweeps(content.sweep) : ""],
     content.memory ? memoryTable(content.memory) : "",

@@ -13,7 +13,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
-import { floorTable, measureFloors, prices, weighed } from "./floors.mjs";
+import { measureAboveFloors, measureFloors, prices, weighed } from "./floors.mjs";
 import { goals, printGoals } from "./goals.mjs";
 import { page } from "./page.mjs";
 import { openPeers } from "./peers/peers.mjs";
@@ -45,6 +45,7 @@ const results = await runSuite({ quick, only, peerRivals: peers.rivals });
 const rest = only
   ? {}
   : {
+      aboveFloors: await measureAboveFloors({ quick, floors }),
       wholeRuns: await wholeRuns({ quick, peers }),
       sweep: await sweep({ quick, weigh: (count) => weighed(count, prices(floors)) }),
       memory: measureMemory({ quick }),
@@ -57,7 +58,6 @@ const content = {
   ...{ peers: peers.present, absentPeers: peers.absent },
   ...{ results, floors, ...rest },
 };
-content.floorTable = floorTable(content);
 content.goals = goals(content);
 printGoals(content.goals);
 

@@ -289,14 +289,15 @@ describe("bench", () => {
   test("checks and times what was asked for, as a table and as JSON", async () => {
     const { code, stdout, stderr } = await command("bench", "--quick", "--only", "philox", "--json");
     expect(code).toBe(0);
-    expect(stderr).toContain("philox, time a block: median, quartiles, ratio to the first");
+    expect(stderr).toContain("philox, time a block: median, quartiles, ratio to the first, processor time");
     const { machine, quick, results } = JSON.parse(stdout);
     expect(machine.node).toBe(process.version);
     expect(quick).toBe(true);
     expect(results.map(({ stem }: { stem: string }) => stem)).toEqual(["philox"]);
-    const [{ name, ratio, low, median, high }] = results[0].rows;
+    const [{ name, ratio, low, median, high, processor }] = results[0].rows;
     expect([name, ratio]).toEqual(["reference", 1]);
     expect(low).toBeGreaterThan(0);
+    expect(processor).toBeGreaterThan(0);
     expect(median).toBeGreaterThanOrEqual(low);
     expect(high).toBeGreaterThanOrEqual(median);
   }, 60_000);

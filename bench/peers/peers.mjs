@@ -124,7 +124,7 @@ export async function openPeers({ quick }) {
         await TASKS[task].check(ask, `${task}, ${label}`, variant);
         const { settings: timed, share } = smaller({ ...TASKS[task].timed, ...settings }, steps, quick);
         const message = { do: "time", task, variant, settings: timed };
-        const sample = async (effort) => (await peer.request({ ...message, ...effort })).seconds;
+        const sample = (effort) => peer.request({ ...message, ...effort });
         found[label] = { sample, error: error?.[variant] ?? error?.direct, share };
       }
     }

@@ -2,7 +2,9 @@
 
     {"do": "load", network, batchSize, tau, parameters, inputs, labels}  -> {"name", "version"}
     {"do": "answer", "task", "variant", "settings"}                      -> what the task computes, by name
-    {"do": "time", "task", "variant", "settings", "seconds", "samples"}  -> {"seconds": [a call, ...], "threads"}
+    {"do": "time", "task", "variant", "settings", "seconds", "samples"}  -> {"seconds": [a call, ...], "processor"}
+
+`processor` is the processor time of a call, all threads together.
 
 Arrays come as files, {"type", "shape", "file"}, and go as base64, {"type", "shape", "base64"}.
 
@@ -38,9 +40,9 @@ def encode(array):
 
 
 def measure(run, seconds, samples):
-    """Seconds of each call, for at least `samples` calls and `seconds` seconds."""
+    """At least `samples` calls for at least `seconds` seconds: what "time" answers."""
     taken, sink = [], 0.0  # the sink: each result is looked at, so none may be left out
-    start = time.perf_counter()
+    start, processor = time.perf_counter(), time.process_time()
     while len(taken) < samples or time.perf_counter() - start < seconds:
         before = time.perf_counter()
         result = next(iter(run().values()))
@@ -48,7 +50,7 @@ def measure(run, seconds, samples):
         taken.append(time.perf_counter() - before)
     if not np.isfinite(sink):
         raise ValueError("the result is not finite")
-    return taken
+    return {"seconds": taken, "processor": (time.process_time() - processor) / len(taken)}
 
 
 class Tasks:
@@ -72,7 +74,7 @@ class Tasks:
             self.ready[key] = self.prepare(task)
         run, threads = self.ready[key]
         self.peer.set_threads(threads)
-        return {"seconds": measure(run, message["seconds"], message["samples"]), "threads": threads}
+        return {**measure(run, message["seconds"], message["samples"]), "threads": threads}
 
     def prepare(self, task):
         """The function, warm (compiled), and how many threads serve it best: small tasks are faster on one."""
@@ -82,7 +84,7 @@ class Tasks:
             self.peer.set_threads(threads)
             if not seconds:
                 run()
-            seconds[threads] = min(measure(run, 0.02, 1))
+            seconds[threads] = min(measure(run, 0.02, 1)["seconds"])
         return run, min(seconds, key=seconds.get)
 
 

@@ -266,9 +266,9 @@ function decode(value) {
   return { values: new TYPES[value.type](new Uint8Array(bytes).buffer), shape: value.shape };
 }
 
-/** Seconds of each call, for at least `samples` calls and `seconds` seconds; every result is looked at. */
+/** At least `samples` calls for at least `seconds` seconds, each result looked at: what "time" answers. */
 function measure(run, { seconds, samples }) {
-  const [all, start] = [[], performance.now()];
+  const [all, start, processor] = [[], performance.now(), process.cpuUsage()];
   let sink = 0;
   while (all.length < samples || performance.now() - start < 1e3 * seconds) {
     const before = performance.now();
@@ -276,7 +276,8 @@ function measure(run, { seconds, samples }) {
     all.push((performance.now() - before) / 1e3);
   }
   if (!Number.isFinite(sink)) throw new Error("the result is not finite");
-  return all;
+  const { user, system } = process.cpuUsage(processor);
+  return { seconds: all, processor: (user + system) / 1e6 / all.length };
 }
 
 const ready = new Map();
@@ -291,7 +292,7 @@ function answer(line) {
   }
   const key = JSON.stringify([raw.task, raw.settings]);
   if (!ready.has(key)) ready.set(key, TASKS[message.task](message.settings));
-  return { seconds: measure(ready.get(key), message) };
+  return measure(ready.get(key), message);
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
