@@ -1,30 +1,36 @@
 /**
  * Times rivals beside each other: checks first, then alternates them round by round, so that a slow minute of the
- * machine falls on all of them; reports medians, spread and ratios. The clock and the number of calls a sample are
+ * machine falls on all of them; reports medians, quartiles and ratios, and processor time beside them, which counts
+ * all threads of a rival and nothing of other programs. The clock and the number of calls a sample are
  * benchmark.js's.
  */
 import Benchmark from "benchmark";
 
-/** Quick runs tell whether everything still works; only full ones are worth quoting. */
+/** Quick runs tell whether everything still works; only full ones are worth quoting. Seconds are one turn's. */
 const EFFORT = {
   quick: { rounds: 1, seconds: 0.05, samples: 3 },
-  full: { rounds: 5, seconds: 0.6, samples: 8 },
+  full: { rounds: 4, seconds: 0.25, samples: 5 },
 };
 
-/** Seconds of each sample of one turn of `run`, an async function. */
+/** One turn of `run`, an async function: seconds of each sample, and processor seconds a call. */
 function sample(run, { seconds, samples }) {
+  let calls = 0;
+  const before = process.cpuUsage();
+  const finished = ({ stats }) => {
+    const { user, system } = process.cpuUsage(before);
+    return { seconds: stats.sample, processor: (user + system) / 1e6 / calls };
+  };
   return new Promise((resolve, reject) => {
     new Benchmark({
       defer: true,
       delay: 0,
       maxTime: seconds,
       minSamples: samples,
-      fn: (deferred) =>
-        run().then(
-          () => deferred.resolve(),
-          (error) => reject(error),
-        ),
-      onComplete: ({ target }) => (target.error ? reject(target.error) : resolve(target.stats.sample)),
+      fn: (deferred) => {
+        calls++;
+        run().then(() => deferred.resolve(), reject);
+      },
+      onComplete: ({ target }) => (target.error ? reject(target.error) : resolve(finished(target))),
     }).run({ async: true });
   });
 }
@@ -43,42 +49,76 @@ export function expectClose(what, actual, expected, bound) {
 
 export class Harness {
   results = [];
+  stem = "";
 
-  constructor(quick) {
+  /**
+   * @param quick little effort
+   * @param errors relative mean-square error of each estimator by name, as bench/studies/estimator-error.mjs wrote it
+   * @param peerRivals (task, options) → rivals from other packages, checked; none in the installed package
+   */
+  constructor({ quick = false, errors = {}, peerRivals = async () => ({}) } = {}) {
+    this.quick = quick;
     this.effort = quick ? EFFORT.quick : EFFORT.full;
+    this.errors = errors;
+    this.peerRivals = peerRivals;
   }
 
   /**
-   * Compares rivals, an object of async functions by name, and prints the table; the first is the yardstick.
+   * Compares rivals and prints the table; the first is the yardstick.
    *
    * @param title what is computed
-   * @param rivals what is called
+   * @param rivals by name: an async function; or { run } or { sample(effort) → one turn }, with `error`,
+   *   the estimator's name in `errors`, where rivals err differently, and with `per` of its own, or `share` of it
    * @param per how many of `unit` one call does (default one call)
    */
   async compare(title, rivals, { per = 1, unit = "call" } = {}) {
-    const seconds = new Map(Object.keys(rivals).map((name) => [name, []]));
-    for (const run of Object.values(rivals)) await run();
+    const turns = Object.entries(rivals).map(([name, rival]) => {
+      const { run = rival, sample: other, error, per: own = per, share = 1 } = rival;
+      return { name, error, run, turn: other, per: own * share, seconds: [], processor: [] };
+    });
+    for (const each of turns) each.effort = await this.#warmUp(each);
     for (let round = 0; round < this.effort.rounds; round++) {
-      for (const [name, run] of Object.entries(rivals)) {
-        seconds.get(name).push(...(await sample(run, this.effort)));
+      for (const { turn, run, effort, seconds, processor } of turns) {
+        const one = await (turn ? turn(effort) : sample(run, effort));
+        seconds.push(...one.seconds);
+        processor.push(one.processor);
       }
     }
-    const rows = [...seconds].map(([name, samples]) => {
-      const sorted = samples.map((value) => value / per).sort((a, b) => a - b);
-      const [low, median, high] = [0.25, 0.5, 0.75].map((q) => quantile(sorted, q));
-      return { name, median, low, high, samples: sorted.length };
-    });
-    this.results.push({
-      title,
-      unit,
-      rows: rows.map((row) => ({ ...row, ratio: row.median / rows[0].median })),
-    });
+    const rows = turns.map((each) => this.#row(each));
+    for (const row of rows) row.ratio = row.median / rows[0].median;
+    this.results.push({ stem: this.stem, title, unit, rows });
     print(title, unit, rows);
+  }
+
+  /** One call, unmeasured; slow rivals get fewer samples a turn. */
+  async #warmUp({ turn, run }) {
+    const { seconds, samples } = this.effort;
+    const start = performance.now();
+    if (turn) await turn({ seconds: 0, samples: 1 });
+    else await run();
+    const call = (performance.now() - start) / 1000;
+    return { seconds, samples: Math.max(1, Math.min(samples, Math.ceil(seconds / call))) };
+  }
+
+  #row({ name, error, per, seconds, processor }) {
+    const sort = (values) => values.map((value) => value / per).sort((a, b) => a - b);
+    const sorted = sort(seconds);
+    const [low, median, high] = [0.25, 0.5, 0.75].map((q) => quantile(sorted, q));
+    const row = {
+      name,
+      median,
+      low,
+      high,
+      processor: quantile(sort(processor), 0.5),
+      samples: sorted.length,
+    };
+    if (error === undefined || this.errors[error] === undefined) return row;
+    return { ...row, error: this.errors[error], errorSeconds: this.errors[error] * median };
   }
 }
 
 /** A duration with its unit, three digits. */
-function duration(seconds) {
+export function duration(seconds) {
   const [scale, unit] =
     seconds < 1e-6 ? [1e9, "ns"] : seconds < 1e-3 ? [1e6, "µs"] : seconds < 1 ? [1e3, "ms"] : [1, "s"];
   return `${(seconds * scale).toPrecision(3)} ${unit}`;
@@ -86,12 +126,14 @@ function duration(seconds) {
 
 function print(title, unit, rows) {
   const width = Math.max(...rows.map(({ name }) => name.length));
-  console.log(`\n${title}, time a ${unit}: median, quartiles, ratio to the first`);
-  for (const { name, median, low, high } of rows) {
+  const erring = rows.some(({ error }) => error !== undefined);
+  const head = `${title}, time a ${unit}: median, quartiles, ratio to the first, processor time`;
+  console.log(`\n${head}${erring ? "; relative mean-square error × ms" : ""}`);
+  for (const { name, median, low, high, ratio, processor, errorSeconds } of rows) {
     const spread = `${duration(low)} … ${duration(high)}`;
-    const ratio = (median / rows[0].median).toPrecision(3);
-    console.log(
-      `  ${name.padEnd(width)}  ${duration(median).padStart(9)}  ${spread.padStart(21)}  ${ratio.padStart(6)}`,
-    );
+    const cells = [duration(median).padStart(9), spread.padStart(21), ratio.toPrecision(3).padStart(7)];
+    cells.push(duration(processor).padStart(9));
+    if (erring) cells.push((errorSeconds ? (1e3 * errorSeconds).toPrecision(2) : "–").padStart(8));
+    console.log(`  ${name.padEnd(width)}  ${cells.join("  ")}`);
   }
 }

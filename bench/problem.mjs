@@ -1,9 +1,10 @@
 /**
- * What the benchmarks compute on: 784-200-10 on MNIST, B = 20, at Glorot's initialization, through the seam that
- * every backend has.
+ * What the benchmarks compute on: 784-200-10 on MNIST (or, where it is not installed, on images made up with as many
+ * zeros), B = 20, at Glorot's initialization, through the seam that every backend has.
  */
 import { nativeStatus, openNative } from "../dist/backends/native.js";
 import { openReference } from "../dist/backends/reference.js";
+import { BACKENDS, selectBackend, whyNot } from "../dist/backends/select.js";
 import { loadMnist } from "../dist/data/mnist.js";
 import { initialParameters } from "../dist/network.js";
 import { expectClose } from "./harness.mjs";
@@ -15,30 +16,61 @@ export const key = [1, 0];
 export const parameters = initialParameters(network, key);
 export const TAU = 0.01;
 
-const mnist = await loadMnist();
-const samples = ({ inputs, labels }) => ({ inputs, labels: Uint16Array.from(labels) });
-export const data = { train: samples(mnist.train), test: samples(mnist.test) };
+/** Labels at random, four fifths of the pixels zero. */
+function madeUp(count) {
+  let state = 1;
+  const random = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  const inputs = Uint8Array.from({ length: 784 * count }, () => (random() < 0.2 ? 256 * random() : 0));
+  return { inputs, labels: Uint16Array.from({ length: count }, () => 10 * random()) };
+}
+
+async function load() {
+  try {
+    const { train, test } = await loadMnist();
+    const samples = ({ inputs, labels }) => ({ inputs, labels: Uint16Array.from(labels) });
+    return { name: "MNIST", train: samples(train), test: samples(test) };
+  } catch (error) {
+    return { name: `images made up (${error.message})`, train: madeUp(20_000), test: madeUp(10_000) };
+  }
+}
+
+export const { name: dataName, ...data } = await load();
 
 /** The first `count` rows of the training data. */
 export function batch(count = B) {
   return { inputs: data.train.inputs.slice(0, 784 * count), labels: data.train.labels.slice(0, count) };
 }
 
-const { instructionSets } = nativeStatus();
-if (instructionSets.length === 0) {
-  throw new Error(
-    "Expected the native addon but found none: run `npm run build`, then `npx local-entropy doctor`",
-  );
+/** What can be opened here, best first: [label, open]. Each instruction set on two threads, the best on one too. */
+function choices() {
+  const { instructionSets } = nativeStatus();
+  return BACKENDS.flatMap((name) => {
+    if (name === "reference" || whyNot(name) !== null) return [];
+    const label = (set, threads) => `${set}, ${threads} thread${threads > 1 ? "s" : ""}`;
+    if (name === "cuda") return [[name, () => selectBackend(name, 1).backend]];
+    if (name !== "native")
+      return [2, 1].map((threads) => [label(name, threads), () => selectBackend(name, threads).backend]);
+    const open = (set, threads) => [label(set, threads), () => openNative({ instructionSet: set, threads })];
+    const [best, ...others] = instructionSets;
+    return [open(best, 2), open(best, 1), ...others.map((set) => open(set, 2))];
+  });
 }
 
-/** Backends by name, best first: each instruction set on two threads, and the best on one. */
+/** Each backend that is not here, and why. */
+export const missing = () =>
+  BACKENDS.map((name) => ({ name, reason: whyNot(name) })).filter(({ reason }) => reason !== null);
+
+/** Opens all backends but the reference: by name, best first. */
 export function backends() {
-  const [best, ...others] = instructionSets;
-  const open = (instructionSet, threads) => [
-    `${instructionSet}, ${threads} thread${threads > 1 ? "s" : ""}`,
-    openNative({ instructionSet, threads }),
-  ];
-  return Object.fromEntries([open(best, 2), open(best, 1), ...others.map((set) => open(set, 2))]);
+  const open = choices();
+  if (open.length === 0) {
+    const reasons = missing().map(({ name, reason }) => `${name}: ${reason}`);
+    throw new Error(`Expected a backend to measure but found none\n${reasons.join("\n")}`);
+  }
+  return Object.fromEntries(open.map(([name, start]) => [name, start()]));
 }
 
 /** A session and `run(count)`: that many updates in one crossing, at this rate, on consecutive rows. */
@@ -95,23 +127,32 @@ export async function checkEstimator(name, backend, estimator, bound) {
 }
 
 /**
- * Compares a list of estimators by name, on every backend the first of them, on the best backend all of them.
+ * Compares a list of estimators by name, on every backend the first \`everywhere\` of them, on the best backend all;
+ * then rivals from other packages.
  *
- * @param small the same estimator, cheap enough for the reference to check
+ * @param estimators name → { estimator, small, error }: \`small\` is the same, cheap enough for the reference to check;
+ *   \`error\` its name in the study of errors
+ * @param rivals of other packages, for \`Harness.compare\`
  */
-export async function compareEstimators(harness, title, estimators, small, bound) {
+export async function compareEstimators(
+  harness,
+  title,
+  estimators,
+  { bound = 1e-3, rivals, everywhere = 1 } = {},
+) {
   const opened = backends();
-  const rivals = {};
+  const ours = {};
   const sessions = [];
   for (const [i, [backendName, backend]] of Object.entries(opened).entries()) {
-    for (const [name, estimator] of Object.entries(estimators).slice(0, i === 0 ? undefined : 1)) {
-      await checkEstimator(`${title}, ${name}, ${backendName}`, backend, small(estimator), bound);
+    const list = Object.entries(estimators).slice(0, i === 0 ? undefined : everywhere);
+    for (const [name, { estimator, small, error }] of list) {
+      await checkEstimator(`${title}, ${name}, ${backendName}`, backend, small ?? estimator, bound);
       const { session, run } = openRun(backend, estimator);
       sessions.push(session);
-      rivals[`${name}; ${backendName}`] = () => run();
+      ours[`${name}; ${backendName}`] = { run: () => run(), error };
     }
   }
-  await harness.compare(title, rivals, { unit: "update" });
+  await harness.compare(title, { ...ours, ...rivals }, { unit: "update" });
   for (const session of sessions) session.close();
   for (const backend of Object.values(opened)) backend.close();
 }

@@ -5,12 +5,13 @@ const CROSSING = 100;
 
 export default async function (harness) {
   const opened = Object.entries(backends());
-  const rivals = {};
+  const ours = {};
   for (const [name, backend] of opened) {
     await checkEstimator(`sgd, ${name}`, backend, { kind: "sgd" }, 1e-4);
     const { run } = openRun(backend, { kind: "sgd" }, { rate: 0.01 });
-    rivals[name] = () => run(CROSSING);
+    ours[name] = () => run(CROSSING);
   }
-  await harness.compare("SGD", rivals, { per: CROSSING, unit: "step" });
+  const rivals = await harness.peerRivals("sgd");
+  await harness.compare("SGD", { ...ours, ...rivals }, { per: CROSSING, unit: "step" });
   for (const [, backend] of opened) backend.close();
 }

@@ -1,30 +1,35 @@
-/** An update of importance sampling with Walsh blocks, J = 1,024: by rows and weights only, beside uncoupled samples. */
+/**
+ * An update of importance sampling with Walsh blocks, J = 1,024: by rows and weights only, beside uncoupled samples
+ * and beside the projection in other packages, whose error is another.
+ */
+import { ERRORS } from "./importance-sampling.bench.mjs";
 import { compareEstimators } from "./problem.mjs";
 
-const estimator = (coupling, rowwise) => ({
-  kind: "importance-sampling",
-  coupling,
-  temperature: 1,
-  rowwise,
-  projected: true,
-});
+function variant(coupling, rowwise, error) {
+  const estimator = (coupling) => ({
+    kind: "importance-sampling",
+    coupling,
+    temperature: 1,
+    rowwise,
+    projected: true,
+  });
+  const small = coupling.kind === "walsh" ? coupling : { ...coupling, samples: 16 };
+  return { estimator: estimator(coupling), small: estimator(small), error };
+}
 const walsh = (blocks) => ({ kind: "walsh", blocks });
+const antithetic = { kind: "antithetic", samples: 1024 };
+const independent = { kind: "independent", samples: 1024, complement: "marginalize", centred: true };
 
-export default (harness) =>
-  compareEstimators(
-    harness,
-    "importance sampling by Walsh blocks, J = 1,024",
-    {
-      "weights only, K = 2": estimator(walsh(2), false),
-      "row split, K = 2": estimator(walsh(2), true),
-      "row split, K = 4 (J = 2,048)": estimator(walsh(4), true),
-      "antithetic pairs": estimator({ kind: "antithetic", samples: 1024 }, false),
-      "independent samples": estimator(
-        { kind: "independent", samples: 1024, complement: "marginalize", centred: true },
-        false,
-      ),
-    },
-    (whole) =>
-      whole.coupling.kind === "walsh" ? whole : { ...whole, coupling: { ...whole.coupling, samples: 16 } },
-    1e-3,
-  );
+export default async function (harness) {
+  const estimators = {
+    "row split, K = 2": variant(walsh(2), true, "Walsh + row split, K = 2"),
+    "row split, K = 4 (J = 2,048)": variant(walsh(4), true, "Walsh + row split, K = 4"),
+    "weights only, K = 2": variant(walsh(2), false, "Walsh, weights only, K = 2"),
+    "antithetic pairs": variant(antithetic, false, "antithetic pairs"),
+    "independent samples": variant(independent, false, ERRORS.centred),
+  };
+  const variants = ["projected"];
+  const settings = { samples: 1024 };
+  const rivals = await harness.peerRivals("importance-sampling", { variants, settings, error: ERRORS });
+  await compareEstimators(harness, "importance sampling by Walsh blocks, J = 1,024", estimators, { rivals });
+}

@@ -7,9 +7,9 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const sources = readdirSync(`${root}native`, { recursive: true })
-  .filter((file) => /\.(h|cc|cu)$/.test(file))
-  .map((file) => `native/${file}`);
+const sources = ["native", "bench/probes"]
+  .flatMap((folder) => readdirSync(root + folder, { recursive: true }).map((file) => `${folder}/${file}`))
+  .filter((file) => /\.(h|cc|cu)$/.test(file));
 if (sources.length === 0) {
   console.error("Expected C++ sources in native/ but found none");
   process.exit(1);

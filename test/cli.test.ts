@@ -239,7 +239,7 @@ describe("train", () => {
 
 describe("what makes no sense", () => {
   test.each([
-    [["trian"], 2, 'Expected one of the commands train, doctor but received "trian"'],
+    [["trian"], 2, 'Expected one of the commands train, doctor, bench but received "trian"'],
     [["train", "--sampels", "3"], 2, "(Did you mean --samples?)"],
     [["train", "--samples", "many"], 2, 'Expected a number for --samples but received "many"'],
     [["train", "--samples", "3"], 2, "Expected an even integer"],
@@ -271,6 +271,7 @@ describe("what makes no sense", () => {
     [["train", "--run", "/proc/no/such"], 1, "The folder /proc/no/such cannot be written to"],
     [["train", "--resume", "nowhere"], 1, "The folder nowhere holds no run of this command"],
     [["train", "--resume", "a", "--seed", "3"], 2, "--seed cannot be given with --resume"],
+    [["bench", "--only", "sgdl"], 2, 'sgld, step, update, walsh for --only but received "sgdl"'],
   ])("%j", async (args, code, sentence) => {
     const before = readdirSync(directory).sort();
     const outcome = await command(...args);
@@ -283,6 +284,24 @@ describe("what makes no sense", () => {
         .filter((name) => name !== "runs"),
     ).toEqual(before.filter((name) => name !== "runs"));
   });
+});
+
+describe("bench", () => {
+  test("checks and times what was asked for, as a table and as JSON", async () => {
+    const { code, stdout, stderr } = await command("bench", "--quick", "--only", "philox", "--json");
+    expect(code).toBe(0);
+    expect(stderr).toContain("philox, time a block: median, quartiles, ratio to the first, processor time");
+    const { machine, quick, results } = JSON.parse(stdout);
+    expect(machine.node).toBe(process.version);
+    expect(quick).toBe(true);
+    expect(results.map(({ stem }: { stem: string }) => stem)).toEqual(["philox"]);
+    const [{ name, ratio, low, median, high, processor }] = results[0].rows;
+    expect([name, ratio]).toEqual(["reference", 1]);
+    expect(low).toBeGreaterThan(0);
+    expect(processor).toBeGreaterThan(0);
+    expect(median).toBeGreaterThanOrEqual(low);
+    expect(high).toBeGreaterThanOrEqual(median);
+  }, 60_000);
 });
 
 describe("doctor", () => {

@@ -31,10 +31,14 @@ test("every export and command is in the package", () => {
   expect(promised().filter((path) => !files.includes(path))).toEqual([]);
 });
 
-test("nothing else: compiled JavaScript with its types, WASM, and the documents", () => {
-  const allowed =
-    /^(dist\/.+\.(js|d\.ts)|dist\/wasm\/local-entropy\.(relaxed|threads|simd)\.wasm|package\.json|README\.md|CHANGELOG\.md|LICENSE|native\/sources\.txt)$/;
-  expect(files.filter((path) => !allowed.test(path))).toEqual([]);
+test("nothing else: compiled JavaScript with its types, WASM, the benchmarks, and the documents", () => {
+  const allowed = [
+    /^dist\/.+\.(js|d\.ts)$/,
+    /^dist\/wasm\/local-entropy\.(relaxed|threads|simd)\.wasm$/,
+    /^bench\/([a-z-]+\.bench|harness|problem|suite)\.mjs$|^bench\/results\/estimator-error\.json$/,
+    /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|native\/sources\.txt)$/,
+  ];
+  expect(files.filter((path) => !allowed.some((pattern) => pattern.test(path)))).toEqual([]);
   expect(files).toContain("README.md");
   expect(files).toContain("LICENSE");
 });

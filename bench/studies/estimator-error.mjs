@@ -8,8 +8,10 @@
  *
  * The truth g* is the mean of Walsh estimates with a seed of its own; its own error is estimated from the spread of
  * those estimates and taken off. Independent samples with raw weights are measured against the same truth.
+ * Errors, which follow from seeds, also go to bench/results/estimator-error.json with `--write`: the benchmarks put
+ * them beside their times.
  */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import * as Plot from "@observablehq/plot";
@@ -27,6 +29,11 @@ const SETTINGS = [
   { tau: 1e-2, temperature: 1 },
 ];
 const ESTIMATORS = [
+  {
+    name: "independent, raw weights, complement sampled (Algorithm 4)",
+    rowwise: false,
+    coupling: { kind: "independent", samples: 1024, complement: "sample", centred: false },
+  },
   {
     name: "independent, raw weights (Algorithm 4, marginalized)",
     rowwise: false,
@@ -141,6 +148,12 @@ console.log(lines.join("\n"));
 const decade = (value) => (Number.isInteger(Math.round(1e6 * Math.log10(value)) / 1e6) ? String(value) : "");
 
 if (flags.write) {
+  const estimators = table.map(({ name, error: errors }) => ({ name, errors }));
+  const folder = new URL("../results/", import.meta.url);
+  mkdirSync(folder, { recursive: true });
+  const text = JSON.stringify({ batchSize: B, settings: SETTINGS, estimators }, null, 1);
+  writeFileSync(new URL("estimator-error.json", folder), `${text}\n`);
+
   const { document } = parseHTML("<html><body></body></html>");
   const points = table.flatMap(({ name, error, microseconds }) =>
     SETTINGS.map((_, s) => ({ name, setting: head[s], error: error[s], milliseconds: microseconds / 1000 })),
@@ -161,7 +174,7 @@ if (flags.write) {
     },
     y: {
       type: "log",
-      domain: [0.01, 1000],
+      domain: [0.01, 20_000],
       tickFormat: decade,
       label: "↑ relative mean-square error",
       grid: true,

@@ -37,6 +37,18 @@ program
     process.exitCode = await doctorCommand(options);
   });
 
+program
+  .command("bench")
+  .description("measure the operations of every backend that runs here")
+  .option("--quick", "little effort: whether everything works, in well under a minute")
+  .option("--only <stems>", "only these, separated by commas: gaussian, sgd, walsh, …")
+  .option("--json", "one line of JSON on stdout, the tables on stderr")
+  .allowExcessArguments(false)
+  .action(async (options: { quick?: boolean; only?: string; json?: boolean }) => {
+    const { benchCommand } = await import("./bench.ts");
+    process.exitCode = await benchCommand(options);
+  });
+
 // Commander says which command it does not know, but not which there are.
 program.on("command:*", ([name]: string[]) => {
   const names = program.commands.map((command) => command.name()).join(", ");

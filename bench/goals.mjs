@@ -1,0 +1,120 @@
+/**
+ * What must hold, as ratios within one run, and what was measured: this package's best row over the best rival's.
+ *
+ * Against other packages the best instruction set on two threads counts; a direct rival is one that draws all the
+ * noise, whoever wrote it; a missed goal says by how much.
+ */
+
+const PEER = /^(PyTorch|JAX|tfjs)/;
+const isDirect = ({ name }) => PEER.test(name) && !name.includes("projected");
+
+/** [operation, stem, title begins, row begins, goals { direct, projected, threads }] */
+const GOALS = [
+  [
+    "importance sampling, independent",
+    "importance-sampling",
+    "importance sampling",
+    "independent, projected;",
+    { direct: 120, projected: 15, threads: 1.9 },
+  ],
+  [
+    "importance sampling, Walsh + row split",
+    "walsh",
+    "importance sampling",
+    "row split, K = 2;",
+    { direct: 2500, projected: 350, threads: 1.4 },
+  ],
+  ["SGLD, 1,000 steps", "sgld", "SGLD", "projected;", { direct: 100, threads: 1.3 }],
+  ["Robbins–Monro, 30 × 30", "robbins-monro", "Robbins–Monro", "projected;", { direct: 150, threads: 1.8 }],
+  ["SGD step", "sgd", "SGD", "", { direct: 2, threads: 1.4 }],
+  ["normals", "gaussian", "gaussian", "", { direct: 5, threads: 1.9 }],
+  [
+    "our direct importance sampling",
+    "importance-sampling",
+    "importance sampling",
+    "independent, direct;",
+    { direct: 6, threads: 1.8 },
+  ],
+  ["our direct SGLD", "sgld", "SGLD", "direct;", { direct: 6, threads: 1.8 }],
+];
+
+const HOW = {
+  direct: "against the best other package, direct",
+  projected: "against our projection in JAX",
+  strongest: "against our projection in the best other package",
+  threads: "two threads against one",
+  avx2: "AVX2 against AVX-512, speed",
+};
+
+const best = (rows) => rows.reduce((a, b) => (b.median < a.median ? b : a));
+
+/** The rivals' rows that a goal compares with: another stem's where this one times none. */
+function rivals(results, stem, title, how) {
+  const matches = how === "direct" ? isDirect : ({ name }) => name === "JAX projected";
+  const fitting = how === "strongest" ? ({ name }) => PEER.test(name) && name.includes("projected") : matches;
+  const own = results.find((result) => result.stem === stem && result.title.startsWith(title));
+  const rows = own?.rows.filter(fitting) ?? [];
+  if (rows.length > 0 || stem !== "walsh") return rows;
+  // A thousand samples where Walsh blocks make 1,024.
+  const other = results.find(
+    (result) => result.stem === "importance-sampling" && result.title.startsWith(title),
+  );
+  return other?.rows.filter(fitting) ?? [];
+}
+
+function row(operation, how, goal, ours, theirs, rival) {
+  const measured = theirs.median / ours.median;
+  const missedBy = goal === null || measured >= goal ? null : goal / measured;
+  const found = { operation, how: HOW[how], goal, measured, rival, missedBy };
+  return how === "threads" ? found : { ...found, processor: theirs.processor / ours.processor };
+}
+
+/**
+ * One row a goal: { operation, how, goal, measured, rival, missedBy (a factor, or null), processor (the same ratio of
+ * processor times) }.
+ */
+export function goals({ results, sweep }) {
+  const found = [];
+  for (const [operation, stem, title, begins, wanted] of GOALS) {
+    const result = results.find((each) => each.stem === stem && each.title.startsWith(title));
+    const ours = result?.rows.filter(({ name }) => !PEER.test(name) && name.startsWith(begins)) ?? [];
+    const [two] = ours;
+    if (!two) continue;
+    const all = wanted.projected ? { ...wanted, strongest: null } : wanted;
+    for (const [how, goal] of Object.entries(all)) {
+      if (how === "threads") {
+        const one = ours.find(({ name }) => name.endsWith("1 thread"));
+        if (one) found.push(row(operation, how, goal, two, one));
+        continue;
+      }
+      const rows = rivals(results, stem, title, how);
+      if (rows.length === 0) continue;
+      const rival = best(rows);
+      found.push(row(operation, how, goal, two, rival, rival.name));
+    }
+    const avx2 = ours.find(({ name }) => name.includes("avx2, 2 threads"));
+    if (two.name.includes("avx512") && avx2) found.push(row(operation, "avx2", 0.5, avx2, two));
+  }
+  for (const kind of new Set(sweep?.points.map((point) => point.kind))) {
+    const least = sweep.points
+      .filter((point) => point.kind === kind)
+      .map((point) => ({ ...point, gain: point.direct / point.projected }))
+      .reduce((a, b) => (b.gain < a.gain ? b : a));
+    const where = `B = ${least.B}, width ${least.width}, J = ${least.J}`;
+    const how = `direct over projected, least of ${sweep.points.length / 3} sizes`;
+    const missedBy = least.gain >= 1 ? null : 1 / least.gain;
+    found.push({ operation: kind, how, goal: 1, measured: least.gain, rival: where, missedBy });
+  }
+  return found;
+}
+
+export function printGoals(rows) {
+  console.log("\nGoals: operation, how, goal, measured");
+  for (const { operation, how, goal, measured, rival, missedBy, processor } of rows) {
+    const verdict = goal === null ? "no goal" : missedBy ? `missed by ${missedBy.toFixed(2)} ×` : "holds";
+    const cells = [operation.padEnd(40), how.padEnd(48), String(goal ?? "–").padStart(5)];
+    const notes = [rival, processor && `${processor.toPrecision(3)} by processor time`].filter(Boolean);
+    const brackets = notes.length > 0 ? ` (${notes.join(", ")})` : "";
+    console.log(`  ${cells.join(" ")} ${measured.toPrecision(3).padStart(7)}  ${verdict}${brackets}`);
+  }
+}
