@@ -4,6 +4,8 @@
  */
 import { nativeStatus, openNative } from "../dist/backends/native.js";
 import { openReference } from "../dist/backends/reference.js";
+import { openWasm } from "../dist/backends/wasm.js";
+import { wasmStatus } from "../dist/backends/wasm-load.js";
 import { loadMnist } from "../dist/data/mnist.js";
 import { initialParameters } from "../dist/network.js";
 import { expectClose } from "./harness.mjs";
@@ -31,14 +33,27 @@ if (instructionSets.length === 0) {
   );
 }
 
-/** Backends by name, best first: each instruction set on two threads, and the best on one. */
+/**
+ * Backends by name, best first: each instruction set on two threads, the best on one; AVX2 and each build of WASM on one
+ * thread beside each other, and WASM on two. (Node 20 has relaxed SIMD only with --experimental-wasm-relaxed-simd.)
+ */
 export function backends() {
   const [best, ...others] = instructionSets;
-  const open = (instructionSet, threads) => [
-    `${instructionSet}, ${threads} thread${threads > 1 ? "s" : ""}`,
-    openNative({ instructionSet, threads }),
+  const entry = (name, open) => (instructionSet, threads) => [
+    `${name}${instructionSet}, ${threads} thread${threads > 1 ? "s" : ""}`,
+    open({ instructionSet, threads }),
   ];
-  return Object.fromEntries([open(best, 2), open(best, 1), ...others.map((set) => open(set, 2))]);
+  const native = entry("", openNative);
+  const wasm = entry("wasm ", openWasm);
+  const builds = wasmStatus().instructionSets;
+  return Object.fromEntries([
+    native(best, 2),
+    native(best, 1),
+    ...others.map((set) => native(set, 2)),
+    ...others.filter((set) => set === "avx2").map((set) => native(set, 1)),
+    ...builds.map((build) => wasm(build, 1)),
+    ...builds.filter((build) => build !== "simd").map((build) => wasm(build, 2)),
+  ]);
 }
 
 /** A session and `run(count)`: that many updates in one crossing, at this rate, on consecutive rows. */
