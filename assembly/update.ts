@@ -83,6 +83,12 @@ function takeEstimator(): void {
   else takeImportanceSampling();
 }
 
+/** Whether the estimator can leave the first layer's gradient as Aᵀ C, so that its step needs memory. */
+function mayLeaveFactored(): bool {
+  if (job.estimator === SGD) return job.batchSize <= ROW_BLOCK;
+  return job.projected !== 0 && job.estimator !== SGLD;
+}
+
 /** Takes the operation's memory, by address arithmetic alone. */
 function takeAll(from: usize): void {
   beginWorkspace(from);
@@ -90,7 +96,7 @@ function takeAll(from: usize): void {
   if (job.operation === LOSS || job.operation === PREDICT || job.operation === CORRECT) takeRowOperation();
   if (job.operation === STEP || job.operation === RUN) normParts = take(8 * NORM_PARTS);
   if (job.operation !== RUN) return;
-  takeFactored();
+  if (mayLeaveFactored()) takeFactored();
   if (job.estimator === SGLD) chain = takeFloats(parameterCount());
 }
 

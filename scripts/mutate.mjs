@@ -13,10 +13,11 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { mutations } from "./mutations.mjs";
 import { walsh } from "./mutations-walsh.mjs";
+import { wasm } from "./mutations-wasm.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { values } = parseArgs({ options: { only: { type: "string" } } });
-const chosen = [...mutations, ...walsh].filter(({ file, why }) =>
+const chosen = [...mutations, ...walsh, ...wasm].filter(({ file, why }) =>
   `${file} ${why}`.includes(values.only ?? ""),
 );
 if (chosen.length === 0) {
@@ -55,10 +56,8 @@ const partOf = (file) => file.split("/")[0];
 
 /** What a changed part needs before tests see it; jest compiles TypeScript by itself. */
 function rebuild(part) {
-  if (part === "assembly") {
-    return node("node_modules/assemblyscript/bin/asc.js", "--config", "assembly/asconfig.json");
-  }
-  return part === "native" ? node("scripts/build.mjs") : { ok: true, output: "" };
+  const compiled = part === "native" || part === "assembly";
+  return compiled ? node("scripts/build.mjs") : { ok: true, output: "" };
 }
 
 const tested = (tests) =>

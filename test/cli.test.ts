@@ -304,6 +304,12 @@ describe("bench", () => {
   }, 60_000);
 });
 
+test("a reader that has enough is no failure", async () => {
+  const { child, outcome } = begin("train", "--help");
+  child.stdout.destroy(); // what `| head` does
+  expect(await outcome).toMatchObject({ code: 0, stderr: "" });
+});
+
 describe("doctor", () => {
   test("says which backends load and why others do not, as text and as JSON", async () => {
     const text = await command("doctor");

@@ -119,6 +119,24 @@ for (const [name, open] of ALONE) {
   });
 }
 
+describeBuilds(`the wasm backend without shared memory${reason && `: ${reason}`}`, () => {
+  test("an operation's aborted signal rejects with its reason at once, and the next call is answered", async () => {
+    const backend = openWasm({ threads: 1, instructionSet: "simd" });
+    await backend.operations.weights(weightsInput(4));
+    const controller = new AbortController();
+    const work = backend.operations.weights(weightsInput(30_000, controller.signal)); // a second or more
+    const after = backend.operations.weights(weightsInput(4));
+    await delay(50);
+    const start = performance.now();
+    controller.abort("enough");
+    expect(await rejection(work)).toBe("enough");
+    const rejecting = performance.now() - start;
+    expect((await after).losses).toHaveLength(4);
+    expect(rejecting).toBeLessThan((performance.now() - start) / 2);
+    backend.close();
+  });
+});
+
 describeBuilds(`which build runs${reason && `: ${reason}`}`, () => {
   test("each runs where it is named", () => {
     for (const instructionSet of instructionSets) {

@@ -179,8 +179,11 @@ export class WasmQueue {
       call.settle?.({ kind: "cancelled" });
       this.#next();
     } else if (call === this.#inHand) {
-      if (this.#memory === null) this.#threads[0].post({ kind: "cancel" });
-      else this.#setCancel(1);
+      this.#setCancel(1);
+      if (this.#memory !== null) return;
+      this.#threads[0].post({ kind: "cancel" });
+      // Only a run leaves something behind that its caller has to know.
+      if (call.name !== "run") call.settle?.({ kind: "cancelled" });
     }
   }
 

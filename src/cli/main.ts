@@ -65,6 +65,11 @@ function exitCodeOf(error: unknown): number {
   return usage ? 2 : 1;
 }
 
+// A reader that has enough, as in `… | head`, is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
+
 try {
   await program.parseAsync();
 } catch (error) {
