@@ -28,7 +28,7 @@ const others = [
     file: "assembly/math.ts",
     why: "a coefficient of 2^x",
     from: "set(5.55033237e-2)",
-    to: "set(5.5503e-2)",
+    to: "set(5.55e-2)",
     tests: ["wasm-math"],
   },
   {
