@@ -84,11 +84,11 @@ whenBuilt("the addon, built, loads without a driver and says what CUDA says", ()
   expect(needed.stdout).not.toMatch(/NEEDED.*lib(cuda|cudart|cublas|curand|nv)/);
 });
 
-/** Register and spill counts of each kernel, from the compiler's report. */
+/** Register and spill counts of each kernel on sm_90, from the compiler's report. */
 function resources(): { kernel: string; registers: number; spills: number }[] {
   const text = readFileSync(RESOURCES, "utf8");
   const report =
-    /Compiling entry function '(\S+)'[\s\S]*?(\d+) bytes spill stores, (\d+) bytes spill loads[\s\S]*?Used (\d+) registers/g;
+    /Compiling entry function '(\S+)' for 'sm_90'[\s\S]*?(\d+) bytes spill stores, (\d+) bytes spill loads[\s\S]*?Used (\d+) registers/g;
   return [...text.matchAll(report)].map(([, kernel, stores, loads, registers]) => ({
     kernel,
     registers: Number(registers),
@@ -96,14 +96,20 @@ function resources(): { kernel: string; registers: number; spills: number }[] {
   }));
 }
 
-(existsSync(RESOURCES) ? test : test.skip)("no kernel spills, and none needs more than 255 registers", () => {
-  const kernels = resources();
-  expect(kernels.length).toBeGreaterThan(10);
-  expect(kernels.filter(({ spills }) => spills > 0)).toEqual([]);
-  // 65,536 registers an SM: 128 a thread leave room for two blocks of 256 threads.
-  const most = (pattern: RegExp) =>
-    Math.max(...kernels.filter(({ kernel }) => pattern.test(kernel)).map(({ registers }) => registers));
-  expect(most(/gaussian_cu.*fill/)).toBeLessThanOrEqual(32);
-  expect(most(/product_cu.*tiles/)).toBeLessThanOrEqual(128);
-  expect(most(/step_cu/)).toBeLessThanOrEqual(64);
-});
+(existsSync(RESOURCES) ? test : test.skip)(
+  "no kernel spills; fill, tiles and steps keep their registers",
+  () => {
+    const kernels = resources();
+    expect(kernels.length).toBeGreaterThan(50);
+    expect(kernels.filter(({ spills }) => spills > 0)).toEqual([]);
+    const most = (pattern: RegExp) => {
+      const these = kernels.filter(({ kernel }) => pattern.test(kernel));
+      expect(these.length).toBeGreaterThan(0);
+      return Math.max(...these.map(({ registers }) => registers));
+    };
+    // 65,536 registers a multiprocessor, which holds 2,048 threads: 32 a thread keep it full, 128 a quarter full.
+    expect(most(/gaussian_cu.*fill/)).toBeLessThanOrEqual(32);
+    expect(most(/product_cu.*tiles/)).toBeLessThanOrEqual(128);
+    expect(most(/step_cu.*step_/)).toBeLessThanOrEqual(64);
+  },
+);

@@ -17,11 +17,15 @@ struct Part {
   double sum, squares, most;  // losses: sum, -, the largest of -f
 };
 
-__device__ inline void write_part(double sum, double squares, double most, Part* parts) {
+// Of a share of the samples, by a block.
+__device__ inline Part loss_share(const float* losses, size_t begin, size_t end) {
+  double sum = 0, most = -INFINITY;
+  for (size_t j = begin + threadIdx.x; j < end; j += blockDim.x) {
+    sum += double(losses[j]);
+    most = fmax(most, -double(losses[j]));
+  }
   sum = block_sum(sum);
-  squares = block_sum(squares);
-  most = block_largest(most);
-  if (threadIdx.x == 0) parts[blockIdx.x] = {sum, squares, most};
+  return {sum, 0, block_largest(most)};
 }
 
 __device__ inline Part merge_parts(const Part* parts, unsigned count) {
@@ -34,15 +38,58 @@ __device__ inline Part merge_parts(const Part* parts, unsigned count) {
   return all;
 }
 
-__global__ void loss_parts(size_t samples, const float* losses, Part* parts) {
-  const size_t begin = share_begin(samples, gridDim.x, blockIdx.x),
-               end = share_begin(samples, gridDim.x, blockIdx.x + 1);
-  double sum = 0, most = -INFINITY;
-  for (size_t j = begin + threadIdx.x; j < end; j += blockDim.x) {
-    sum += double(losses[j]);
-    most = fmax(most, -double(losses[j]));
+struct Scales {
+  double delta, s, tau, samples;
+};
+
+// c0 and top, from all losses.
+struct Level {
+  double level, top, lost;
+
+  __device__ Level(const Scales& scales, const Part& losses) : level(losses.sum / scales.samples) {
+    const double exponent = (losses.most + level) / scales.delta;
+    top = exponent > 20 ? exponent : 0;
+    lost = exp(-top);
   }
-  write_part(sum, 0, most, parts);
+};
+
+// losses <- w - lost, or rho; by a block.
+__device__ inline Part weight_share(const Scales& scales, const Level& of, bool remainder, float* losses,
+                                    size_t begin, size_t end) {
+  double sum = 0, squares = 0, most = 0;
+  for (size_t j = begin + threadIdx.x; j < end; j += blockDim.x) {
+    const double x = -(double(losses[j]) - of.level) / scales.delta, w = exp(x - of.top);
+    sum += w;
+    squares += w * w;
+    most = fmax(most, w);
+    // Near x = 0 rho keeps an absolute error of 1e-16 beside x^2/2.
+    const double more = of.top == 0 ? expm1(x) : w - of.lost;
+    losses[j] = float(remainder ? more - of.lost * x : more);
+  }
+  sum = block_sum(sum);
+  squares = block_sum(squares);
+  return {sum, squares, block_largest(most)};
+}
+
+__device__ inline void write_weights(const Scales& scales, const Level& of, const Part& w,
+                                     SampleWeights* weights, EstimateNumbers* numbers) {
+  const double mean = w.sum / scales.samples;
+  *weights = {of.level,
+              scales.s * scales.s / scales.tau * of.lost / mean,
+              -scales.delta * scales.s / scales.tau / mean,
+              mean,
+              w.squares,
+              of.lost};
+  numbers->loss = of.level;
+  numbers->free_energy = of.level - scales.delta * (of.top + log(mean));
+  numbers->effective_sample_size = w.sum * w.sum / w.squares;
+  numbers->largest_weight = w.most / w.sum;
+}
+
+__global__ void loss_parts(size_t samples, const float* losses, Part* parts) {
+  const Part part = loss_share(losses, share_begin(samples, gridDim.x, blockIdx.x),
+                               share_begin(samples, gridDim.x, blockIdx.x + 1));
+  if (threadIdx.x == 0) parts[blockIdx.x] = part;
 }
 
 __global__ void mean_loss(size_t samples, const Part* parts, unsigned count, double factor,
@@ -52,52 +99,27 @@ __global__ void mean_loss(size_t samples, const Part* parts, unsigned count, dou
   numbers->loss = level;
 }
 
-struct Scales {
-  double delta, s, tau;
-};
-
-__device__ inline double top_of(double level, double most, double delta) {
-  const double exponent = (most + level) / delta;
-  return exponent > 20 ? exponent : 0;
-}
-
 // Every block merges the losses' parts for itself: the same sums in the same order.
 __global__ void weight_parts(size_t samples, bool remainder, Scales scales, const Part* losses_parts,
                              float* losses, Part* parts) {
-  const Part all = merge_parts(losses_parts, gridDim.x);
-  const double level = all.sum / double(samples), top = top_of(level, all.most, scales.delta),
-               lost = exp(-top);
-  const size_t begin = share_begin(samples, gridDim.x, blockIdx.x),
-               end = share_begin(samples, gridDim.x, blockIdx.x + 1);
-  double sum = 0, squares = 0, most = 0;
-  for (size_t j = begin + threadIdx.x; j < end; j += blockDim.x) {
-    const double x = -(double(losses[j]) - level) / scales.delta, w = exp(x - top);
-    sum += w;
-    squares += w * w;
-    most = fmax(most, w);
-    // w - lost; near x = 0 rho keeps an absolute error of 1e-16 beside x^2/2.
-    const double more = top == 0 ? expm1(x) : w - lost;
-    losses[j] = float(remainder ? more - lost * x : more);
-  }
-  write_part(sum, squares, most, parts);
+  const Level of(scales, merge_parts(losses_parts, gridDim.x));
+  const Part part = weight_share(scales, of, remainder, losses, share_begin(samples, gridDim.x, blockIdx.x),
+                                 share_begin(samples, gridDim.x, blockIdx.x + 1));
+  if (threadIdx.x == 0) parts[blockIdx.x] = part;
 }
 
-__global__ void merge_weights(size_t samples, Scales scales, const Part* losses_parts, const Part* parts,
-                              unsigned count, SampleWeights* weights, EstimateNumbers* numbers) {
-  const Part f = merge_parts(losses_parts, count), w = merge_parts(parts, count);
-  const double level = f.sum / double(samples), top = top_of(level, f.most, scales.delta),
-               mean = w.sum / double(samples);
-  const double lost = exp(-top);
-  *weights = {level,
-              scales.s * scales.s / scales.tau * lost / mean,
-              -scales.delta * scales.s / scales.tau / mean,
-              mean,
-              w.squares,
-              lost};
-  numbers->loss = level;
-  numbers->free_energy = level - scales.delta * (top + log(mean));
-  numbers->effective_sample_size = w.sum * w.sum / w.squares;
-  numbers->largest_weight = w.most / w.sum;
+__global__ void merge_weights(Scales scales, const Part* losses_parts, const Part* parts, unsigned count,
+                              SampleWeights* weights, EstimateNumbers* numbers) {
+  write_weights(scales, Level(scales, merge_parts(losses_parts, count)), merge_parts(parts, count), weights,
+                numbers);
+}
+
+// All of it by one block, where there are few samples.
+__global__ void weigh_few(size_t samples, bool remainder, Scales scales, float* losses,
+                          SampleWeights* weights, EstimateNumbers* numbers) {
+  const Level of(scales, loss_share(losses, 0, samples));
+  const Part w = weight_share(scales, of, remainder, losses, 0, samples);
+  if (threadIdx.x == 0) write_weights(scales, of, w, weights, numbers);
 }
 
 unsigned part_count(size_t samples) {
@@ -109,13 +131,15 @@ unsigned part_count(size_t samples) {
 void weigh_samples(const Estimator& estimator, const DeviceQuestion& q, size_t samples, float* losses,
                    SampleWeights* weights, EstimateNumbers* numbers, DeviceContext& context) {
   const unsigned count = part_count(samples);
-  const Scales scales{estimator.temperature, q.noise_scale, q.tau};
+  const Scales scales{estimator.temperature, q.noise_scale, q.tau, double(samples)};
+  if (count == 1)
+    return launch(weigh_few, {1, 1024}, context.stream, samples, estimator.rowwise, scales, losses, weights,
+                  numbers);
   Part *of_losses = context.arena->take<Part>(count), *of_weights = context.arena->take<Part>(count);
   launch(loss_parts, {count, kThreads}, context.stream, samples, losses, of_losses);
   launch(weight_parts, {count, kThreads}, context.stream, samples, estimator.rowwise, scales, of_losses,
          losses, of_weights);
-  launch(merge_weights, {1, 1}, context.stream, samples, scales, of_losses, of_weights, count, weights,
-         numbers);
+  launch(merge_weights, {1, 1}, context.stream, scales, of_losses, of_weights, count, weights, numbers);
 }
 
 void mean_of_samples(size_t samples, const float* losses, double factor, SampleWeights* weights,

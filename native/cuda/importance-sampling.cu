@@ -85,11 +85,6 @@ bool losses_of_units(SampleRun& run, float* losses) {
   });
 }
 
-__global__ void scale_by_first_order(const SampleWeights* weights, size_t count, float* values) {
-  const size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i < count) values[i] *= float(weights->first_order);
-}
-
 // One later layer: gradient <- alpha H + factor/units noise; h and noise may be null.
 __global__ void upper_gradient(const SampleWeights* weights, double units, const float* h, const float* noise,
                                size_t count, float* gradient) {
@@ -109,11 +104,10 @@ void write_gradient(SampleRun& run, const SampleWeights* weights, const float* s
   if (sampled) {
     sample_first_layer(*run.pass.projection, q, weights, run.units, sum, context, gradient);
   } else {
-    float* c = by_rows ? run.split.c : context.arena->zeros<float>(context.stream, size);
-    if (by_rows)
-      launch(scale_by_first_order, {blocks_for(size, kThreads), kThreads}, context.stream, weights, size, c);
-    write_first_layer(q, run.pass.projection, c, columns, sum, {&weights->factor, 1 / over}, context,
-                      factored, gradient);
+    float* c = by_rows ? run.split.c : context.arena->take<float>(size);
+    const DeviceFactor of_c = by_rows ? DeviceFactor{&weights->first_order, 1} : DeviceFactor{nullptr, 0};
+    write_first_layer(q, run.pass.projection, c, of_c, sum, {&weights->factor, 1 / over}, context, factored,
+                      gradient);
   }
   const float* h = by_rows ? run.split.tail : nullptr;
   for (size_t l = 1; l < run.pass.layout.depth; l++) {

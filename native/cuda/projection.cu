@@ -82,7 +82,7 @@ struct Solve {
   double* c;            // B x columns
   float* to;            // B x columns, stride to_row, or null
   size_t to_row;
-  bool add;  // to += instead of to <-
+  DeviceFactor keep;  // to <- keep to + the answer; 0: to is not read
 };
 
 // c <- L^{-1} c (lower) or L^{-T} c: a block takes 32 columns, lane by lane, its warps the rows still to
@@ -94,6 +94,7 @@ __global__ void solve(Solve s) {
   const bool inside = column < s.columns;
   const auto at = [&](unsigned row) { return size_t(row) * s.columns + column; };
   const double factor = s.factor.value();
+  const float keep = float(s.keep.value());
   for (unsigned i = warp; i < s.rows && inside; i += warps) {
     double value = s.from == nullptr ? s.c[at(i)] : factor * double(s.from[at(i)]);
     if (s.less != nullptr) value -= s.less[at(i)];
@@ -109,7 +110,7 @@ __global__ void solve(Solve s) {
       s.c[at(i)] = value;
       if (s.to != nullptr) {
         float& out = s.to[i * s.to_row + column];
-        out = float(value) + (s.add ? out : 0.0f);
+        out = keep == 0 ? float(value) : fmaf(keep, out, float(value));
       }
     }
     if (kLower)
@@ -126,7 +127,8 @@ void enqueue(const Solve& s, DeviceContext& context) {
 }
 
 Solve new_solve(const Projection& p, size_t columns, double* c) {
-  return {p.l, p.used, unsigned(p.rows), unsigned(columns), nullptr, {}, nullptr, c, nullptr, 0, false};
+  return {p.l,     p.used, unsigned(p.rows), unsigned(columns), nullptr, {}, nullptr, c,
+          nullptr, 0,      {nullptr, 0}};
 }
 
 // |a_b|^2, a warp a row.
@@ -142,12 +144,10 @@ __global__ void norms_of(DeviceBatch batch, float* norms) {
   if (threadIdx.x % 32 == 0) norms[b] = sum + 1;
 }
 
-// gradient <- factor noise.
-__global__ void scale_noise(const float* noise, DeviceFactor factor, size_t count, float* gradient) {
-  const float scale = float(factor.value());
-  for (size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
-       i += size_t(gridDim.x) * blockDim.x)
-    gradient[i] = scale * noise[i];
+// to <- factor from.
+__global__ void scale(const float* from, DeviceFactor factor, size_t count, float* to) {
+  const size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (i < count) to[i] = float(factor.value()) * from[i];
 }
 
 }  // namespace
@@ -227,34 +227,33 @@ void from_span(const DeviceBatch& batch, const Projection& p, double* v, size_t 
   first_gradient(batch, coefficients, columns, columns, true, out, context);
 }
 
-void add_solved(const Projection& p, const float* v, DeviceFactor factor, size_t columns, float* to,
-                size_t to_row, DeviceContext& context) {
-  Solve s = new_solve(p, columns, context.arena->take<double>(p.rows * columns));
-  s.from = v;
-  s.factor = factor;
-  s.to = to;
-  s.to_row = to_row;
-  s.add = true;
-  enqueue<false>(s, context);
-}
-
-void write_first_layer(const DeviceQuestion& q, const Projection* p, float* c, size_t c_row,
+void write_first_layer(const DeviceQuestion& q, const Projection* p, float* c, DeviceFactor of_c,
                        const float* noise, DeviceFactor factor, DeviceContext& context,
                        DeviceFactored* factored, float* gradient) {
   const DeviceBatch& batch = q.batches[0];
   const LayerShape shape = q.network->shape(1);
-  if (p != nullptr && noise != nullptr) add_solved(*p, noise, factor, shape.columns, c, c_row, context);
+  const size_t columns = shape.columns, inside = batch.size * columns, count = shape.rows * columns;
+  const bool plain = of_c.at == nullptr && of_c.times == 1, empty = of_c.at == nullptr && of_c.times == 0;
+  if (p != nullptr && noise != nullptr) {
+    Solve s = new_solve(*p, columns, context.arena->take<double>(inside));
+    s.from = noise;
+    s.factor = factor;
+    s.to = c;
+    s.to_row = columns;
+    s.keep = of_c;
+    enqueue<false>(s, context);
+  } else if (!plain && !empty) {
+    launch(scale, {blocks_for(inside, kThreads), kThreads}, context.stream, c, of_c, inside, c);
+  }
   if (p != nullptr && factored != nullptr) {
-    *factored = {c, c_row};
+    *factored = {c, columns};
     return;
   }
   const bool add = p == nullptr && noise != nullptr;
-  if (add) {
-    const size_t count = shape.rows * shape.columns;
-    launch(scale_noise, {blocks_for(count, kThreads), kThreads}, context.stream, noise, factor, count,
-           gradient);
-  }
-  first_gradient(batch, c, c_row, shape.columns, add, gradient, context);
+  if (add)
+    launch(scale, {blocks_for(count, kThreads), kThreads}, context.stream, noise, factor, count, gradient);
+  if (p == nullptr && empty) return;
+  first_gradient(batch, c, columns, columns, add, gradient, context);
 }
 
 NoiseLayout new_noise_layout(const Network& network, const Projection* p) {

@@ -57,14 +57,10 @@ struct DeviceFactor {
   __device__ double value() const { return at == nullptr ? times : times * *at; }
 };
 
-// to (B x columns, stride to_row) += L^{-T} (factor v), v (B x columns).
-void add_solved(const Projection& p, const float* v, DeviceFactor factor, size_t columns, float* to,
-                size_t to_row, DeviceContext& context);
-
-// The first layer's gradient from C (B x c_row) and the noise's sum (projected: B x d1, else (d0 + 1) x d1,
-// or null): A^T C + factor Q noise, direct A^T C + factor noise. C is changed. Where `factored` is not null
-// and the batch is projected, A^T C is left to the caller.
-void write_first_layer(const DeviceQuestion& q, const Projection* p, float* c, size_t c_row,
+// The first layer's gradient from C (B x d1) and the noise's sum (projected: B x d1, else (d0 + 1) x d1, or
+// null): of_c A^T C + factor Q noise, direct of_c A^T C + factor noise. C is changed, and where of_c is 0 not
+// read. Where `factored` is not null and the batch is projected, the product with A^T is left to the caller.
+void write_first_layer(const DeviceQuestion& q, const Projection* p, float* c, DeviceFactor of_c,
                        const float* noise, DeviceFactor factor, DeviceContext& context,
                        DeviceFactored* factored, float* gradient);
 

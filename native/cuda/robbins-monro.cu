@@ -135,8 +135,7 @@ bool robbins_monro_estimate(const Estimator& estimator, const DeviceQuestion& q,
   Projection factors;
   if (estimator.projected) factors = new_projection(q.batches[0], context);
   RobbinsMonro run = new_robbins_monro(estimator, q, estimator.projected ? &factors : nullptr, context);
-  const size_t steps = estimator.step_sizes.size(), offset = tail_offset(*q.network),
-               columns = q.network->layers[1];
+  const size_t steps = estimator.step_sizes.size(), offset = tail_offset(*q.network);
   const DeviceArena::Mark mark = context.arena->mark();
   for (size_t j = 0; j < steps; j++) {
     if (j % kAhead == kAhead - 1 && !context.go_on()) return false;
@@ -155,8 +154,8 @@ bool robbins_monro_estimate(const Estimator& estimator, const DeviceQuestion& q,
   if (!estimator.projected) {
     over(context, scale, run.first_size, factor, run.first, run.first_size, estimate->gradient);
   } else {
-    over(context, scale, run.first_size, factor, run.first, run.first_size, run.first);
-    write_first_layer(q, &factors, run.first, columns, nullptr, {}, context, factored, estimate->gradient);
+    write_first_layer(q, &factors, run.first, {nullptr, factor}, nullptr, {}, context, factored,
+                      estimate->gradient);
   }
   mean_of_losses(context, run.losses, steps * estimator.samples, &estimate->numbers->loss);
   estimate->samples = steps * estimator.samples;

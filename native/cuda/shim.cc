@@ -52,6 +52,7 @@ shim_swap_stack:
 namespace local_entropy {
 
 thread_local bool shim_reverse = false;
+std::atomic<size_t> shim_largest{SIZE_MAX};
 
 namespace {
 
@@ -228,9 +229,10 @@ uint64_t shim_taken(unsigned lane) {
 
 // The host's memory as the device's. It is filled with NaN, as a device's is with anything.
 void* allocate(size_t bytes) {
-  void* memory = std::malloc(bytes ? bytes : 1);
+  void* memory = bytes > shim_largest ? nullptr : std::malloc(bytes ? bytes : 1);
   if (memory == nullptr)
-    throw DeviceError("The host shim has no " + std::to_string(bytes) + " bytes of memory");
+    throw DeviceError("The host shim has not enough memory: " + std::to_string(bytes) +
+                      " bytes were asked for");
   if (bytes < size_t(1) << 28) std::memset(memory, 0xff, bytes);
   return memory;
 }

@@ -5,6 +5,7 @@
 // (shim_reverse turns the order round). Dynamic shared memory is filled with NaN before each block, and ends
 // where it ends, so that a sanitizer sees what is read too early or too far.
 #pragma once
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -54,6 +55,9 @@ void shim_warp_barrier();
 void shim_give(uint64_t value);
 uint64_t shim_taken(unsigned lane);  // of the caller's warp; the caller's own where there is no such lane
 unsigned shim_lane();
+
+// The largest piece of memory that `allocate` gives, so that a test can run out of it.
+extern std::atomic<size_t> shim_largest;
 
 // Whether threads run from the last to the first.
 extern thread_local bool shim_reverse;

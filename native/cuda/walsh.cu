@@ -61,11 +61,6 @@ __global__ void merge_losses(const float* parts, uint32_t chunks, size_t size, f
   losses[at] = add ? fmaf(scale, sum, losses[at]) : scale * sum;
 }
 
-__global__ void scale_by_first_order(const SampleWeights* weights, size_t count, float* values) {
-  const size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i < count) values[i] *= float(weights->first_order);
-}
-
 // gradient ((d1 + 1) x C) <- first_order D2 (by classes) + factor/K Z's sum (as drawn, or null).
 __global__ void second_gradient(const SampleWeights* weights, WalshShape shape, const float* d2,
                                 const float* noise, double blocks, float* gradient) {
@@ -192,7 +187,7 @@ void make_y(const WalshRun& run, uint32_t wave_blocks, uint32_t first_row, uint3
 // Groups first_group … + wave_groups - 1 of K blocks in `groups` groups: their losses (all of J) and, by
 // rows, their part of C and D2, times `scale`.
 void wave_of_groups(const WalshRun& run, uint64_t groups, uint64_t first_group, uint32_t wave_groups,
-                    double scale, float* losses, const FirstOrder& h) {
+                    double scale, bool add, float* losses, const FirstOrder& h) {
   const WalshShape& shape = run.point.shape;
   DeviceContext& context = *run.context;
   const uint64_t first = share_begin(run.blocks, groups, first_group),
@@ -228,20 +223,19 @@ void wave_of_groups(const WalshRun& run, uint64_t groups, uint64_t first_group, 
     launch(merge_losses, {blocks_for(size, kThreads), kThreads}, context.stream, run.losses, chunks, size,
            float(1 / double(batch)), row > 0, losses);
     if (!run.estimator->rowwise) continue;
-    add_parts(run.first, wave_groups, size_t(rows) * shape.width, scale / double(batch), true,
+    add_parts(run.first, wave_groups, size_t(rows) * shape.width, scale / double(batch), add,
               h.c + size_t(row) * shape.width, context);
     if (split(run))
       add_parts(run.second_sums, size_t(wave_groups) * chunks, size_t(shape.classes) * (shape.width + 1),
-                scale / double(batch), true, h.d2, context);
+                scale / double(batch), add || row > 0, h.d2, context);
   }
 }
 
 FirstOrder new_first_order(const WalshRun& run) {
   const WalshShape& shape = run.point.shape;
   DeviceArena& arena = *run.context->arena;
-  return {arena.zeros<float>(run.context->stream, run.q->batches[0].size * shape.width),
-          split(run) ? arena.zeros<float>(run.context->stream, size_t(shape.classes) * (shape.width + 1))
-                     : nullptr};
+  return {arena.take<float>(run.q->batches[0].size * shape.width),
+          split(run) ? arena.take<float>(size_t(shape.classes) * (shape.width + 1)) : nullptr};
 }
 
 // gradient (n) from the first-order part and the remainder's sums over `blocks` blocks (or null).
@@ -249,11 +243,9 @@ void write_gradient(const WalshRun& run, const SampleWeights* weights, const Fir
                     const float* noise, double blocks, DeviceFactored* factored, float* gradient) {
   const WalshShape& shape = run.point.shape;
   DeviceContext& context = *run.context;
-  const size_t count = run.q->batches[0].size * shape.width;
-  if (run.estimator->rowwise)
-    launch(scale_by_first_order, {blocks_for(count, kThreads), kThreads}, context.stream, weights, count,
-           h.c);
-  write_first_layer(*run.q, run.projection, h.c, shape.width, noise, {&weights->factor, 1 / blocks}, context,
+  const DeviceFactor of_c =
+      run.estimator->rowwise ? DeviceFactor{&weights->first_order, 1} : DeviceFactor{nullptr, 0};
+  write_first_layer(*run.q, run.projection, h.c, of_c, noise, {&weights->factor, 1 / blocks}, context,
                     factored, gradient);
   if (shape.layout == WalshLayout::kNoHidden) return;
   const size_t offset = run.q->network->shape(2).offset;
@@ -297,7 +289,7 @@ bool standard_error(WalshRun& run, const SampleWeights* weights, const float* si
   for (uint64_t i = 0; i < run.blocks; i++) {
     if (i % 64 == 63 && !context.go_on()) return false;
     const FirstOrder h = new_first_order(run);
-    if (run.estimator->rowwise) wave_of_groups(run, run.blocks, i, 1, 1, losses, h);
+    if (run.estimator->rowwise) wave_of_groups(run, run.blocks, i, 1, 1, false, losses, h);
     if (signs != nullptr)
       walsh_noise_mean(run.noise, run.point.shape, i, 1, signs + i * size, noise, context);
     write_gradient(run, weights, h, signs == nullptr ? nullptr : noise, 1, nullptr, gradient);
@@ -326,7 +318,8 @@ bool walsh_estimate(const Estimator& estimator, const DeviceQuestion& q, DeviceC
     if (group > 0 && !context.go_on()) return false;
     const DeviceArena::Mark mark = arena.mark();
     wave_of_groups(run, groups, group, uint32_t(std::min(uint64_t(run.most_groups), groups - group)),
-                   1 / double(run.blocks), losses + share_begin(run.blocks, groups, group) * size, h);
+                   1 / double(run.blocks), group > 0, losses + share_begin(run.blocks, groups, group) * size,
+                   h);
     arena.rewind(mark);
   }
   estimate->samples = run.blocks * size;

@@ -252,12 +252,18 @@ struct WalshUnit {
 #pragma unroll
     for (int r = 0; r < R; r++)
       if (!(plus[r] < kLarge && minus[r] < kLarge)) large = 1;
-    if (team_sum(team, large) != 0) return far_cross_entropy(label, plus, minus);
+    if (any_far(large)) return far_cross_entropy(label, plus, minus);
 #pragma unroll
     for (int r = 0; r < R; r++) {
       plus[r] = log1pf(plus[r]);
       minus[r] = log1pf(minus[r]);
     }
+  }
+
+  // Of the warp; where teams are wider, of the block, whose barriers all teams must meet together.
+  __device__ bool any_far(float large) const {
+    if constexpr (WalshTeam<R>::kWarp1) return warp_sum(large) != 0;
+    return block_largest(large) != 0;
   }
 
   // The same by the largest difference so far, in powers of 2; one sign at a time, which spares registers.

@@ -5,6 +5,7 @@
 #include "../../test/harness.h"
 #include "../../test/problem.h"
 #include "../importance-sampling-losses.h"
+#include "../importance-sampling-weights.h"
 #include "../sgld.h"
 
 namespace native_test {
@@ -64,6 +65,59 @@ const Register losses(
         }
     });
 
+// w - e^-top and rho of many losses and few, with weights near one another and far apart.
+const Register weights(
+    "cuda importance-sampling: weights and their numbers from the losses, in one part and several", [] {
+      const Problem problem({3, 2}, Activation::kRelu, 1, true, 0);
+      for (const size_t samples : {1, 5, 3000, 20001})
+        for (const double spread : {1e-3, 1.0, 40.0})
+          for (const bool rowwise : {false, true}) {
+            Asked asked(problem);
+            Estimator e =
+                importance_sampling(false, Coupling::Kind::kIndependent, uint32_t(samples), false, false);
+            e.rowwise = rowwise;
+            const double delta = e.temperature, s = asked.question.noise_scale;
+            Random random{samples};
+            std::vector<float> losses;
+            double level = 0, least = INFINITY;
+            for (size_t j = 0; j < samples; j++) {
+              losses.push_back(float(2 + spread * (random.uniform() - 0.5)));
+              level += double(losses[j]) / double(samples);
+              least = std::min(least, double(losses[j]));
+            }
+            const double most = (level - least) / delta, top = most > 20 ? most : 0;
+            double sum = 0, squares = 0, largest = 0;
+            for (const float f : losses) {
+              const double w = std::exp(-(double(f) - level) / delta - top);
+              sum += w;
+              squares += w * w;
+              largest = std::max(largest, w);
+            }
+            const DeviceArray<float> values(asked.stream, losses);
+            const DeviceArray<SampleWeights> of(1);
+            const DeviceArray<EstimateNumbers> numbers(1);
+            weigh_samples(e, asked.question, samples, values.data(), of.data(), numbers.data(),
+                          asked.context);
+            const std::vector<float> got = values.read(asked.stream);
+            const SampleWeights w = of.read(asked.stream)[0];
+            const EstimateNumbers n = numbers.read(asked.stream)[0];
+            const double mean = sum / double(samples), lost = std::exp(-top);
+            for (size_t j = 0; j < samples; j++) {
+              const double x = -(double(losses[j]) - level) / delta;
+              const double more = top == 0 ? std::expm1(x) : std::exp(x - top) - lost;
+              const double expected = rowwise ? more - lost * x : more;
+              check_near(got[j], expected, 1e-7 * std::abs(expected) + 1e-14, "sample " + std::to_string(j));
+            }
+            check_near(n.loss, level, 1e-13 * std::abs(level), "mean loss");
+            check_near(n.free_energy, level - delta * (top + std::log(mean)), 1e-12, "free energy");
+            check_near(n.effective_sample_size, sum * sum / squares, 1e-10 * double(samples),
+                       "effective sample size");
+            check_near(n.largest_weight, largest / sum, 1e-12, "largest weight");
+            check_near(w.factor, -delta * s / problem.tau / mean, 1e-10 / mean, "factor");
+            check_near(w.first_order, s * s / problem.tau * lost / mean, 1e-10 * lost / mean, "first order");
+          }
+    });
+
 // State of a chain after some transitions, in shared memory or in `scratch`.
 std::vector<float> after_transitions(const Problem& problem, bool shared) {
   Asked asked(problem);
@@ -100,10 +154,14 @@ std::vector<float> after_transitions(const Problem& problem, bool shared) {
 }
 
 const Register memories("cuda sgld: the chain in shared memory and in global memory, to the bit", [] {
-  for (const std::vector<uint32_t>& layers :
-       {std::vector<uint32_t>{30, 19, 5}, std::vector<uint32_t>{24, 18, 7, 5},
-        std::vector<uint32_t>{37, 11}}) {
-    const Problem problem(layers, Activation::kTanh, 9, true, 0.5);
+  struct Case {
+    std::vector<uint32_t> layers;
+    size_t rows;
+  };
+  // The last has more tiles than half the threads, so that no slices bring barriers of their own.
+  for (const auto& [layers, rows] :
+       {Case{{30, 19, 5}, 9}, Case{{24, 18, 7, 5}, 9}, Case{{37, 11}, 9}, Case{{40, 230, 20}, 33}}) {
+    const Problem problem(layers, Activation::kTanh, rows, true, 0.5);
     const std::vector<float> shared = after_transitions(problem, true),
                              global = after_transitions(problem, false);
     check(shared == global && std::isfinite(shared.back()) && shared.back() > 0, "state");

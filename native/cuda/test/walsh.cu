@@ -99,6 +99,8 @@ struct Formulas {
     const auto normal = [&](uint32_t stream, size_t at) {
       return double(normal_at({problem.seed, stream, problem.update, i}, at));
     };
+    Vector z;
+    for (size_t at = 0; at < (width + 1) * classes; at++) z.push_back(normal(17, at));
     RowBlock out;
     const float *w1 = problem.parameters.data(), *w2 = w1 + problem.network.shape(2).offset;
     for (size_t h = 0; h <= width; h++) {
@@ -117,22 +119,22 @@ struct Formulas {
     }
     out.n.resize(classes);
     for (size_t c = 0; c < classes; c++)
-      for (size_t h = 0; h <= width; h++) out.n[c] += s * out.a[h] * normal(17, h * classes + c);
+      for (size_t h = 0; h <= width; h++) out.n[c] += s * out.a[h] * z[h * classes + c];
     for (size_t sample = 0; sample < 2 * m; sample++) {
       const double e = sample < m ? 1 : -1;
       const size_t g = sample % m;
-      Vector eta(classes), z(classes);
+      Vector eta(classes), logits(classes);
       double square = 0;
       for (size_t h = 0; h <= width; h++) {
         const double hidden = out.a[h] + e * sign_of(g, h) * out.d[h];
         square += hidden * hidden;
         for (size_t c = 0; c < classes; c++) {
-          eta[c] += s * hidden * normal(17, h * classes + c) * e * sign_of(g, width + c);
-          z[c] += hidden * w2[h * classes + c];
+          eta[c] += s * hidden * z[h * classes + c] * e * sign_of(g, width + c);
+          logits[c] += hidden * w2[h * classes + c];
         }
       }
-      for (size_t c = 0; c < classes; c++) z[c] += eta[c];
-      out.f.push_back(problem.row_loss(z, b));
+      for (size_t c = 0; c < classes; c++) logits[c] += eta[c];
+      out.f.push_back(problem.row_loss(logits, b));
       out.mean += out.f.back() / double(2 * m);
       out.eta.push_back(eta);
       out.q.push_back(square);
@@ -226,6 +228,26 @@ const Register cross_fit(
                         " blocks of m = " + std::to_string(transform_length(problem.network, true)));
       }
     });
+
+const Register range("cuda walsh: blocks whose losses leave the range of exp beside others that do not", [] {
+  Problem problem({12, 600, 3}, Activation::kRelu, 3, true, 0.2);
+  for (float& x : problem.parameters) x *= 7;
+  const Answer answer =
+      ask(select_kernels("", nullptr), problem, walsh(5, Estimator::Kind::kImportanceSampling));
+  const std::vector<float> gradient = answer.inside(answer.gradient), losses = answer.inside(answer.losses);
+  check(std::all_of(gradient.begin(), gradient.end(), [](float g) { return std::isfinite(g); }),
+        "gradient leaves the range");
+  const Formulas of(problem);
+  for (uint32_t i = 0; i < 5; i++) {
+    Vector f(2 * of.m);
+    for (size_t b = 0; b < of.rows; b++) {
+      const RowBlock row = of.row_block(b, i);
+      for (size_t sample = 0; sample < f.size(); sample++) f[sample] += row.f[sample] / double(of.rows);
+    }
+    for (size_t sample = 0; sample < f.size(); sample++)
+      check_near(losses[i * f.size() + sample], f[sample], 2e-6 * f[sample] + 1e-6, "loss");
+  }
+});
 
 #if !defined(__CUDACC__)
 const Register orders("cuda walsh: the same bits from the first thread to the last and back", [] {
