@@ -2,8 +2,11 @@
  * What must hold, as ratios within one run, and what was measured: this package's best row over the best rival's.
  *
  * Against other packages the best instruction set on two threads counts; a direct rival is one that draws all the
- * noise, whoever wrote it; a missed goal says by how much.
+ * noise, whoever wrote it; a missed goal says by how much. `node bench/goals.mjs FILE.json` prints the table of
+ * docs/performance.md from a run's results.
  */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 
 const PEER = /^(PyTorch|JAX|tfjs)/;
 const isDirect = ({ name }) => PEER.test(name) && !name.includes("projected");
@@ -62,16 +65,15 @@ function rivals(results, stem, title, how) {
   return other?.rows.filter(fitting) ?? [];
 }
 
-function row(operation, how, goal, ours, theirs, rival) {
+function row(operation, how, goal, ours, theirs, extra) {
   const measured = theirs.median / ours.median;
   const missedBy = goal === null || measured >= goal ? null : goal / measured;
-  const found = { operation, how: HOW[how], goal, measured, rival, missedBy };
-  return how === "threads" ? found : { ...found, processor: theirs.processor / ours.processor };
+  return { operation, how: HOW[how], goal, measured, missedBy, ...extra };
 }
 
 /**
- * One row a goal: { operation, how, goal, measured, rival, missedBy (a factor, or null), processor (the same ratio of
- * processor times) }.
+ * One row a goal: { operation, how, goal, measured, rival, missedBy (a factor, or null), processor (the least
+ * processor time of a rival over ours on one thread) }.
  */
 export function goals({ results, sweep }) {
   const found = [];
@@ -81,16 +83,17 @@ export function goals({ results, sweep }) {
     const [two] = ours;
     if (!two) continue;
     const all = wanted.projected ? { ...wanted, strongest: null } : wanted;
+    const one = ours.find(({ name }) => name.endsWith("1 thread"));
     for (const [how, goal] of Object.entries(all)) {
       if (how === "threads") {
-        const one = ours.find(({ name }) => name.endsWith("1 thread"));
         if (one) found.push(row(operation, how, goal, two, one));
         continue;
       }
       const rows = rivals(results, stem, title, how);
       if (rows.length === 0) continue;
       const rival = best(rows);
-      found.push(row(operation, how, goal, two, rival, rival.name));
+      const processor = one && Math.min(...rows.map((each) => each.processor)) / one.processor;
+      found.push(row(operation, how, goal, two, rival, { rival: rival.name, processor }));
     }
     const avx2 = ours.find(({ name }) => name.includes("avx2, 2 threads"));
     if (two.name.includes("avx512") && avx2) found.push(row(operation, "avx2", 0.5, avx2, two));
@@ -117,4 +120,23 @@ export function printGoals(rows) {
     const brackets = notes.length > 0 ? ` (${notes.join(", ")})` : "";
     console.log(`  ${cells.join(" ")} ${measured.toPrecision(3).padStart(7)}  ${verdict}${brackets}`);
   }
+}
+
+/** The rows as Markdown. */
+function markdown(rows) {
+  const head = [
+    "| | ratio | goal | measured | by processor time | |",
+    "| --- | --- | --- | --- | --- | --- |",
+  ];
+  const body = rows.map(({ operation, how, goal, measured, rival, missedBy, processor }) => {
+    const verdict = goal === null ? "" : missedBy ? `missed by ${missedBy.toFixed(2)} ×` : "holds";
+    const times = (value) => (value ? `${Number(value.toPrecision(3))} ×` : "");
+    const cells = [operation, rival ? `${how} (${rival})` : how, goal ? `≥ ${goal} ×` : "–"];
+    return `| ${[...cells, times(measured), times(processor), verdict].join(" | ")} |`;
+  });
+  return [...head, ...body].join("\n");
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  console.log(markdown(JSON.parse(readFileSync(process.argv[2], "utf8")).goals));
 }

@@ -9,7 +9,7 @@ import Benchmark from "benchmark";
 /** Quick runs tell whether everything still works; only full ones are worth quoting. Seconds are one turn's. */
 const EFFORT = {
   quick: { rounds: 1, seconds: 0.05, samples: 3 },
-  full: { rounds: 4, seconds: 0.25, samples: 5 },
+  full: { rounds: 3, seconds: 0.3, samples: 5 },
 };
 
 /** One turn of `run`, an async function: seconds of each sample, and processor seconds a call. */

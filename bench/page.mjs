@@ -118,7 +118,7 @@ function sweeps({ points, slopes, backend }) {
         ticks: line.map(({ x }) => x),
         tickFormat: (x) => x.toLocaleString("en"),
       },
-      y: { type: "log", label: "↑ time of an update", tickFormat: tick },
+      y: { type: "log", label: "↑ processor time of an update", tickFormat: tick },
       fx: { label: null },
       color: { domain: ["projected", "direct"], range: ["#2563a8", "#b4552d"], legend: false },
       marks: ["projected", "direct"].map((form) => {

@@ -1,6 +1,7 @@
 /**
- * Projected against direct over B, the hidden width and J, on the best backend: is the projection ever slower, and
- * does time grow as the count of operations says? And peak memory against J.
+ * Projected against direct over B, the hidden width and J, on one core by processor time, which other programs do not
+ * disturb: is the projection ever slower, and does time grow as the count of operations says? And peak memory
+ * against J.
  *
  * Each axis runs through B = 20, width 200, J = 1,000 (Robbins–Monro: M = 10, J/10 steps, J evaluations); all
  * pairs of B and width are measured at J = 10, 100 and 1,000, each point by a few calls.
@@ -46,7 +47,7 @@ function points(quick) {
   return quick ? all.filter(({ B, width, J }) => B <= 64 && width <= 200 && J <= 100) : all;
 }
 
-/** Seconds of an update: the least of calls that fill a tenth of a second, at most seven; of long ones, of one. */
+/** Processor seconds of an update: the least of calls that fill a tenth of a second, at most seven. */
 async function seconds(backend, estimator, { B, width }) {
   const network = { layers: [784, width, 10], activation: "relu" };
   const state = { parameters: initialParameters(network, key), moments: [], chain: null };
@@ -54,9 +55,10 @@ async function seconds(backend, estimator, { B, width }) {
   const times = [];
   let total = 0;
   while (times.length === 0 || (total < 0.1 && times.length < 7)) {
-    const start = performance.now();
+    const before = process.cpuUsage();
     await run();
-    times.push((performance.now() - start) / 1000);
+    const { user, system } = process.cpuUsage(before);
+    times.push((user + system) / 1e6);
     total += times.at(-1);
   }
   session.close();
@@ -97,8 +99,8 @@ function slopes(measured, weigh) {
 
 /** @param weigh an operation count → one number */
 export async function sweep({ quick, weigh }) {
-  const [[name, backend], ...others] = Object.entries(backends());
-  for (const [, other] of others) other.close();
+  const opened = Object.entries(backends());
+  const [name, backend] = opened.find(([label]) => label.endsWith("1 thread")) ?? opened[0];
   const measured = [];
   for (const [kind, estimator] of Object.entries(ESTIMATORS)) {
     for (const point of points(quick)) {
@@ -111,7 +113,7 @@ export async function sweep({ quick, weigh }) {
     const [low, high] = [Math.min(...gains), Math.max(...gains)].map((gain) => gain.toPrecision(3));
     console.log(`\n${kind}, direct over projected at ${mine.length} sizes: ${low} … ${high}`);
   }
-  backend.close();
+  for (const [, each] of opened) each.close();
   const lines = slopes(measured, weigh);
   console.log("\nLog-log slopes: estimator, axis, form, of time, of operations");
   for (const { kind, axis, form, time, operations, deviation } of lines) {

@@ -19,7 +19,7 @@ const everything = Object.keys(TASKS);
 const python = (file) => [PYTHON, [path(file)]];
 const tfjs = (backend, environment) => [process.execPath, [path("tfjs.mjs"), backend], environment];
 
-/** Faster so on these small shapes. */
+/** oneDNN off, and one thread for single steps: these shapes are too small for either. */
 const TENSORFLOW = { TF_ENABLE_ONEDNN_OPTS: "0" };
 
 /** Variant → tasks. `slow` variants spend minutes on compiling and are left out of quick runs; `steps` is how many steps of

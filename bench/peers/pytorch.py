@@ -1,9 +1,9 @@
 """PyTorch on the processor: what a careful user would write without this package.
 
 SGD, Adam and Algorithms 3, 4 and 5 of García Trillos, Kaplan, Sanz-Alonso (Entropy 2019) on a network with one hidden
-layer of ReLU, in float32; gradients by hand (autograd was slower), noise drawn in place, samples in chunks that
-stay in cache. Variants: `eager`; `compiled` by torch.compile, with the eager generator of normals (Inductor's own
-was slower); `projected`, which draws the first layer's noise in the span of the inputs only.
+layer of ReLU, in float32; gradients by hand, noise drawn in place, samples in chunks that stay in cache. Variants:
+`eager`; `compiled` by torch.compile, with the eager generator of normals; `projected`, which draws the first layer's
+noise in the span of the inputs only.
 
 Symbols: A (B, d0 + 1) inputs with the bias input, W1 (d0 + 1, d1) and W2 (d1 + 1, d2) with the bias row last, x (n)
 flat parameters as in the package, s scale of a perturbation, Z (C, n) noise of a chunk of C samples, f losses.

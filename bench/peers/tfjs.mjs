@@ -2,7 +2,7 @@
  * TensorFlow.js on one of its backends, speaking the protocol of protocol.py: `node tfjs.mjs tensorflow|wasm|cpu`.
  *
  * SGD, Adam and Algorithms 3, 4 and 5 (García Trillos, Kaplan, Sanz-Alonso, Entropy 2019) on a network with one
- * hidden layer of ReLU; gradients by hand, which was three times faster than `minimize`. Normals: the native backend
+ * hidden layer of ReLU; gradients by hand. Normals: the native backend
  * draws by TensorFlow's own RandomStandardNormal through the binding, the others by tf.randomNormal, a loop in
  * JavaScript.
  *
