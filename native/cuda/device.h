@@ -197,7 +197,8 @@ class DeviceArray {
   DeviceArray() = default;
   explicit DeviceArray(size_t count)
       : data_(static_cast<T*>(count ? allocate(count * sizeof(T)) : nullptr)), count_(count) {}
-  DeviceArray(Stream stream, const std::vector<T>& from) : DeviceArray(from.size()) {
+  template <class Allocator>
+  DeviceArray(Stream stream, const std::vector<T, Allocator>& from) : DeviceArray(from.size()) {
     if (count_) upload(stream, data_, from.data(), count_ * sizeof(T));
   }
   DeviceArray(DeviceArray&& other) noexcept { swap(other); }
@@ -214,8 +215,9 @@ class DeviceArray {
   T* data() const { return data_; }
   size_t size() const { return count_; }
   bool empty() const { return count_ == 0; }
-  std::vector<T> read(Stream stream) const {
-    std::vector<T> to(count_);
+  template <class Array = std::vector<T>>
+  Array read(Stream stream) const {
+    Array to(count_);
     if (count_) download(stream, to.data(), data_, count_ * sizeof(T));
     return to;
   }

@@ -148,10 +148,11 @@ bool Session::accuracy(int split, const std::atomic<bool>& cancelled, double* fr
 
 const SessionState& Session::state() {
   Impl& run = *impl_;
-  run.host.parameters = run.parameters.read(run.stream);
+  run.host.parameters = run.parameters.read<Floats>(run.stream);
   run.host.moments.resize(run.optimizer.moments());
-  for (size_t i = 0; i < run.host.moments.size(); i++) run.host.moments[i] = run.moments[i].read(run.stream);
-  if (run.has_chain) run.host.chain = run.chain.read(run.stream);
+  for (size_t i = 0; i < run.host.moments.size(); i++)
+    run.host.moments[i] = run.moments[i].read<Floats>(run.stream);
+  if (run.has_chain) run.host.chain = run.chain.read<Floats>(run.stream);
   return run.host;
 }
 
