@@ -70,6 +70,7 @@ function comparison({ title, unit, rows }) {
     `median a ${unit}`,
     "quartiles",
     "ratio",
+    "processor time",
     ...(erring ? ["relative error²", "error² × ms"] : []),
   ];
   const body = rows.map(({ name, median, low, high, ratio, processor, error, errorSeconds }) => [
