@@ -266,7 +266,7 @@ describe("what makes no sense", () => {
       2,
       "Walsh blocks need at most one hidden layer",
     ],
-    [["train", "--backend", "cuda"], 1, "not in this build"],
+    [["train", "--backend", "cuda", "--threads", "0"], 2, "for --threads but received 0"],
     [["train", "--data", "nowhere"], 1, "in nowhere, but found none of them"],
     [["train", "--run", "/proc/no/such"], 1, "The folder /proc/no/such cannot be written to"],
     [["train", "--resume", "nowhere"], 1, "The folder nowhere holds no run of this command"],
@@ -315,7 +315,8 @@ describe("doctor", () => {
     const text = await command("doctor");
     expect(text.code).toBe(0);
     expect(text.stdout).toContain("✓ reference: float64");
-    expect(text.stdout).toContain("✗ cuda: not in this build");
+    const reason = whyNot("cuda");
+    expect(text.stdout).toContain(reason === null ? "✓ cuda: " : `✗ cuda: ${reason.split("\n")[0]}`);
     const { code, stdout } = await command("doctor", "--json");
     expect(code).toBe(0);
     const { node, backends, data } = JSON.parse(stdout);

@@ -110,10 +110,13 @@ describe.each(BACKENDS)("operations on %s", (name) => {
   });
 });
 
-test("openBackend names what is there", async () => {
+(whyNot("cuda") === null ? test.skip : test)("openBackend says why, and names what is there", async () => {
   await expect(openBackend("cuda")).rejects.toThrow(
-    /Backend cuda cannot be used: not in this build. This machine has: /,
+    `Backend cuda cannot be used: ${whyNot("cuda")}. This machine has: `,
   );
+});
+
+test("openBackend refuses what it does not know", async () => {
   await expect(openBackend("gpu" as "cuda")).rejects.toThrow(/openBackend\.backend.*"gpu"/);
   await expect(openBackend("auto", { threads: 0 })).rejects.toThrow(/openBackend\.threads.*0/);
 });

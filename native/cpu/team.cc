@@ -57,7 +57,7 @@ inline void leave_processor(int taken) {
 
 }  // namespace
 
-Team::Team(unsigned threads) {
+Team::Team(unsigned threads) : claims_(new std::atomic<uint64_t>[threads]()) {
   try {
     for (unsigned worker = 1; worker < threads; worker++)
       threads_.emplace_back([this, worker] { work(worker); });
@@ -87,7 +87,8 @@ void Team::work(unsigned worker) {
       start_.wait(lock, ready);
     }
     if (stop_) return;
-    seen++;
+    seen = round_.load();
+    if (!claim(worker, seen)) continue;
     leave_processor(caller_processor_);
     task_(argument_, worker);
     if (running_.fetch_sub(1) == 1) {
@@ -96,6 +97,11 @@ void Team::work(unsigned worker) {
       finish_.notify_one();
     }
   }
+}
+
+bool Team::claim(unsigned worker, uint64_t round) {
+  uint64_t before = round - 1;
+  return claims_[worker].compare_exchange_strong(before, round);
 }
 
 void Team::run(void (*task)(void*, unsigned), void* argument) {
@@ -107,12 +113,18 @@ void Team::run(void (*task)(void*, unsigned), void* argument) {
   caller_processor_ = sched_getcpu();
 #endif
   running_ = unsigned(threads_.size());
+  uint64_t round;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    round_++;
+    round = ++round_;
   }
   start_.notify_all();
   task(argument, 0);
+  for (unsigned worker = 1; worker < size(); worker++) {
+    if (!claim(worker, round)) continue;
+    task(argument, worker);
+    running_.fetch_sub(1);
+  }
   const auto done = [&] { return running_.load() == 0; };
   if (!spin(done)) {
     std::unique_lock<std::mutex> lock(mutex_);
