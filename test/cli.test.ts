@@ -315,8 +315,8 @@ describe("doctor", () => {
     const text = await command("doctor");
     expect(text.code).toBe(0);
     expect(text.stdout).toContain("✓ reference: float64");
-    const reason = whyNot("cuda");
-    expect(text.stdout).toContain(reason === null ? "✓ cuda: " : `✗ cuda: ${reason.split("\n")[0]}`);
+    const whyNotCuda = whyNot("cuda");
+    expect(text.stdout).toContain(whyNotCuda === null ? "✓ cuda: " : `✗ cuda: ${whyNotCuda.split("\n")[0]}`);
     const { code, stdout } = await command("doctor", "--json");
     expect(code).toBe(0);
     const { node, backends, data } = JSON.parse(stdout);
