@@ -44,7 +44,7 @@ export async function withPage<T>(
       ...["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"],
       ...["--remote-debugging-pipe", `--user-data-dir=${profile}`, `--window-size=${size}`],
     ],
-    { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] },
+    { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], detached: true },
   );
   const ended = new Promise((resolve) => child.once("close", resolve));
   try {
@@ -75,9 +75,10 @@ export async function withPage<T>(
         (await send("Page.captureScreenshot", { format: "png", captureBeyondViewport: true })).data as string,
     });
   } finally {
-    child.kill();
+    // The whole group: one of the browser's processes that outlives it would go on writing to the profile.
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
     await ended;
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 
