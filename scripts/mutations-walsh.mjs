@@ -108,8 +108,8 @@ const native = [
   [
     "native/cpu/columns-inl.h",
     "a column's value",
-    "lists.value[to] = value[at - index]",
-    "lists.value[to] = value[at - index] * value[at - index]",
+    "lists.value[to] = value[at]",
+    "lists.value[to] = value[at] * value[at]",
     ["update"],
   ],
 ];

@@ -3,78 +3,23 @@
  * instruction set. A child runs the built package (dist), as a user's program does.
  */
 
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, jest, test } from "@jest/globals";
 import { nativeStatus } from "../src/backends/native.ts";
 import { describeNative, HUGE, quickest, STOP_WITHIN } from "./native-inputs.ts";
+import { PROBLEM, runModule } from "./processes.ts";
 
 const BUILT = new URL("../dist/backends/native.js", import.meta.url);
 jest.setTimeout(60_000); // for tests that start several processes on a busy machine
 
 /** What every child and worker begins with. */
 const PRELUDE = `
-import { setTimeout as delay } from "node:timers/promises";
 import { openNative } from ${JSON.stringify(BUILT.href)};
-const network = { layers: [784, 200, 10], activation: "relu" };
-const parameters = Float32Array.from({ length: 159010 }, (_, i) => ((i * 7919) % 1000) / 1e4 - 0.05);
-const batch = {
-  inputs: Uint8Array.from({ length: 20 * 784 }, (_, i) => (i * 2654435761) >>> 24),
-  labels: Uint16Array.from({ length: 20 }, (_, i) => i % 10),
-};
-const sampling = (samples) => ({
-  coupling: { kind: "antithetic", samples }, temperature: 1, rowwise: false, projected: true,
-});
-const weights = (backend, samples) => backend.operations.weights({
-  network, loss: { kind: "cross-entropy" }, parameters, batch, key: [1, 2], update: 0, tau: 0.01, noiseScale: 0.1,
-  ...sampling(samples),
-});
-const openSession = (backend) => backend.openSession({
-  network, loss: { kind: "cross-entropy" }, data: { train: batch }, batchSize: 20,
-  estimator: { kind: "importance-sampling", ...sampling(${HUGE}) },
-  optimizer: { kind: "gradient-descent" }, key: [1, 2], state: { parameters, moments: [], chain: null },
-});
-const plan = {
-  first: 0, count: 1, rows: Uint32Array.from({ length: 20 }, (_, i) => i),
-  tau: Float64Array.of(0.01), noiseScale: Float64Array.of(0.1), rate: Float64Array.of(0.1),
-};
-`;
+${PROBLEM}`;
 
-interface Ended {
-  readonly code: number | null;
-  readonly signal: string | null;
-  readonly output: string;
-  readonly errors: string;
-  /** Milliseconds from the last output to the end. */
-  readonly sinceOutput: number;
-}
-
-/** Runs a module in a process of its own until it ends. */
-function run(
-  source: string,
-  { flags = [], env = {} }: { flags?: string[]; env?: object } = {},
-): Promise<Ended> {
-  return new Promise((resolve) => {
-    const args = [...flags, "--input-type=module", "-e", PRELUDE + source];
-    const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, timeout: 20_000 });
-    let output = "";
-    let errors = "";
-    let last = performance.now();
-    let sinceOutput = Number.NaN;
-    child.stdout.on("data", (data) => {
-      output += data;
-      last = performance.now();
-    });
-    child.stderr.on("data", (data) => {
-      errors += data;
-    });
-    child.on("exit", () => {
-      sinceOutput = performance.now() - last;
-    });
-    child.on("close", (code, signal) => resolve({ code, signal, output, errors, sinceOutput }));
-  });
-}
+const run = (source: string, options?: { flags?: readonly string[]; env?: object }) =>
+  runModule(PRELUDE + source, options);
 
 describeNative("the addon in processes of their own", () => {
   beforeAll(() => {

@@ -2,10 +2,10 @@
  * The WASM backend in processes of their own: what keeps one alive, exit in mid-run, a worker that is ended, memory.
  * A child runs the built package (dist), as a user's program does.
  */
-import { spawn } from "node:child_process";
 import { describe, expect, jest, test } from "@jest/globals";
 import { wasmStatus } from "../src/backends/wasm-load.ts";
 import { HUGE, quickest, STOP_WITHIN } from "./native-inputs.ts";
+import { PROBLEM, runModule } from "./processes.ts";
 
 jest.setTimeout(60_000); // for tests that start several processes on a busy machine
 
@@ -16,60 +16,11 @@ const BUILT = new URL("../dist/backends/wasm.js", import.meta.url);
 
 /** What every child begins with. */
 const PRELUDE = `
-import { setTimeout as delay } from "node:timers/promises";
 import workerThreads from "node:worker_threads";
 import { openWasm } from ${JSON.stringify(BUILT.href)};
-const network = { layers: [784, 200, 10], activation: "relu" };
-const parameters = Float32Array.from({ length: 159010 }, (_, i) => ((i * 7919) % 1000) / 1e4 - 0.05);
-const batch = {
-  inputs: Uint8Array.from({ length: 20 * 784 }, (_, i) => (i * 2654435761) >>> 24),
-  labels: Uint16Array.from({ length: 20 }, (_, i) => i % 10),
-};
-const sampling = (samples) => ({
-  coupling: { kind: "antithetic", samples }, temperature: 1, rowwise: false, projected: true,
-});
-const weights = (backend, samples) => backend.operations.weights({
-  network, loss: { kind: "cross-entropy" }, parameters, batch, key: [1, 2], update: 0, tau: 0.01, noiseScale: 0.1,
-  ...sampling(samples),
-});
-const openSession = (backend, train = batch) => backend.openSession({
-  network, loss: { kind: "cross-entropy" }, data: { train }, batchSize: 20,
-  estimator: { kind: "importance-sampling", ...sampling(${HUGE}) },
-  optimizer: { kind: "gradient-descent" }, key: [1, 2], state: { parameters, moments: [], chain: null },
-});
-const plan = {
-  first: 0, count: 1, rows: Uint32Array.from({ length: 20 }, (_, i) => i),
-  tau: Float64Array.of(0.01), noiseScale: Float64Array.of(0.1), rate: Float64Array.of(0.1),
-};
-`;
+${PROBLEM}`;
 
-interface Ended {
-  readonly code: number | null;
-  readonly output: string;
-  readonly errors: string;
-  /** Milliseconds from the last output to the end. */
-  readonly sinceOutput: number;
-}
-
-/** Runs a module in a process of its own until it ends. */
-function run(source: string, flags: readonly string[] = []): Promise<Ended> {
-  return new Promise((resolve) => {
-    const args = [...flags, "--input-type=module", "-e", PRELUDE + source];
-    const child = spawn(process.execPath, args, { timeout: 20_000 });
-    let [output, errors, last, sinceOutput] = ["", "", performance.now(), Number.NaN];
-    child.stdout.on("data", (data) => {
-      output += data;
-      last = performance.now();
-    });
-    child.stderr.on("data", (data) => {
-      errors += data;
-    });
-    child.on("exit", () => {
-      sinceOutput = performance.now() - last;
-    });
-    child.on("close", (code) => resolve({ code, output, errors, sinceOutput }));
-  });
-}
+const run = (source: string, flags: readonly string[] = []) => runModule(PRELUDE + source, { flags });
 
 describeThreads(`the wasm backend in processes of their own${reason && `: ${reason}`}`, () => {
   test("an idle backend that nobody closes keeps no process alive", async () => {

@@ -34,26 +34,26 @@ inline Columns* new_columns(Workspace& workspace, size_t capacity, size_t width,
   return made;
 }
 
+// Where the inputs from `first` on begin in row r's list.
+inline size_t list_position(const Rows& rows, size_t r, size_t first) {
+  const uint32_t* index = rows.index + r * rows.width;
+  return size_t(std::lower_bound(index, index + rows.length[r], uint32_t(first)) - index);
+}
+
 // Lists of the columns begin … end - 1.
 inline void list_columns(const Rows& rows, size_t begin, size_t end) {
   const Columns lists = *rows.columns;  // a copy: what is stored below cannot be one of its fields
   std::memset(lists.length + begin, 0, (end - begin) * sizeof(uint32_t));
   for (size_t r = 0; r < rows.count; r++) {
-    const uint32_t *index = rows.index + r * rows.width, *all = index + rows.length[r];
+    const uint32_t* index = rows.index + r * rows.width;
     const float* value = rows.value + r * rows.width;
-    const uint32_t* stop = end == rows.width ? all : std::lower_bound(index, all, uint32_t(end));
-    for (const uint32_t* at = std::lower_bound(index, stop, uint32_t(begin)); at < stop; at++) {
-      const size_t i = *at, to = i * lists.capacity + lists.length[i]++;
+    const size_t stop = list_position(rows, r, end);
+    for (size_t at = list_position(rows, r, begin); at < stop; at++) {
+      const size_t i = index[at], to = i * lists.capacity + lists.length[i]++;
       lists.row[to] = uint32_t(r);
-      lists.value[to] = value[at - index];
+      lists.value[to] = value[at];
     }
   }
-}
-
-// Where the inputs from `first` on begin in row r's list.
-inline size_t list_position(const Rows& rows, size_t r, size_t first) {
-  const uint32_t* index = rows.index + r * rows.width;
-  return size_t(std::lower_bound(index, index + rows.length[r], uint32_t(first)) - index);
 }
 
 // Columns j … of A_p W_p (count x stride), inputs begin … end - 1. A piece's part of W stays in the second
