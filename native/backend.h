@@ -126,9 +126,9 @@ class Workspace;  // buffers that a session keeps between updates; made by `new_
 struct Kernels {
   const char* name;  // "avx512", "avx2", "sse4", "neon"
 
-  // Normals first … of a stream, `count` of them.
-  void (*gaussian)(uint64_t seed, uint32_t stream, uint32_t update, uint32_t sample, size_t count,
-                   float* out);
+  // The first `count` normals of a stream.
+  bool (*gaussian)(uint64_t seed, uint32_t stream, uint32_t update, uint32_t sample, size_t count,
+                   const Context&, float* out);
   // Losses and gradients. `gradient` may be null.
   bool (*dense_loss)(const Network&, const Loss&, const float* parameters, const Batch&, const Context&,
                      double* loss);

@@ -235,16 +235,24 @@ export function jobTests(open: (threads: number) => Backend): void {
 
   test("more memory than there is rejects, with the caller's stack as the cause", async () => {
     async function asksTooMuch() {
-      return await backend.operations.gaussian({
-        key: [1, 0],
-        stream: 16,
-        update: 0,
-        sample: 0,
-        count: 2 ** 46,
-      });
+      return await backend.operations.weights(weightsInput(2 ** 46));
     }
     const error = await rejection(asksTooMuch());
     expect(error).toMatchObject({ code: "ERR_BACKEND", cause: { code: "OUT_OF_MEMORY" } });
     expect((error.cause as Error).stack).toMatch(/asksTooMuch/);
+  });
+
+  test("more normals than an array holds are an error of the backend", async () => {
+    const noise = { key: [1, 0], stream: 16, update: 0, sample: 0 } as const;
+    const error = await rejection(backend.operations.gaussian({ ...noise, count: 2 ** 46 }));
+    expect(error.code).toBe("ERR_BACKEND");
+  });
+
+  test("normals under way when the backend closes reject", async () => {
+    const other = open(2);
+    const noise = { key: [1, 0], stream: 16, update: 0, sample: 0 } as const;
+    const under = rejection(other.operations.gaussian({ ...noise, count: 2 ** 26 }));
+    other.close();
+    expect((await under).code).toBe("ERR_BACKEND");
   });
 }

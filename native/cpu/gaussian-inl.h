@@ -85,13 +85,25 @@ inline void gaussian_fill(const PhiloxKey& key, uint32_t stream, uint32_t update
 }
 
 // The first `count` normals of a stream; nothing past them is written.
-inline void gaussian(uint64_t seed, uint32_t stream, uint32_t update, uint32_t index, size_t count,
-                     float* out) {
+inline bool gaussian(uint64_t seed, uint32_t stream, uint32_t update, uint32_t index, size_t count,
+                     const Context& context, float* out) {
+  constexpr size_t kPart = 512;  // groups that a worker takes at a time
   const PhiloxKey key(seed);
-  const size_t whole = count / 64;
-  gaussian_fill(key, stream, update, index, 0, uint32_t(whole), out);
-  if (64 * whole == count) return;
-  float rest[64];
-  gaussian_fill(key, stream, update, index, uint32_t(whole), 1, rest);
-  for (size_t i = 64 * whole; i < count; i++) out[i] = rest[i - 64 * whole];
+  const size_t whole = count / 64, parts = (whole + kPart - 1) / kPart;
+  const auto fill = [&](size_t part, unsigned) {
+    if (context.cancelled->load(std::memory_order_relaxed)) return;
+    const size_t first = part * kPart;
+    gaussian_fill(key, stream, update, index, uint32_t(first), uint32_t(std::min(kPart, whole - first)),
+                  out + 64 * first);
+  };
+  if (parts == 1)  // a fork costs as much
+    fill(0, 0);
+  else
+    fork_items(context.team, parts, fill);
+  if (64 * whole != count) {
+    float rest[64];
+    gaussian_fill(key, stream, update, index, uint32_t(whole), 1, rest);
+    for (size_t i = 64 * whole; i < count; i++) out[i] = rest[i - 64 * whole];
+  }
+  return !context.cancelled->load();
 }

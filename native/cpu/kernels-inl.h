@@ -3,8 +3,8 @@
 // clang-format off
 #include "math-inl.h"
 #include "philox-inl.h"
-#include "gaussian-inl.h"
 #include "product-inl.h"
+#include "gaussian-inl.h"
 #include "rows-inl.h"
 #include "columns-inl.h"
 #include "dense-inl.h"

@@ -54,10 +54,12 @@ struct Operation {
       : stream(from.team->stream()), inputs(stream), context{stream, &arena, from.cancelled} {}
 };
 
-void gaussian(uint64_t seed, uint32_t stream, uint32_t update, uint32_t sample, size_t count, float* out) {
+bool gaussian(uint64_t seed, uint32_t stream, uint32_t update, uint32_t sample, size_t count,
+              const Context& from, float* out) {
   const DeviceArray<float> normals(count);
   gaussian_fill(nullptr, {seed, stream, update, sample}, count, normals.data());
   if (count) download(nullptr, out, normals.data(), count * sizeof(float));
+  return !from.cancelled->load();
 }
 
 bool loss_of(const Network& network, const Loss& loss, const float* parameters, const Batch& batch,

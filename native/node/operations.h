@@ -7,7 +7,7 @@
 
 namespace local_entropy {
 
-Napi::Value gaussian(const Napi::CallbackInfo& info);    // → arrays: normals (count)
+Napi::Value gaussian(const Napi::CallbackInfo& info);    // fills input.out (count)
 Napi::Value dense_loss(const Napi::CallbackInfo& info);  // → numbers: loss
 Napi::Value dense_predict(
     const Napi::CallbackInfo& info);  // → arrays: probabilities (B x classes), labels (B)

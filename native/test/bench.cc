@@ -190,7 +190,7 @@ int bench(const std::string& filter) {
     if (!label.empty()) {
       std::vector<float> normals(1 << 16);
       const Milliseconds ms =
-          milliseconds(20, [&] { kernels->gaussian(1, 16, 0, 0, normals.size(), normals.data()); });
+          milliseconds(20, [&] { draw(kernels, 1, 16, 0, 0, normals.size(), normals.data()); });
       std::printf("%s %8.0f million/s\n", label.c_str(), double(normals.size()) / ms.wall / 1e3);
     }
     time_sessions(kernels);

@@ -30,7 +30,7 @@ std::vector<double> noise(const Problem& problem, bool projected, uint32_t index
     const LayerShape shape = problem.network.shape(l);
     const bool span = l == 1 && projected;
     std::vector<float> part((span ? problem.rows.size() : shape.rows) * shape.columns);
-    kernels->gaussian(problem.seed, 15 + uint32_t(l), problem.update, index, part.size(), part.data());
+    draw(kernels, problem.seed, 15 + uint32_t(l), problem.update, index, part.size(), part.data());
     if (!span) {
       z.insert(z.end(), part.begin(), part.end());
       continue;

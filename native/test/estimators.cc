@@ -96,8 +96,8 @@ const Register sampled("importance-sampling: direct form against double precisio
         for (size_t l = 1; l < problem.network.layers.size(); l++) {
           const LayerShape shape = problem.network.shape(l);
           std::vector<float> part(shape.rows * shape.columns);
-          kernels->gaussian(problem.seed, 15 + uint32_t(l), problem.update, uint32_t(pair ? j / 2 : j),
-                            part.size(), part.data());
+          draw(kernels, problem.seed, 15 + uint32_t(l), problem.update, uint32_t(pair ? j / 2 : j),
+               part.size(), part.data());
           for (const float v : part) z.push_back(pair && j % 2 ? -v : v);
         }
         std::vector<double> x = problem.x();

@@ -32,7 +32,7 @@ const Register vectors("gaussian: test/vectors/normals.txt on every target", [] 
     lines++;
     for (const Kernels* kernels : all_kernels()) {
       std::vector<float> out(position + 1);
-      kernels->gaussian(seed, stream, update, index, out.size(), out.data());
+      draw(kernels, seed, stream, update, index, out.size(), out.data());
       check(bits(out[position]) == expected, std::string(kernels->name) + ": " + line);
     }
   }
@@ -44,22 +44,25 @@ const Register targets("gaussian: the same bits from every target, nothing past 
   const std::vector<const Kernels*> all = all_kernels();
   for (size_t count = 0; count < 200; count++) {
     std::vector<float> first(count);
-    all[0]->gaussian(0xfedcba9876543210ull, 17, 5, uint32_t(count), count, first.data());
+    draw(all[0], 0xfedcba9876543210ull, 17, 5, uint32_t(count), count, first.data());
     for (const Kernels* kernels : all) {
       std::vector<float> out(count + 32, -1234.5f);
-      kernels->gaussian(0xfedcba9876543210ull, 17, 5, uint32_t(count), count, out.data() + 16);
+      draw(kernels, 0xfedcba9876543210ull, 17, 5, uint32_t(count), count, out.data() + 16);
       check(count == 0 || std::memcmp(first.data(), out.data() + 16, count * sizeof(float)) == 0,
             std::string(kernels->name) + " differs, count " + std::to_string(count));
       for (size_t i = 0; i < 16; i++)
         check(out[i] == -1234.5f && out[16 + count + i] == -1234.5f, "written outside");
     }
   }
-  std::vector<float> a(1 << 20), b(1 << 20);
-  all.back()->gaussian(7, 16, 0, 0, a.size(), a.data());
+  std::vector<float> a((1 << 20) + 33), b(a.size());
+  draw(all.back(), 7, 16, 0, 0, a.size(), a.data());
   for (const Kernels* kernels : all) {
-    kernels->gaussian(7, 16, 0, 0, b.size(), b.data());
-    check(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0,
-          std::string(kernels->name) + " differs");
+    for (const unsigned threads : {1u, 2u, 3u}) {
+      std::fill(b.begin(), b.end(), 0.0f);
+      draw(kernels, 7, 16, 0, 0, b.size(), b.data(), threads);
+      check(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0,
+            std::string(kernels->name) + " differs, threads " + std::to_string(threads));
+    }
   }
 });
 

@@ -1,5 +1,6 @@
 // A test is a named function that fails by calling `check`; main.cc runs them and counts.
 #pragma once
+#include <atomic>
 #include <functional>
 #include <string>
 #include <vector>
@@ -29,6 +30,15 @@ void check_close(const std::vector<float>& a, const std::vector<float>& b, doubl
 void check_near(double a, double b, double bound, const std::string& what);
 // Printed after the test's line.
 void note(const std::string& text);
+
+// kernels->gaussian on a team of its own.
+inline void draw(const local_entropy::Kernels* kernels, uint64_t seed, uint32_t stream, uint32_t update,
+                 uint32_t index, size_t count, float* out, unsigned threads = 1) {
+  const std::atomic<bool> never{false};
+  local_entropy::Team* team = local_entropy::new_team(threads);
+  check(kernels->gaussian(seed, stream, update, index, count, {team, &never}, out), "cancelled");
+  local_entropy::delete_team(team);
+}
 
 std::string vectors_directory();       // of --vectors, or empty
 int bench(const std::string& filter);  // the lines that have the filter's text

@@ -27,8 +27,8 @@ const Register lifted("importance-sampling: projected form against double precis
     double total = 0;
     for (uint32_t j = 0; j < 23; j++) {
       std::vector<float> u(rows * columns), later(tail);
-      kernels->gaussian(problem.seed, 16, problem.update, j, u.size(), u.data());
-      kernels->gaussian(problem.seed, 17, problem.update, j, later.size(), later.data());
+      draw(kernels, problem.seed, 16, problem.update, j, u.size(), u.data());
+      draw(kernels, problem.seed, 17, problem.update, j, later.size(), later.data());
       std::vector<double> z(width * columns);
       for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < width; i++)

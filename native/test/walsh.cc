@@ -83,7 +83,7 @@ Vector sample_noise(const Case& given, const Estimator& e, const Kernels* kernel
   for (size_t l = 1; l < d.size(); l++) {
     const size_t rows = d[l - 1] + 1, drawn_rows = l == 1 && given.projected ? p.rows.size() : rows;
     std::vector<float> drawn(drawn_rows * d[l]);
-    kernels->gaussian(p.seed, uint32_t(15 + l), p.update, unit, drawn.size(), drawn.data());
+    draw(kernels, p.seed, uint32_t(15 + l), p.update, unit, drawn.size(), drawn.data());
     Vector layer(rows * d[l]);
     if (l == 1 && given.projected) {
       const Matrix q = basis(p);

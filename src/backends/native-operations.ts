@@ -12,7 +12,7 @@ import {
   type WeightsInput,
 } from "./backend.ts";
 import type { Addon, Queue } from "./load-addon.ts";
-import type { CallOptions, Calls } from "./native-jobs.ts";
+import { type CallOptions, type Calls, translated } from "./native-jobs.ts";
 
 /** The operations on an open queue; `calls` are the backend's. */
 export function operationsOf(addon: Addon, queue: Queue, calls: Calls): Operations {
@@ -50,12 +50,10 @@ export function operationsOf(addon: Addon, queue: Queue, calls: Calls): Operatio
   }
 
   return {
-    gaussian: (input) =>
-      call("gaussian", input, (_, collect) => {
-        const normals = new Float32Array(input.count);
-        collect(normals);
-        return normals;
-      }),
+    gaussian: async (input) => {
+      const out = translated(() => new Float32Array(input.count));
+      return call("gaussian", { ...input, out }, () => out);
+    },
 
     loss: (input) => call("loss", input, ([loss]) => loss),
 
