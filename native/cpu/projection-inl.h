@@ -14,16 +14,19 @@ struct Projection {
   size_t rank;
 };
 
-inline uint64_t dot_bytes(const int16_t* a, const int16_t* b, size_t count) {
+// total[k] = a . b_k of bytes, kCount rows b_k that lie `count` apart.
+template <int kCount>
+inline void dot_bytes(const int16_t* a, const int16_t* b, size_t count, uint64_t* total) {
   constexpr size_t kPart = 32768;  // 255^2 of them stay below 2^31
-  uint64_t total = 0;
+  for (int k = 0; k < kCount; k++) total[k] = 0;
   for (size_t first = 0; first < count; first += kPart) {
     const size_t end = std::min(count, first + kPart);
-    int32_t part = 0;
-    for (size_t i = first; i < end; i++) part += int32_t(a[i]) * int32_t(b[i]);
-    total += uint64_t(part);
+    int32_t part[kCount] = {};
+    for (size_t i = first; i < end; i++)
+#pragma GCC unroll 4
+      for (int k = 0; k < kCount; k++) part[k] += int32_t(a[i]) * int32_t(b[size_t(k) * count + i]);
+    for (int k = 0; k < kCount; k++) total[k] += uint64_t(part[k]);
   }
-  return total;
 }
 
 // Eight partial sums in fixed order.
@@ -37,12 +40,24 @@ inline double dot(const Number* a, const Number* b, size_t count) {
   return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
-// bytes: the batch's (B x width), or null.
-inline double gram_entry(const Batch& batch, const int16_t* bytes, size_t i, size_t j) {
+// Row i of the Gram matrix up to its diagonal; bytes: the batch's (B x width), or null.
+inline void gram_row(const Batch& batch, const int16_t* bytes, size_t i, double* row) {
   const Samples& samples = *batch.samples;
-  const size_t width = samples.width, a = row_number(batch, i) * width, b = row_number(batch, j) * width;
-  if (bytes == nullptr) return dot(samples.floats.data() + a, samples.floats.data() + b, width) + 1;
-  return double(dot_bytes(bytes + i * width, bytes + j * width, width)) / 65025.0 + 1;
+  const size_t width = samples.width;
+  if (bytes == nullptr) {
+    const float *floats = samples.floats.data(), *own = floats + row_number(batch, i) * width;
+    for (size_t j = 0; j <= i; j++) row[j] = dot(own, floats + row_number(batch, j) * width, width) + 1;
+    return;
+  }
+  const auto some = [&](auto constant, size_t j) {
+    constexpr int kCount = decltype(constant)::value;
+    uint64_t total[kCount];
+    dot_bytes<kCount>(bytes + i * width, bytes + j * width, width, total);
+    for (int k = 0; k < kCount; k++) row[j + size_t(k)] = double(total[k]) / 65025.0 + 1;
+  };
+  size_t j = 0;
+  for (; j + 4 <= i + 1; j += 4) some(std::integral_constant<int, 4>(), j);
+  for (; j <= i; j++) some(std::integral_constant<int, 1>(), j);
 }
 
 // The batch's bytes in 16 bits, whose products a processor adds by pairs; null where it has floats.
@@ -57,19 +72,60 @@ inline int16_t* wide_bytes(Workspace& workspace, const Batch& batch) {
   return wide;
 }
 
-inline void cholesky(Projection* p) {
-  const size_t rows = p->rows;
-  std::memset(p->l, 0, rows * rows * sizeof(double));
-  p->rank = 0;
-  for (size_t i = 0; i < rows; i++) {
-    double* row = p->l + i * rows;
-    for (size_t j = 0; j < i; j++)
-      if (p->used[j]) row[j] = (p->gram[i * rows + j] - dot(row, p->l + j * rows, j)) / p->l[j * rows + j];
-    const double pivot = p->gram[i * rows + i] - dot(row, row, i);
-    p->used[i] = pivot > 1e-9 * p->gram[i * rows + i];
-    row[i] = p->used[i] ? std::sqrt(pivot) : 0;
-    p->rank += p->used[i];
+// out[r] = sum of a_r b over `count` entries (a multiple of 8), kRows rows a_r that lie `stride` apart: eight
+// partial sums in fixed order.
+template <int kRows>
+inline void dots(const double* a, size_t stride, const double* b, size_t count, double* out) {
+  typedef double Eight __attribute__((vector_size(64), aligned(8)));
+  Eight sums[kRows] = {};
+  for (size_t i = 0; i < count; i += 8) {
+    const Eight x = *reinterpret_cast<const Eight*>(b + i);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; r++)
+      sums[r] += x * *reinterpret_cast<const Eight*>(a + size_t(r) * stride + i);
   }
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; r++) {
+    const Eight s = sums[r];
+    out[r] = ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+  }
+}
+
+// Rows i … i + kRows - 1 of L. Entries of one row wait for each other, those of four do not. Rows lie
+// `stride` apart, a multiple of 8, and are zero where they are not known yet, so that a sum may run past its
+// end.
+template <int kRows>
+inline void cholesky_rows(Projection* p, size_t i, double* l, size_t stride) {
+  const size_t rows = p->rows;
+  double *own = l + i * stride, products[kRows];
+  for (size_t j = 0; j < i; j++) {
+    if (!p->used[j]) continue;
+    dots<kRows>(own, stride, l + j * stride, round_up(j, 8), products);
+    for (size_t r = 0; r < kRows; r++)
+      own[r * stride + j] = (p->gram[(i + r) * rows + j] - products[r]) / l[j * stride + j];
+  }
+  for (size_t r = i; r < i + kRows; r++) {
+    double *row = l + r * stride, product;
+    for (size_t j = i; j < r; j++) {
+      dots<1>(row, stride, l + j * stride, round_up(j, 8), &product);
+      if (p->used[j]) row[j] = (p->gram[r * rows + j] - product) / l[j * stride + j];
+    }
+    dots<1>(row, stride, row, round_up(r, 8), &product);
+    const double pivot = p->gram[r * rows + r] - product;
+    p->used[r] = pivot > 1e-9 * p->gram[r * rows + r];
+    row[r] = p->used[r] ? std::sqrt(pivot) : 0;
+    p->rank += p->used[r];
+  }
+}
+
+inline void cholesky(Workspace& workspace, Projection* p) {
+  const size_t rows = p->rows, stride = round_up(rows, 8);
+  double* l = workspace.zeros<double>(rows * stride);
+  p->rank = 0;
+  size_t i = 0;
+  for (; i + 4 <= rows; i += 4) cholesky_rows<4>(p, i, l, stride);
+  for (; i < rows; i++) cholesky_rows<1>(p, i, l, stride);
+  for (i = 0; i < rows; i++) std::memcpy(p->l + i * rows, l + i * stride, rows * sizeof(double));
 }
 
 inline Projection new_projection(Workspace& workspace, const Batch& batch, Team* team) {
@@ -77,15 +133,13 @@ inline Projection new_projection(Workspace& workspace, const Batch& batch, Team*
   Projection p{rows, workspace.take<double>(rows * rows), workspace.take<double>(rows * rows),
                workspace.take<uint8_t>(rows), 0};
   const int16_t* bytes = wide_bytes(workspace, batch);
-  const auto gram_row = [&](size_t i) {
-    for (size_t j = 0; j <= i; j++)
-      p.gram[i * rows + j] = p.gram[j * rows + i] = gram_entry(batch, bytes, i, j);
-  };
   if (rows < 64)  // a few microseconds: not worth a fork
-    for (size_t i = 0; i < rows; i++) gram_row(i);
+    for (size_t i = 0; i < rows; i++) gram_row(batch, bytes, i, p.gram + i * rows);
   else
-    fork_items(team, rows, [&](size_t i, unsigned) { gram_row(i); });
-  cholesky(&p);
+    fork_items(team, rows, [&](size_t i, unsigned) { gram_row(batch, bytes, i, p.gram + i * rows); });
+  for (size_t i = 0; i < rows; i++)
+    for (size_t j = 0; j < i; j++) p.gram[j * rows + i] = p.gram[i * rows + j];
+  cholesky(workspace, &p);
   return p;
 }
 
