@@ -17,7 +17,14 @@
 // layer's gradient A^T C; the rest: walsh-inl.h.
 
 constexpr size_t kGroup = 8;
-constexpr size_t kRowChunks = 16;  // rows summed by one worker in order, so that threads change no bit
+
+// Into how many chunks the rows are cut, a power of two: a chunk's rows are summed by one worker in order, so
+// that threads change no bit. One has eight blocks of a row at least: its sums cost as much as two.
+inline size_t row_chunks(size_t batch, size_t blocks) {
+  size_t chunks = 1;
+  while (chunks < 16 && 2 * chunks <= batch && 16 * chunks <= batch * blocks) chunks *= 2;
+  return chunks;
+}
 
 // What a worker needs for the rows of one chunk.
 struct WalshWorker {
@@ -77,9 +84,10 @@ inline WalshRun new_walsh_run(const Estimator& estimator, const Question& q, con
     run.sampled.factor = scaled_factor(workspace, *projection, q.noise_scale);
   }
   run.blocks = estimator.coupling.samples;
-  run.chunks = std::min(batch, kRowChunks);
+  const size_t group = std::min(run.blocks, kGroup);
+  run.chunks = row_chunks(batch, group);
   run.chunk_rows = (batch + run.chunks - 1) / run.chunks;
-  const size_t group = std::min(run.blocks, kGroup), rows = sub_rows(run.chunk_rows);
+  const size_t rows = sub_rows(run.chunk_rows);
   for (size_t i = 0; i < group; i++) {
     run.drawn[i] = workspace.take<float>(run.layout.offset[q.network->depth()]);
     run.noise[i] = {run.drawn[i], workspace.zeros<float>(shape.classes * shape.length)};
