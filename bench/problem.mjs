@@ -130,18 +130,19 @@ export async function checkEstimator(name, backend, estimator, bound) {
 }
 
 /**
- * Compares a list of estimators by name, on every backend the first \`everywhere\` of them, on the best backend all;
+ * Compares a list of estimators by name, on every backend the first `everywhere` of them, on the best backend all;
  * then rivals from other packages.
  *
- * @param estimators name → { estimator, small, error }: \`small\` is the same, cheap enough for the reference to check;
- *   \`error\` its name in the study of errors
- * @param rivals of other packages, for \`Harness.compare\`
+ * @param estimators name → { estimator, small, error }: `small` is the same, cheap enough for the reference to check;
+ *   `error` its name in the study of errors
+ * @param rivals of other packages, for `Harness.compare`
+ * @param updates in one crossing from JavaScript, as a run does many: between crossings the other threads sleep
  */
 export async function compareEstimators(
   harness,
   title,
   estimators,
-  { bound = 1e-3, rivals, everywhere = 1 } = {},
+  { bound = 1e-3, rivals = {}, everywhere = 1, updates = 1 } = {},
 ) {
   const opened = backends();
   const ours = {};
@@ -152,7 +153,7 @@ export async function compareEstimators(
       await checkEstimator(`${title}, ${name}, ${backendName}`, backend, small ?? estimator, bound);
       const { session, run } = openRun(backend, estimator);
       sessions.push(session);
-      ours[`${name}; ${backendName}`] = { run: () => run(), error };
+      ours[`${name}; ${backendName}`] = { run: () => run(updates), per: updates, error };
     }
   }
   await harness.compare(title, { ...ours, ...rivals }, { unit: "update" });

@@ -1,6 +1,6 @@
 /**
- * An update of importance sampling with Walsh blocks, J = 1,024: by rows and weights only, beside uncoupled samples
- * and beside the projection in other packages, whose error is another.
+ * An update of importance sampling with Walsh blocks, J = 1,024, twenty to a crossing: by rows and weights only, beside
+ * uncoupled samples and beside the projection in other packages, whose error is another.
  */
 import { ERRORS } from "./importance-sampling.bench.mjs";
 import { compareEstimators } from "./problem.mjs";
@@ -31,5 +31,6 @@ export default async function (harness) {
   const variants = ["projected"];
   const settings = { samples: 1024 };
   const rivals = await harness.peerRivals("importance-sampling", { variants, settings, error: ERRORS });
-  await compareEstimators(harness, "importance sampling by Walsh blocks, J = 1,024", estimators, { rivals });
+  const title = "importance sampling by Walsh blocks, J = 1,024";
+  await compareEstimators(harness, title, estimators, { rivals, updates: 20 });
 }

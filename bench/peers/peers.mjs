@@ -23,7 +23,7 @@ const tfjs = (backend, environment) => [process.execPath, [path("tfjs.mjs"), bac
 const TENSORFLOW = { TF_ENABLE_ONEDNN_OPTS: "0" };
 
 /** Variant → tasks. `slow` variants spend minutes on compiling and are left out of quick runs; `steps` is how many steps of
- * SGD and Adam a call does, where a hundred take too long. */
+ * SGD and Adam a call does, where a hundred take too long; then it does a tenth of all samples too. */
 const PEERS = [
   {
     name: "PyTorch",
@@ -59,7 +59,7 @@ const PEERS = [
     needs: `${TFJS}tfjs-backend-wasm`,
     setUp: setUp("tfjs"),
     start: tfjs("wasm"),
-    variants: { wasm: ["gaussian", "sgd", "adam"] },
+    variants: { wasm: ["gaussian", "importance-sampling", "sgd", "adam"] },
     steps: 10,
   },
   {
@@ -72,7 +72,7 @@ const PEERS = [
   },
 ];
 
-/** The settings for less work, and its share of the whole: `steps` of SGD or Adam; a tenth of all samples if quick. */
+/** The settings for less work, and its share of the whole: `steps` of SGD or Adam; a tenth of all samples. */
 function smaller(settings, steps, quick) {
   const { rows, samples, stepSizes } = settings;
   if (rows !== undefined) {
@@ -80,7 +80,7 @@ function smaller(settings, steps, quick) {
     const fewer = array(rows.values.slice(0, steps * B), steps, B);
     return { settings: { ...settings, rows: fewer }, share: steps / rows.shape[0] };
   }
-  if (!quick) return { settings, share: 1 };
+  if (!quick && steps === undefined) return { settings, share: 1 };
   if (stepSizes)
     return { settings: { ...settings, stepSizes: stepSizes.slice(0, stepSizes.length / 10) }, share: 0.1 };
   if (!samples) return { settings, share: 1 };
