@@ -25,40 +25,78 @@ inline void langevin(const float* g, double eps, double tau, double s, double ne
   });
 }
 
-// Direct: the chain in all n coordinates. x: x^j - x_k.
+// Direct: the chain in all n coordinates, x^j - x_k in x. A worker moves the rows of W^1 that it multiplies
+// (columns-inl.h), by some rows of A^T G at a time, with their noise made beside them (factored-inl.h).
+struct DirectChain {
+  const Estimator* estimator;
+  const Question* q;
+  float *x, *sum, *position;  // n; x_k + x
+  float* slopes;              // a worker's: kSlopes, or a row, and a vector
+  float* noise;               // a worker's: as many, and whole groups of 64
+};
+
+// Step j of entries at … at + count - 1 of layer l, by their slopes.
+inline void direct_move(const DirectChain& chain, const PhiloxKey& key, size_t l, size_t j, size_t at,
+                        size_t count, const float* slopes, float* noise) {
+  const Estimator& estimator = *chain.estimator;
+  const Question& q = *chain.q;
+  const size_t group = at / 64, i = q.network->shape(l).offset + at;
+  gaussian_fill(key, layer_stream(uint32_t(l)), q.update, uint32_t(j), uint32_t(group),
+                uint32_t((at + count + 63) / 64 - group), noise);
+  langevin(slopes, estimator.step_sizes[j], q.tau, estimator.noise_scales[j], estimator.step_sizes[j + 1],
+           noise + (at - 64 * group), count, chain.x + i, chain.sum + i);
+  add_scaled(q.parameters + i, 1, chain.x + i, count, chain.position + i);
+}
+
+// Step j of one worker's part. gradient: of all layers, the first one's only where it is not factored.
+inline void direct_moves(const DirectChain& chain, size_t j, const Factored& factored, const float* gradient,
+                         unsigned worker, unsigned workers) {
+  const Network& network = *chain.q->network;
+  const size_t columns = network.layers[1], width = network.layers[0];
+  const size_t most = std::max(size_t(1), kSlopes / columns), room = std::max(kSlopes, columns);
+  float *slopes = chain.slopes + worker * (room + kLanes), *noise = chain.noise + worker * (room + 128);
+  const PhiloxKey key(chain.q->seed);
+  if (factored.rows != nullptr) {
+    const Share share(kPieces, 1, worker, workers);
+    const size_t end = share.end == kPieces ? width + 1 : piece_begin(width, share.end);
+    for (size_t first = piece_begin(width, share.begin); share.begin < share.end && first < end;
+         first += most) {
+      const size_t count = std::min(most, end - first);
+      some_slopes(factored, columns, first, count, slopes);
+      direct_move(chain, key, 1, j, first * columns, count * columns, slopes, noise);
+    }
+  }
+  for (size_t l = factored.rows != nullptr ? 2 : 1; l <= network.depth(); l++) {
+    const LayerShape shape = network.shape(l);
+    const Share share(shape.rows * shape.columns, 64, worker, workers);
+    for (size_t at = share.begin; at < share.end; at += kSlopes)
+      direct_move(chain, key, l, j, at, std::min(kSlopes, share.end - at), gradient + shape.offset + at,
+                  noise);
+  }
+}
+
 inline bool sgld_direct(const Estimator& estimator, const Question& q, const Context& context,
                         Workspace& workspace, float* x, float* sum, double* loss) {
   const Network& network = *q.network;
   const size_t n = network.parameters(), steps = estimator.step_sizes.size();
+  const size_t room = std::max(kSlopes, size_t(network.layers[1]));
   Team* team = context.team;
   TeamGradient state = new_team_gradient(workspace, network, q.batches[0].size, team->size());
   float* gradient = workspace.take<float>(n);
-  float* position = workspace.take<float>(n);
+  const DirectChain chain{&estimator,
+                          &q,
+                          x,
+                          sum,
+                          workspace.take<float>(n),
+                          workspace.take<float>((room + kLanes) * team->size()),
+                          workspace.take<float>((room + 128) * team->size())};
+  add_scaled(q.parameters, 1, x, n, chain.position);
   for (size_t j = 0; j + 1 < steps; j++) {
     if (context.cancelled->load(std::memory_order_relaxed)) return false;
-    fork(team, [&](unsigned worker) {
-      const Share share(n, 64, worker, team->size());
-      add_scaled(q.parameters + share.begin, 1, x + share.begin, share.end - share.begin,
-                 position + share.begin);
-    });
-    *loss += team_gradient(network, *q.loss, position, q.batches[q.batch_count > 1 ? j : 0], team, &state,
-                           nullptr, gradient);
-    fork(team, [&](unsigned worker) {
-      alignas(64) float normals[64];
-      const PhiloxKey key(q.seed);
-      for (size_t l = 1; l <= network.depth(); l++) {
-        const LayerShape shape = network.shape(l);
-        const size_t count = shape.rows * shape.columns;
-        const Share share(count, 64, worker, team->size());
-        for (size_t i = share.begin; i < share.end; i += 64) {
-          gaussian_fill(key, layer_stream(uint32_t(l)), q.update, uint32_t(j), uint32_t(i / 64), 1, normals);
-          const size_t at = shape.offset + i;
-          langevin(gradient + at, estimator.step_sizes[j], q.tau, estimator.noise_scales[j],
-                   estimator.step_sizes[j + 1], normals, std::min(size_t(64), share.end - i), x + at,
-                   sum + at);
-        }
-      }
-    });
+    Factored factored;
+    *loss += team_gradient(network, *q.loss, chain.position, q.batches[q.batch_count > 1 ? j : 0], team,
+                           &state, &factored, gradient);
+    fork(team, [&](unsigned worker) { direct_moves(chain, j, factored, gradient, worker, team->size()); });
   }
   return true;
 }
