@@ -8,24 +8,24 @@
 
 struct Projection {
   size_t rows;    // B
-  double* gram;   // B x B
+  double* gram;   // B x B, its lower half
   double* l;      // B x B, lower, zeros above
   uint8_t* used;  // B: 0 where the pivot is zero
   size_t rank;
 };
 
 // total[k] = a . b_k of bytes, kCount rows b_k that lie `count` apart.
-template <int kCount>
+template <size_t kCount>
 inline void dot_bytes(const int16_t* a, const int16_t* b, size_t count, uint64_t* total) {
   constexpr size_t kPart = 32768;  // 255^2 of them stay below 2^31
-  for (int k = 0; k < kCount; k++) total[k] = 0;
+  for (size_t k = 0; k < kCount; k++) total[k] = 0;
   for (size_t first = 0; first < count; first += kPart) {
     const size_t end = std::min(count, first + kPart);
     int32_t part[kCount] = {};
     for (size_t i = first; i < end; i++)
 #pragma GCC unroll 4
-      for (int k = 0; k < kCount; k++) part[k] += int32_t(a[i]) * int32_t(b[size_t(k) * count + i]);
-    for (int k = 0; k < kCount; k++) total[k] += uint64_t(part[k]);
+      for (size_t k = 0; k < kCount; k++) part[k] += int32_t(a[i]) * int32_t(b[k * count + i]);
+    for (size_t k = 0; k < kCount; k++) total[k] += uint64_t(part[k]);
   }
 }
 
@@ -40,24 +40,28 @@ inline double dot(const Number* a, const Number* b, size_t count) {
   return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
 }
 
-// Row i of the Gram matrix up to its diagonal; bytes: the batch's (B x width), or null.
-inline void gram_row(const Batch& batch, const int16_t* bytes, size_t i, double* row) {
+constexpr size_t kGramColumns = 4;
+
+// Columns j … j + kGramColumns - 1 of the Gram matrix from the diagonal down: their rows of the batch stay in
+// the first cache while all others pass. bytes: the batch's (B x width), or null.
+inline void gram_columns(const Batch& batch, const int16_t* bytes, size_t j, double* gram) {
   const Samples& samples = *batch.samples;
-  const size_t width = samples.width;
-  if (bytes == nullptr) {
-    const float *floats = samples.floats.data(), *own = floats + row_number(batch, i) * width;
-    for (size_t j = 0; j <= i; j++) row[j] = dot(own, floats + row_number(batch, j) * width, width) + 1;
-    return;
+  const size_t width = samples.width, rows = batch.size, end = std::min(rows, j + kGramColumns);
+  for (size_t i = j; i < rows; i++) {
+    double* row = gram + i * rows;
+    if (bytes == nullptr) {
+      const float *floats = samples.floats.data(), *own = floats + row_number(batch, i) * width;
+      for (size_t k = j; k < end; k++) row[k] = dot(own, floats + row_number(batch, k) * width, width) + 1;
+      continue;
+    }
+    uint64_t total[kGramColumns];
+    if (end - j == kGramColumns)
+      dot_bytes<kGramColumns>(bytes + i * width, bytes + j * width, width, total);
+    else
+      for (size_t k = j; k < end; k++)
+        dot_bytes<1>(bytes + i * width, bytes + k * width, width, total + (k - j));
+    for (size_t k = j; k < end; k++) row[k] = double(total[k - j]) / 65025.0 + 1;
   }
-  const auto some = [&](auto constant, size_t j) {
-    constexpr int kCount = decltype(constant)::value;
-    uint64_t total[kCount];
-    dot_bytes<kCount>(bytes + i * width, bytes + j * width, width, total);
-    for (int k = 0; k < kCount; k++) row[j + size_t(k)] = double(total[k]) / 65025.0 + 1;
-  };
-  size_t j = 0;
-  for (; j + 4 <= i + 1; j += 4) some(std::integral_constant<int, 4>(), j);
-  for (; j <= i; j++) some(std::integral_constant<int, 1>(), j);
 }
 
 // The batch's bytes in 16 bits, whose products a processor adds by pairs; null where it has floats.
@@ -133,12 +137,12 @@ inline Projection new_projection(Workspace& workspace, const Batch& batch, Team*
   Projection p{rows, workspace.take<double>(rows * rows), workspace.take<double>(rows * rows),
                workspace.take<uint8_t>(rows), 0};
   const int16_t* bytes = wide_bytes(workspace, batch);
+  const size_t blocks = (rows + kGramColumns - 1) / kGramColumns;
   if (rows < 64)  // a few microseconds: not worth a fork
-    for (size_t i = 0; i < rows; i++) gram_row(batch, bytes, i, p.gram + i * rows);
+    for (size_t block = 0; block < blocks; block++) gram_columns(batch, bytes, block * kGramColumns, p.gram);
   else
-    fork_items(team, rows, [&](size_t i, unsigned) { gram_row(batch, bytes, i, p.gram + i * rows); });
-  for (size_t i = 0; i < rows; i++)
-    for (size_t j = 0; j < i; j++) p.gram[j * rows + i] = p.gram[i * rows + j];
+    fork_items(team, blocks,
+               [&](size_t block, unsigned) { gram_columns(batch, bytes, block * kGramColumns, p.gram); });
   cholesky(workspace, &p);
   return p;
 }

@@ -111,7 +111,9 @@ inline RobbinsMonro new_robbins_monro(Workspace& workspace, const Estimator& est
   if (projection == nullptr) return run;
   run.center = workspace.zeros<float>(rows * stride);
   run.gram = workspace.take<float>(rows * rows);
-  for (size_t i = 0; i < rows * rows; i++) run.gram[i] = float(projection->gram[i]);
+  for (size_t i = 0; i < rows; i++)
+    for (size_t j = 0; j <= i; j++)
+      run.gram[i * rows + j] = run.gram[j * rows + i] = float(projection->gram[i * rows + j]);
   return run;
 }
 
