@@ -3,14 +3,14 @@
  * takes its share of rows or columns, or the next item of a list; every sum is over a fixed part in a fixed order, so
  * no result depends on the number of threads.
  *
- * Waiting spins for some microseconds, since parts of an update follow each other that fast, and then blocks: a barrier
- * that only spins runs ten times slower as soon as another process takes a core. In a job of one thread, and in the
- * build without threads, a barrier only looks whether the job was cancelled.
+ * Waiting spins for some tens of microseconds, since parts of an update follow each other that fast, and then blocks: a
+ * barrier that only spins runs ten times slower as soon as another process takes a core. In a job of one thread, and in
+ * the build without threads, a barrier only looks whether the job was cancelled.
  */
 import { Job, job, setJob, thread, threads } from "./job";
 
-/** Looks at a word before the thread blocks: some 20 µs. */
-const SPINS: u32 = 10000;
+/** Looks at a word before the thread blocks: some tens of µs, since waking it takes as long. */
+const SPINS: u32 = 100000;
 
 /** Value of job.next where the items of the list in hand begin. */
 let firstItem: u32 = 0;
