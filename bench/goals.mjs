@@ -11,26 +11,26 @@ import { fileURLToPath } from "node:url";
 const PEER = /^(PyTorch|JAX|tfjs)/;
 const isDirect = ({ name }) => PEER.test(name) && !name.includes("projected");
 
-/** [operation, stem, title begins, row begins, goals { direct, projected, threads }] */
+/** [operation, stem, title begins, row begins, goals by HOW's names; AVX2's is everywhere the same] */
 const GOALS = [
   [
     "importance sampling, independent",
     "importance-sampling",
     "importance sampling",
     "independent, projected;",
-    { direct: 120, projected: 15, threads: 1.9 },
+    { direct: 120, projected: 15, threads: 1.9, wasmThreads: 1.8, tfjs: 100 },
   ],
   [
     "importance sampling, Walsh + row split",
     "walsh",
     "importance sampling",
     "row split, K = 2;",
-    { direct: 2500, projected: 350, threads: 1.4 },
+    { direct: 2500, projected: 350, threads: 1.4, wasm: 0.25, sgdStep: 1 },
   ],
-  ["SGLD, 1,000 steps", "sgld", "SGLD", "projected;", { direct: 100, threads: 1.3 }],
+  ["SGLD, 1,000 steps", "sgld", "SGLD", "projected;", { direct: 100, threads: 1.3, wasm: 0.33 }],
   ["Robbins–Monro, 30 × 30", "robbins-monro", "Robbins–Monro", "projected;", { direct: 150, threads: 1.8 }],
-  ["SGD step", "sgd", "SGD", "", { direct: 2, threads: 1.4 }],
-  ["normals", "gaussian", "gaussian", "", { direct: 5, threads: 1.9 }],
+  ["SGD step", "sgd", "SGD", "", { direct: 2, threads: 1.4, wasm: 0.33, tfjs: 4 }],
+  ["normals", "gaussian", "gaussian", "", { direct: 5, threads: 1.9, wasm: 0.5 }],
   [
     "our direct importance sampling",
     "importance-sampling",
@@ -47,6 +47,10 @@ const HOW = {
   strongest: "against our projection in the best other package",
   threads: "two threads against one",
   avx2: "AVX2 against AVX-512, speed",
+  wasm: "WASM against AVX2, speed",
+  wasmThreads: "WASM, two threads against one",
+  sgdStep: "an update against a step of SGD in tfjs-node",
+  tfjs: "WASM against TensorFlow.js's WASM backend",
 };
 
 const best = (rows) => rows.reduce((a, b) => (b.median < a.median ? b : a));
@@ -77,16 +81,32 @@ function row(operation, how, goal, ours, theirs, extra) {
  */
 export function goals({ results, sweep }) {
   const found = [];
+  const sgdStep = results
+    .find(({ stem }) => stem === "sgd")
+    ?.rows.find(({ name }) => name.startsWith("tfjs-node"));
   for (const [operation, stem, title, begins, wanted] of GOALS) {
     const result = results.find((each) => each.stem === stem && each.title.startsWith(title));
     const ours = result?.rows.filter(({ name }) => !PEER.test(name) && name.startsWith(begins)) ?? [];
     const [two] = ours;
     if (!two) continue;
-    const all = wanted.projected ? { ...wanted, strongest: null } : wanted;
+    const named = (text) => ours.find(({ name }) => name.includes(text));
     const one = ours.find(({ name }) => name.endsWith("1 thread"));
+    const avx2 = two.name.includes("avx512") ? named("avx2, 2 threads") : undefined;
+    const wasm = named("wasm, 2 threads");
+    /** Our own rows beside each other, or one beside the same backend of another package. */
+    const pairs = {
+      threads: [two, one],
+      avx2: [avx2, two],
+      wasm: [wasm, avx2],
+      wasmThreads: [wasm, named("wasm, 1 thread")],
+      sgdStep: [two, sgdStep],
+      tfjs: [wasm, result.rows.find(({ name }) => name === "tfjs wasm")],
+    };
+    const all = { ...wanted, ...(wanted.projected && { strongest: null }), avx2: 0.5 };
     for (const [how, goal] of Object.entries(all)) {
-      if (how === "threads") {
-        if (one) found.push(row(operation, how, goal, two, one));
+      if (how in pairs) {
+        const [mine, other] = pairs[how];
+        if (mine && other) found.push(row(operation, how, goal, mine, other));
         continue;
       }
       const rows = rivals(results, stem, title, how);
@@ -95,8 +115,6 @@ export function goals({ results, sweep }) {
       const processor = one && Math.min(...rows.map((each) => each.processor)) / one.processor;
       found.push(row(operation, how, goal, two, rival, { rival: rival.name, processor }));
     }
-    const avx2 = ours.find(({ name }) => name.includes("avx2, 2 threads"));
-    if (two.name.includes("avx512") && avx2) found.push(row(operation, "avx2", 0.5, avx2, two));
   }
   for (const kind of new Set(sweep?.points.map((point) => point.kind))) {
     const least = sweep.points
@@ -138,5 +156,5 @@ function markdown(rows) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  console.log(markdown(JSON.parse(readFileSync(process.argv[2], "utf8")).goals));
+  console.log(markdown(goals(JSON.parse(readFileSync(process.argv[2], "utf8")))));
 }

@@ -12,12 +12,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { mutations } from "./mutations.mjs";
+import { native } from "./mutations-native.mjs";
 import { walsh } from "./mutations-walsh.mjs";
 import { wasm } from "./mutations-wasm.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { values } = parseArgs({ options: { only: { type: "string" } } });
-const chosen = [...mutations, ...walsh, ...wasm].filter(({ file, why }) =>
+const chosen = [...mutations, ...native, ...walsh, ...wasm].filter(({ file, why }) =>
   `${file} ${why}`.includes(values.only ?? ""),
 );
 if (chosen.length === 0) {

@@ -281,6 +281,20 @@ const reference = [
 
 const data = [
   {
+    file: "src/averaging.ts",
+    why: "the weight of the first iterate",
+    from: "(POWER + 1) / (updates",
+    to: "POWER / (updates",
+    tests: ["averaging"],
+  },
+  {
+    file: "src/averaging.ts",
+    why: "iterates counted by updates",
+    from: "updates / AVERAGE_EVERY + POWER",
+    to: "updates + POWER",
+    tests: ["averaging"],
+  },
+  {
     file: "src/data/minibatches.ts",
     why: "the shuffle's range",
     from: "(i + 1)) / 2 ** 32",
@@ -296,105 +310,4 @@ const data = [
   },
 ];
 
-const native = [
-  {
-    file: "native/cpu/dense-inl.h",
-    why: "ReLU's threshold",
-    from: "max(set(0), x)",
-    to: "max(set(0.01f), x)",
-    tests: ["dense"],
-  },
-  {
-    file: "native/cpu/rows-inl.h",
-    why: "a bias's gradient",
-    from: "add_scaled(bias, 1, g",
-    to: "add_scaled(bias, 1.01f, g",
-    tests: ["dense"],
-  },
-  {
-    file: "native/cpu/projection-inl.h",
-    why: "Cholesky's tolerance",
-    from: "pivot > 1e-9 *",
-    to: "pivot > -1 *",
-    tests: ["projection"],
-  },
-  {
-    file: "native/cpu/importance-sampling-inl.h",
-    why: "δ in the weights",
-    from: "-losses[i] / temperature",
-    to: "-losses[i]",
-    tests: ["importance-sampling"],
-  },
-  {
-    file: "native/cpu/importance-sampling-inl.h",
-    why: "√τ in the gradient",
-    from: "estimator.temperature * q.noise_scale / q.tau",
-    to: "estimator.temperature / q.tau",
-    tests: ["importance-sampling"],
-  },
-  {
-    file: "native/cpu/importance-sampling-inl.h",
-    why: "the complement's scale",
-    from: "std::sqrt(all.weight2) / all.weight : 0",
-    to: "all.weight2 / all.weight : 0",
-    tests: ["importance-sampling"],
-  },
-  {
-    file: "native/cpu/importance-sampling-inl.h",
-    why: "the antithetic sign",
-    from: "sign == 0 ? 1.0f : -1.0f",
-    to: "sign == 0 ? 1.0f : 1.0f",
-    tests: ["importance-sampling"],
-  },
-  {
-    file: "native/cpu/importance-sampling-inl.h",
-    why: "centring's J − 1",
-    from: "double(samples - 1) * mean",
-    to: "double(samples) * mean",
-    tests: ["importance-sampling"],
-  },
-  {
-    file: "native/cpu/sgld-inl.h",
-    why: "ε_j/2",
-    from: "float(-eps / 2)",
-    to: "float(-eps / 2.1)",
-    tests: ["sgld"],
-  },
-  {
-    file: "native/cpu/sgld-inl.h",
-    why: "a_j = ε_j/(2τ) in the complement",
-    from: "1 - eps[j] / (2 * tau)",
-    to: "1 - eps[j] / tau",
-    tests: ["sgld"],
-  },
-  {
-    file: "native/cpu/sgld-inl.h",
-    why: "the old covariance in the average's variance",
-    from: "2 * next * keep * c",
-    to: "next * keep * c",
-    tests: ["sgld"],
-  },
-  {
-    file: "native/cpu/robbins-monro-inl.h",
-    why: "a_j",
-    from: "double a = estimator.step_sizes[j]",
-    to: "double a = estimator.step_sizes[0]",
-    tests: ["robbins-monro"],
-  },
-  {
-    file: "native/cpu/step-inl.h",
-    why: "Adam's bias correction",
-    from: "std::pow(beta2, double(index))",
-    to: "std::pow(beta2, double(index + 1))",
-    tests: ["step"],
-  },
-  {
-    file: "native/cpu/step-inl.h",
-    why: "weight decay",
-    from: "1 - step * decay",
-    to: "1 - decay",
-    tests: ["step"],
-  },
-];
-
-export const mutations = [...random, ...reference, ...data, ...native];
+export const mutations = [...random, ...reference, ...data];
