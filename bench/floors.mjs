@@ -198,7 +198,7 @@ export async function measureAboveFloors({ quick, floors }) {
     const { run, session } = estimator ? openRun(backend, estimator, options) : {};
     const each = estimator ? () => run(calls) : () => backend.operations.gaussian(input);
     await each();
-    const measured = (await processorSeconds(quick ? 3 : 9, each)) / (calls ?? input.count);
+    const measured = (await processorSeconds(quick ? 1 : 9, each)) / (calls ?? input.count);
     session?.close();
     const arithmetic = weighed(count, prices(floors)) / floors.one.multiplyAdds;
     const moving = bytes / floors.one.near;

@@ -8,7 +8,7 @@ import Benchmark from "benchmark";
 
 /** Quick runs tell whether everything still works; only full ones are worth quoting. Seconds are one turn's. */
 const EFFORT = {
-  quick: { rounds: 1, seconds: 0.05, samples: 3 },
+  quick: { rounds: 1, seconds: 0.05, samples: 2 },
   full: { rounds: 3, seconds: 0.3, samples: 5 },
 };
 

@@ -30,6 +30,8 @@ const tick = (seconds) => {
   return Math.abs(Math.log10(seconds) - decade) < 1e-6 ? duration(seconds).replace(/\.0+ /, " ") : "";
 };
 
+const each = (unit) => `${/^[aeiou]/.test(unit) ? "an" : "a"} ${unit}`;
+
 /** Medians as dots on a logarithmic axis, quartiles as lines. */
 function comparison({ title, unit, rows }) {
   const times = rows.flatMap(({ low, high }) => [low, high]);
@@ -43,7 +45,7 @@ function comparison({ title, unit, rows }) {
     marginLeft: 290,
     marginBottom: 44,
     marginRight: 60,
-    x: { type: "log", domain, grid: true, tickFormat: tick, label: `time a ${unit} →`, labelOffset: 38 },
+    x: { type: "log", domain, grid: true, tickFormat: tick, label: `time ${each(unit)} →`, labelOffset: 38 },
     y: { domain: rows.map(({ name }) => name), label: null },
     marks: [
       Plot.ruleY(rows, {
@@ -67,7 +69,7 @@ function comparison({ title, unit, rows }) {
   const erring = rows.some(({ error }) => error !== undefined);
   const head = [
     "",
-    `median a ${unit}`,
+    `median, ${each(unit)}`,
     "quartiles",
     "ratio",
     "processor time",
@@ -111,15 +113,15 @@ function sweeps({ points, slopes, backend }) {
       );
     if (line.length === 0) return "";
     const fixed = others.map((name) => `${name} = ${base[name]}`).join(", ");
-    return `<h3>Against ${axis}, ${fixed}</h3>${figure({
-      ...{ height: 300, marginLeft: 60, marginRight: 30, grid: true },
+    return `<h3>Processor time of an update against ${axis}, ${fixed}</h3>${figure({
+      ...{ height: 300, marginLeft: 60, marginRight: 30 },
       x: {
         type: "log",
-        label: `${axis} →`,
-        ticks: line.map(({ x }) => x),
-        tickFormat: (x) => x.toLocaleString("en"),
+        label: null,
+        ticks: [...new Set(line.map(({ x }) => x))],
+        tickFormat: (x) => (x < 1000 ? String(x) : `${x / 1000}k`),
       },
-      y: { type: "log", label: "↑ processor time of an update", tickFormat: tick },
+      y: { type: "log", label: null, grid: true, tickFormat: tick },
       fx: { label: null },
       color: { domain: ["projected", "direct"], range: ["#2563a8", "#b4552d"], legend: false },
       marks: ["projected", "direct"].map((form) => {
@@ -128,14 +130,15 @@ function sweeps({ points, slopes, backend }) {
           Plot.lineY(mine, { x: "x", y: "seconds", stroke: "form", fx: "kind", marker: "circle" }),
           Plot.text(
             mine,
-            Plot.selectLast({
+            Plot.selectFirst({
               x: "x",
               y: "seconds",
               text: "form",
               fx: "kind",
               z: "kind",
-              dy: -10,
-              textAnchor: "end",
+              dx: 4,
+              dy: -18,
+              textAnchor: "start",
             }),
           ),
         ];
@@ -151,10 +154,13 @@ function sweeps({ points, slopes, backend }) {
 }
 
 function goalTable(goals) {
-  const rows = goals.map(({ operation, how, goal, measured, rival, missedBy, processor }) => [
-    ...[operation, rival ? `${how} (${rival})` : how, goal ?? "–", `${measured.toPrecision(3)} ×`],
-    goal === null ? "" : missedBy ? `missed by ${missedBy.toFixed(2)} ×` : "holds",
-    processor ? `${processor.toPrecision(3)} ×` : "",
+  const times = (ratio) => `${Number(ratio.toPrecision(3)).toLocaleString("en")} ×`;
+  const verdict = ({ goal, missedBy, why }) =>
+    goal === null ? "" : missedBy ? `missed by ${missedBy.toFixed(2)} ×${why ? `: ${why}` : ""}` : "holds";
+  const rows = goals.map((row) => [
+    ...[row.operation, row.rival ? `${row.how} (${row.rival})` : row.how],
+    ...[row.goal?.toLocaleString("en") ?? "–", times(row.measured), verdict(row)],
+    row.processor ? times(row.processor) : "",
   ]);
   const head = ["operation", "ratio", "goal", "measured", "", "by processor time"];
   return `<h2>Goals</h2>${table(head, rows)}`;

@@ -44,7 +44,7 @@ export function batch(count = B) {
   return { inputs: data.train.inputs.slice(0, 784 * count), labels: data.train.labels.slice(0, count) };
 }
 
-/** What can be opened here, best first: [label, open]. Each instruction set on two threads, the best on one too. */
+/** What can be opened here, best first: [label, open], on two threads and on one. */
 function choices() {
   const { instructionSets } = nativeStatus();
   return BACKENDS.flatMap((name) => {
@@ -53,9 +53,9 @@ function choices() {
     if (name === "cuda") return [[name, () => selectBackend(name, 1).backend]];
     if (name !== "native")
       return [2, 1].map((threads) => [label(name, threads), () => selectBackend(name, threads).backend]);
-    const open = (set, threads) => [label(set, threads), () => openNative({ instructionSet: set, threads })];
-    const [best, ...others] = instructionSets;
-    return [open(best, 2), open(best, 1), ...others.map((set) => open(set, 2))];
+    return instructionSets.flatMap((set) =>
+      [2, 1].map((threads) => [label(set, threads), () => openNative({ instructionSet: set, threads })]),
+    );
   });
 }
 
@@ -130,8 +130,8 @@ export async function checkEstimator(name, backend, estimator, bound) {
 }
 
 /**
- * Compares a list of estimators by name, on every backend the first `everywhere` of them, on the best backend all;
- * then rivals from other packages.
+ * Compares a list of estimators by name, on every backend the first `everywhere` of them (quick: one), on the best
+ * backend all; then rivals from other packages.
  *
  * @param estimators name → { estimator, small, error }: `small` is the same, cheap enough for the reference to check;
  *   `error` its name in the study of errors
@@ -148,7 +148,7 @@ export async function compareEstimators(
   const ours = {};
   const sessions = [];
   for (const [i, [backendName, backend]] of Object.entries(opened).entries()) {
-    const list = Object.entries(estimators).slice(0, i === 0 ? undefined : everywhere);
+    const list = Object.entries(estimators).slice(0, i === 0 ? undefined : harness.quick ? 1 : everywhere);
     for (const [name, { estimator, small, error }] of list) {
       await checkEstimator(`${title}, ${name}, ${backendName}`, backend, small ?? estimator, bound);
       const { session, run } = openRun(backend, estimator);

@@ -1,7 +1,7 @@
 /**
  * Runs the benchmarks beside rivals from other packages:
  *
- *     npm run bench                          everything, at most 15 minutes on two quiet cores
+ *     npm run bench                          everything, 13 minutes on two quiet cores
  *     npm run bench -- --quick               whether everything still works, under two minutes: rivals do a tenth of
  *                                            their samples, compiled PyTorch is left out
  *     npm run bench -- --only sgld,gaussian  some stems, without sweeps, floors and whole runs

@@ -44,7 +44,7 @@ function points(quick) {
   );
   const long = SAMPLES.slice(3).map((J) => ({ ...BASE, J }));
   const all = [...grid, ...long];
-  return quick ? all.filter(({ B, width, J }) => B <= 64 && width <= 200 && J <= 100) : all;
+  return quick ? all.filter(({ B, width, J }) => B <= 20 && width <= 200 && J <= 100) : all;
 }
 
 /** Processor seconds of an update: the least of calls that fill a tenth of a second, at most seven. */
