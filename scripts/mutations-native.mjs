@@ -62,7 +62,7 @@ export const native = [
     "the last entries of a sum",
     "round_up(j, 8), products",
     "j / 8 * 8, products",
-    "projection",
+    "importance-sampling",
   ],
   ["projection", "the bias in A Aᵀ", "/ 65025.0 + 1", "/ 65025.0", "projection"],
   [
