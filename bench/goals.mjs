@@ -53,15 +53,23 @@ const HOW = {
   tfjs: "WASM against TensorFlow.js's WASM backend",
 };
 
+const NEIGHBOUR = "held in another run of the day: a neighbour of the virtual machine takes a core at times";
+
 /** Why a goal is missed on the machines that we measured on: operation → how → reason. */
 const WHY = {
   "importance sampling, independent": {
+    threads: NEIGHBOUR,
+    wasmThreads: NEIGHBOUR,
     projected: "it stands 1.8 times above its floor: 43 % are normals, the rest products of 20 rows and sums",
   },
   "SGLD, 1,000 steps": {
     direct: "a chain's steps follow each other: the second thread makes its noise, a third of the work",
   },
-  "Robbins–Monro, 30 × 30": { direct: "150 × would be 1.3 times its floor, half of which normals are" },
+  "Robbins–Monro, 30 × 30": {
+    direct: "150 × would be 1.3 times its floor, half of which normals are",
+    threads: NEIGHBOUR,
+  },
+  "SGD step": { threads: NEIGHBOUR },
   normals: {
     direct:
       "more than half goes into fresh pages for the array that JavaScript gets; rivals write into one they have",
