@@ -53,14 +53,15 @@ const HOW = {
   tfjs: "WASM against TensorFlow.js's WASM backend",
 };
 
-const NEIGHBOUR = "held in another run of the day: a neighbour of the virtual machine takes a core at times";
+const NEIGHBOUR =
+  "reached on a quiet machine (docs/performance.md): see the quartiles for whether another program had a core";
 
-/** Why a goal is missed on the machines that we measured on: operation → how → reason. */
+/** Why a goal is missed on the machines that we measured on (Zen 4, two cores): operation → how → reason. */
 const WHY = {
   "importance sampling, independent": {
     threads: NEIGHBOUR,
     wasmThreads: NEIGHBOUR,
-    projected: "it stands 1.8 times above its floor: 43 % are normals, the rest products of 20 rows and sums",
+    projected: "1.8 times above its floor: 43 % are normals, the rest products of 20 rows and sums",
   },
   "SGLD, 1,000 steps": {
     direct: "a chain's steps follow each other: the second thread makes its noise, a third of the work",
