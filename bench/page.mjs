@@ -3,6 +3,7 @@
  */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
+import { KINDS } from "./goals.mjs";
 import { duration } from "./harness.mjs";
 
 const { document } = parseHTML("<html><body></body></html>");
@@ -89,12 +90,6 @@ function comparison({ title, unit, rows }) {
   ]);
   return `<h3>${escapeHtml(title)}</h3>${plot}${table(head, body)}`;
 }
-
-const KINDS = {
-  "importance-sampling": "importance sampling",
-  sgld: "SGLD",
-  "robbins-monro": "Robbins–Monro",
-};
 
 /** Time against each axis, projected and direct. */
 function sweeps({ points, slopes, backend }) {
