@@ -42,12 +42,15 @@ inline void some_slopes(const Factored& factored, size_t columns, size_t first, 
   for (size_t r = 0; r < rows.count; r++) add_scaled(bias, 1, factored.c + r * factored.c_row, columns, bias);
 }
 
-constexpr size_t kSlopes = 4096;  // floats of A^T C at a time
+constexpr size_t kSlopes = 800;  // floats of A^T C at a time, so that C stays in the first cache beside them
 
 // Steps rows begin … end - 1 of x; returns their squares' sum.
 template <class Step>
-inline double step_rows(const Step& step, const Factored& factored, size_t columns, size_t begin, size_t end,
+inline double step_rows(const Step& given, const Factored& factored, size_t columns, size_t begin, size_t end,
                         float* slopes, float* x, float* const* moments) {
+  const Step step = given;  // copies, which no store below can change: they stay in registers
+  float* carried[2] = {nullptr, nullptr};
+  for (int i = 0; i < Step::kMoments; i++) carried[i] = moments[i];
   const size_t most = std::max(size_t(1), kSlopes / columns);
   double squares = 0;
   for (size_t first = begin; first < end; first += most) {
@@ -56,8 +59,8 @@ inline double step_rows(const Step& step, const Factored& factored, size_t colum
     Float total = set(0);
     for_vectors(count * columns, [&](size_t i, size_t n) {
       const Float slope = load_some(slopes + i, n);
-      total = fma(slope, slope, total);
-      step_vector(step, slope, n, at + i, x, moments);
+      total = total + slope * slope;  // which Adam takes as well
+      step_vector(step, slope, n, at + i, x, carried);
     });
     squares += sum(total);
   }

@@ -25,13 +25,15 @@ inline void langevin(const float* g, double eps, double tau, double s, double ne
   });
 }
 
+constexpr size_t kMoves = 4096;  // entries moved at a time, whole groups of normals
+
 // Direct: the chain in all n coordinates, x^j - x_k in x. A worker moves the rows of W^1 that it multiplies
 // (columns-inl.h), by some rows of A^T G at a time, with their noise made beside them (factored-inl.h).
 struct DirectChain {
   const Estimator* estimator;
   const Question* q;
   float *x, *sum, *position;  // n; x_k + x
-  float* slopes;              // a worker's: kSlopes, or a row, and a vector
+  float* slopes;              // a worker's: kMoves, or a row, and a vector
   float* noise;               // a worker's: as many, and whole groups of 64
 };
 
@@ -53,7 +55,7 @@ inline void direct_moves(const DirectChain& chain, size_t j, const Factored& fac
                          unsigned worker, unsigned workers) {
   const Network& network = *chain.q->network;
   const size_t columns = network.layers[1], width = network.layers[0];
-  const size_t most = std::max(size_t(1), kSlopes / columns), room = std::max(kSlopes, columns);
+  const size_t most = std::max(size_t(1), kMoves / columns), room = std::max(kMoves, columns);
   float *slopes = chain.slopes + worker * (room + kLanes), *noise = chain.noise + worker * (room + 128);
   const PhiloxKey key(chain.q->seed);
   if (factored.rows != nullptr) {
@@ -69,8 +71,8 @@ inline void direct_moves(const DirectChain& chain, size_t j, const Factored& fac
   for (size_t l = factored.rows != nullptr ? 2 : 1; l <= network.depth(); l++) {
     const LayerShape shape = network.shape(l);
     const Share share(shape.rows * shape.columns, 64, worker, workers);
-    for (size_t at = share.begin; at < share.end; at += kSlopes)
-      direct_move(chain, key, l, j, at, std::min(kSlopes, share.end - at), gradient + shape.offset + at,
+    for (size_t at = share.begin; at < share.end; at += kMoves)
+      direct_move(chain, key, l, j, at, std::min(kMoves, share.end - at), gradient + shape.offset + at,
                   noise);
   }
 }
@@ -79,7 +81,7 @@ inline bool sgld_direct(const Estimator& estimator, const Question& q, const Con
                         Workspace& workspace, float* x, float* sum, double* loss) {
   const Network& network = *q.network;
   const size_t n = network.parameters(), steps = estimator.step_sizes.size();
-  const size_t room = std::max(kSlopes, size_t(network.layers[1]));
+  const size_t room = std::max(kMoves, size_t(network.layers[1]));
   Team* team = context.team;
   TeamGradient state = new_team_gradient(workspace, network, q.batches[0].size, team->size());
   float* gradient = workspace.take<float>(n);

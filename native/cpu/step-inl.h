@@ -26,24 +26,24 @@ struct MomentumStep {
   }
 };
 
+// With c = 1 - b: m + c1 (g - m) takes one multiplication less than b1 m + c1 g, and sqrt(v_hat) = a sqrt(v)
+// is taken into the rate and epsilon, for it is multiplications that this waits for.
 struct AdamStep {
   static constexpr int kMoments = 2;
-  Float b1, b2, c1, c2, rate, correction, keep, epsilon;
+  Float c1, c2, rate, keep, epsilon;
   AdamStep(const Optimizer& optimizer, double step, uint64_t index) {
     const double beta1 = optimizer.beta1, beta2 = optimizer.beta2, decay = optimizer.weight_decay;
-    b1 = set(float(beta1));
-    b2 = set(float(beta2));
+    const double a = std::sqrt(1 / (1 - std::pow(beta2, double(index))));
     c1 = set(float(1 - beta1));
     c2 = set(float(1 - beta2));
-    rate = set(float(-step / (1 - std::pow(beta1, double(index)))));
-    correction = set(float(1 / (1 - std::pow(beta2, double(index)))));
+    rate = set(float(-step / (a * (1 - std::pow(beta1, double(index))))));
     keep = set(float(1 - step * decay));
-    epsilon = set(optimizer.epsilon);
+    epsilon = set(float(double(optimizer.epsilon) / a));
   }
   void operator()(Float slope, Float* x, Float* moments) const {
-    moments[0] = fma(b1, moments[0], c1 * slope);
-    moments[1] = fma(b2, moments[1], c2 * slope * slope);
-    *x = fma(rate, moments[0] / (sqrt(moments[1] * correction) + epsilon), keep * *x);
+    moments[0] = fma(c1, slope - moments[0], moments[0]);
+    moments[1] = fma(c2, slope * slope - moments[1], moments[1]);
+    *x = fma(rate, quotient(moments[0], sqrt(moments[1]) + epsilon), keep * *x);
   }
 };
 

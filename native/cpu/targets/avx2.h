@@ -20,6 +20,10 @@ inline Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
 inline Float min(Float a, Float b) { return _mm256_min_ps(a, b); }
 inline Float max(Float a, Float b) { return _mm256_max_ps(a, b); }
 inline Float sqrt(Float a) { return _mm256_sqrt_ps(a); }
+inline Float quotient(Float a, Float b) {
+  const Float r = _mm256_rcp_ps(b);
+  return a * fma(r, fma(-b, r, set(1)), r);
+}
 inline Float nearest(Float a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 inline Float from_words(Word a) {  // exact halves, so that their sum is rounded once
   return __builtin_convertvector((Int)(a >> 16), Float) * set(65536) +

@@ -21,6 +21,10 @@ inline Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
 inline Float min(Float a, Float b) { return _mm512_min_ps(a, b); }
 inline Float max(Float a, Float b) { return _mm512_max_ps(a, b); }
 inline Float sqrt(Float a) { return _mm512_sqrt_ps(a); }
+inline Float quotient(Float a, Float b) {
+  const Float r = _mm512_rcp14_ps(b);
+  return a * fma(r, fma(-b, r, set(1)), r);
+}
 inline Float nearest(Float a) { return _mm512_roundscale_ps(a, 0); }
 inline Float from_words(Word a) { return _mm512_cvtepu32_ps((__m512i)a); }
 inline float sum(Float a) { return _mm512_reduce_add_ps(a); }

@@ -25,6 +25,7 @@ inline Float fma(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }
 inline Float min(Float a, Float b) { return vminq_f32(a, b); }
 inline Float max(Float a, Float b) { return vmaxq_f32(a, b); }
 inline Float sqrt(Float a) { return vsqrtq_f32(a); }
+inline Float quotient(Float a, Float b) { return a / b; }
 inline Float nearest(Float a) { return vrndnq_f32(a); }
 inline Float from_words(Word a) { return vcvtq_f32_u32((uint32x4_t)a); }
 inline float sum(Float a) { return vaddvq_f32(a); }

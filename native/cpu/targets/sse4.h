@@ -3,6 +3,7 @@
 // What every target gives: types Float, Word (unsigned) and Int of kLanes lanes each, which take the
 // operators of C; set, load and store (unaligned), load_first and store_first (the first n < kLanes lanes;
 // the others read as 0 and are not touched), fma (rounded once where the processor can), min, max, sqrt,
+// quotient (a/b to 2 ulp where that is faster; neither its last bits nor b = 0 or infinity are defined),
 // nearest (ties to even), from_words (correctly rounded), sum, largest, swap_lanes, lane_numbers (0, 1, …)
 // and, for Philox, multiply_even (the 64-bit products of the even lanes),
 // high_to_low and join_halves of 64-bit lanes, and how many counters it does at a time.
@@ -31,6 +32,7 @@ inline Float fma(Float a, Float b, Float c) { return _mm_add_ps(_mm_mul_ps(a, b)
 inline Float min(Float a, Float b) { return _mm_min_ps(a, b); }
 inline Float max(Float a, Float b) { return _mm_max_ps(a, b); }
 inline Float sqrt(Float a) { return _mm_sqrt_ps(a); }
+inline Float quotient(Float a, Float b) { return a / b; }
 inline Float nearest(Float a) { return _mm_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 inline Float from_words(Word a) {  // exact halves, so that their sum is rounded once
   return __builtin_convertvector((Int)(a >> 16), Float) * set(65536) +
