@@ -9,10 +9,6 @@
 //
 // Symbols: B rows of a block, d0 = width of the inputs, d1 = `columns` of W^1.
 
-constexpr size_t kPieces = 8;
-
-inline size_t piece_begin(size_t width, size_t piece) { return width * piece / kPieces; }
-
 struct Columns {
   uint32_t* length;  // d0: non-zero inputs of each column
   uint32_t* row;     // d0 x capacity: those of column i from i capacity on, rows ascending
@@ -34,21 +30,16 @@ inline Columns* new_columns(Workspace& workspace, size_t capacity, size_t width,
   return made;
 }
 
-// Where the inputs from `first` on begin in row r's list.
-inline size_t list_position(const Rows& rows, size_t r, size_t first) {
-  const uint32_t* index = rows.index + r * rows.width;
-  return size_t(std::lower_bound(index, index + rows.length[r], uint32_t(first)) - index);
-}
-
-// Lists of the columns begin … end - 1.
-inline void list_columns(const Rows& rows, size_t begin, size_t end) {
+// Lists of the columns of pieces first … last - 1.
+inline void list_columns(const Rows& rows, size_t first, size_t last) {
   const Columns lists = *rows.columns;  // a copy: what is stored below cannot be one of its fields
+  const size_t begin = piece_begin(rows.width, first), end = piece_begin(rows.width, last);
   std::memset(lists.length + begin, 0, (end - begin) * sizeof(uint32_t));
   for (size_t r = 0; r < rows.count; r++) {
     const uint32_t* index = rows.index + r * rows.width;
     const float* value = rows.value + r * rows.width;
-    const size_t stop = list_position(rows, r, end);
-    for (size_t at = list_position(rows, r, begin); at < stop; at++) {
+    const uint32_t* piece = rows.piece + r * (kPieces + 1);
+    for (size_t at = piece[first]; at < piece[last]; at++) {
       const size_t i = index[at], to = i * lists.capacity + lists.length[i]++;
       lists.row[to] = uint32_t(r);
       lists.value[to] = value[at];
@@ -56,28 +47,29 @@ inline void list_columns(const Rows& rows, size_t begin, size_t end) {
   }
 }
 
-// Columns j … of A_p W_p (count x stride), inputs begin … end - 1. A piece's part of W stays in the second
+// Columns j … of A_p W_p (count x stride). A piece's part of W stays in the second
 // cache while one row after the other goes along it, its sums in registers.
 template <int kVectors, bool kPartial>
-inline void multiply_piece(const Rows& rows, size_t begin, size_t end, const float* w, size_t columns,
-                           size_t last, float* p) {
+inline void multiply_piece(const Rows& rows, size_t piece, const float* w, size_t columns, size_t last,
+                           float* p) {
   for (size_t r = 0; r < rows.count; r++) {
-    const size_t from = list_position(rows, r, begin), to = list_position(rows, r, end);
+    const uint32_t* begin = rows.piece + r * (kPieces + 1) + piece;
+    const size_t from = begin[0], to = begin[1];
     sparse_row<kVectors, kPartial>(rows.index + r * rows.width + from, rows.value + r * rows.width + from,
                                    to - from, w, columns, nullptr, last, p + r * rows.columns->stride);
   }
 }
 
 template <int kVectors>
-inline void multiply_piece_of(size_t vectors, const Rows& rows, size_t begin, size_t end, const float* w,
-                              size_t columns, size_t last, float* p) {
+inline void multiply_piece_of(size_t vectors, const Rows& rows, size_t piece, const float* w, size_t columns,
+                              size_t last, float* p) {
   if constexpr (kVectors > 0) {
     if (vectors != kVectors)
-      multiply_piece_of<kVectors - 1>(vectors, rows, begin, end, w, columns, last, p);
+      multiply_piece_of<kVectors - 1>(vectors, rows, piece, w, columns, last, p);
     else if (last == 0)
-      multiply_piece<kVectors, false>(rows, begin, end, w, columns, last, p);
+      multiply_piece<kVectors, false>(rows, piece, w, columns, last, p);
     else
-      multiply_piece<kVectors, true>(rows, begin, end, w, columns, last, p);
+      multiply_piece<kVectors, true>(rows, piece, w, columns, last, p);
   }
 }
 
@@ -87,7 +79,7 @@ inline void multiply_pieces(const Rows& rows, const float* w, size_t columns, un
   const Columns& lists = *rows.columns;
   const Share share(kPieces, 1, worker, workers);
   if (rows.sparse)
-    list_columns(rows, piece_begin(rows.width, share.begin), piece_begin(rows.width, share.end));
+    list_columns(rows, share.begin, share.end);
   const size_t vectors = lists.stride / kLanes, panels = (vectors + kLongTileVectors - 1) / kLongTileVectors;
   for (size_t piece = share.begin; piece < share.end; piece++) {
     const size_t begin = piece_begin(rows.width, piece), end = piece_begin(rows.width, piece + 1);
@@ -100,7 +92,7 @@ inline void multiply_pieces(const Rows& rows, const float* w, size_t columns, un
     for (size_t panel = 0; panel < panels; panel++) {
       const size_t v = vectors * panel / panels, after = vectors * (panel + 1) / panels;
       const size_t last = after == vectors ? columns % kLanes : 0;
-      multiply_piece_of<kLongTileVectors>(after - v, rows, begin, end, w + v * kLanes, columns, last,
+      multiply_piece_of<kLongTileVectors>(after - v, rows, piece, w + v * kLanes, columns, last,
                                           p + v * kLanes);
     }
   }

@@ -7,6 +7,14 @@
 
 constexpr size_t kRowBlock = 128;
 
+// Inputs, and the rows of W^1 with them, lie in pieces (columns-inl.h), which end where a vector of any target
+// does.
+constexpr size_t kPieces = 8, kPieceLanes = 16;
+
+inline size_t piece_begin(size_t width, size_t piece) {
+  return piece == kPieces ? width : width * piece / kPieces / kPieceLanes * kPieceLanes;
+}
+
 struct Columns;  // columns-inl.h
 
 // Inputs of a block of rows: lists of the non-zero ones, or the whole matrix (count x width).
@@ -14,6 +22,7 @@ struct Rows {
   size_t count = 0, width = 0, capacity = 0;
   bool sparse = false;
   uint32_t* length = nullptr;  // count
+  uint32_t* piece = nullptr;   // count x (kPieces + 1): where a piece's inputs begin in a row's list
   uint32_t* index = nullptr;   // count x width, row r's list at r width
   float* value = nullptr;      // as index, or the matrix
   uint16_t* labels = nullptr;  // count
@@ -25,6 +34,7 @@ inline Rows new_rows(Workspace& workspace, size_t count, size_t width) {
   rows.width = width;
   rows.capacity = count;
   rows.length = workspace.take<uint32_t>(count);
+  rows.piece = workspace.take<uint32_t>(count * (kPieces + 1));
   rows.index = workspace.take<uint32_t>(count * width);
   rows.value = workspace.take<float>(count * width);
   rows.labels = workspace.take<uint16_t>(count);
@@ -76,27 +86,42 @@ inline bool all_zero(const Input* row) {
   return bits == 0;
 }
 
+// Appends those of the inputs begin … end - 1 that are not zero to a list of `length`; returns its new length.
+template <class Input>
+inline uint32_t list_inputs(const Input* row, size_t begin, size_t end, uint32_t length, uint32_t* index,
+                            float* value) {
+  size_t i = begin;
+  if constexpr (kCompresses)
+    for (; i + kLanes <= end; i += kLanes)
+      length += append_inputs(row + i, uint32_t(i), index + length, value + length);
+  while (i < end) {
+    if (i + 8 <= end && all_zero(row + i)) {
+      i += 8;
+      continue;
+    }
+    for (const size_t stop = std::min(end, i + 8); i < stop; i++) {
+      index[length] = uint32_t(i);
+      value[length] = input_value(row[i]);
+      length += row[i] != 0;
+    }
+  }
+  return length;
+}
+
 template <class Input>
 inline void load_row(const Input* row, size_t r, Rows* rows) {
-  float* value = rows->value + r * rows->width;
+  const size_t width = rows->width;
+  float* value = rows->value + r * width;
   if (!rows->sparse) {
-    for (size_t i = 0; i < rows->width; i++) value[i] = input_value(row[i]);
+    for (size_t i = 0; i < width; i++) value[i] = input_value(row[i]);
     return;
   }
-  uint32_t* index = rows->index + r * rows->width;
-  uint32_t length = 0;
-  const auto append = [&](size_t i) {
-    index[length] = uint32_t(i);
-    value[length] = input_value(row[i]);
-    length += row[i] != 0;
-  };
-  size_t i = 0;
-  for (; i + 8 <= rows->width; i += 8) {
-    if (all_zero(row + i)) continue;
-    for (size_t k = i; k < i + 8; k++) append(k);
-  }
-  for (; i < rows->width; i++) append(i);
-  rows->length[r] = length;
+  uint32_t* piece = rows->piece + r * (kPieces + 1);
+  piece[0] = 0;
+  for (size_t p = 0; p < kPieces; p++)
+    piece[p + 1] = list_inputs(row, piece_begin(width, p), piece_begin(width, p + 1), piece[p],
+                               rows->index + r * width, value);
+  rows->length[r] = piece[kPieces];
 }
 
 // Chooses the form of rows first … first + count - 1; load_share then reads some of them.

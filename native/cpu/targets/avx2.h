@@ -4,6 +4,7 @@ constexpr size_t kLanes = 8;
 constexpr int kTileVectors = 2;  // 6 x 2 sums, 2 operands and a broadcast: 15 of 16 registers
 constexpr int kLongTileVectors = 13;
 constexpr int kPhiloxChunks = 2;
+constexpr bool kCompresses = false;
 using Float = __m256;
 typedef uint32_t Word __attribute__((vector_size(32)));
 typedef int32_t Int __attribute__((vector_size(32)));

@@ -4,6 +4,7 @@ constexpr size_t kLanes = 16;
 constexpr int kTileVectors = 4;  // 6 x 4 sums, 4 operands and a broadcast: 29 of 32 registers
 constexpr int kLongTileVectors = 13;
 constexpr int kPhiloxChunks = 2;
+constexpr bool kCompresses = true;
 using Float = __m512;
 typedef uint32_t Word __attribute__((vector_size(64)));
 typedef int32_t Int __attribute__((vector_size(64)));
@@ -43,4 +44,20 @@ inline Word multiply_even(Word a, uint32_t by) {
 inline Word high_to_low(Word a) { return (Word)_mm512_srli_epi64((__m512i)a, 32); }
 inline Word join_halves(Word even, Word odd) {
   return (Word)_mm512_mask_blend_epi32(0xaaaa, (__m512i)even, _mm512_slli_epi64((__m512i)odd, 32));
+}
+// Appends those of kLanes inputs that are not zero: their numbers from `first` on, and their values (byte/255:
+// the quotient's error is made good by one step, checked for all bytes in test/math.cc). Writes whole vectors.
+inline uint32_t append_some(Float values, uint32_t first, uint32_t* index, float* value) {
+  const __mmask16 used = _mm512_cmp_ps_mask(values, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+  _mm512_storeu_si512(index, _mm512_maskz_compress_epi32(used, (__m512i)(lane_numbers() + first)));
+  _mm512_storeu_ps(value, _mm512_maskz_compress_ps(used, values));
+  return uint32_t(__builtin_popcount(used));
+}
+inline uint32_t append_inputs(const float* inputs, uint32_t first, uint32_t* index, float* value) {
+  return append_some(load(inputs), first, index, value);
+}
+inline uint32_t append_inputs(const uint8_t* inputs, uint32_t first, uint32_t* index, float* value) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(inputs));
+  const Float b = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)), inverse = set(1.0f / 255), q = b * inverse;
+  return append_some(fma(fma(set(-255), q, b), inverse, q), first, index, value);
 }
