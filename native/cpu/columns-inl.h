@@ -78,8 +78,7 @@ inline void multiply_pieces(const Rows& rows, const float* w, size_t columns, un
                             unsigned workers) {
   const Columns& lists = *rows.columns;
   const Share share(kPieces, 1, worker, workers);
-  if (rows.sparse)
-    list_columns(rows, share.begin, share.end);
+  if (rows.sparse) list_columns(rows, share.begin, share.end);
   const size_t vectors = lists.stride / kLanes, panels = (vectors + kLongTileVectors - 1) / kLongTileVectors;
   for (size_t piece = share.begin; piece < share.end; piece++) {
     const size_t begin = piece_begin(rows.width, piece), end = piece_begin(rows.width, piece + 1);

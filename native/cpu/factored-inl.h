@@ -42,6 +42,14 @@ inline void some_slopes(const Factored& factored, size_t columns, size_t first, 
   for (size_t r = 0; r < rows.count; r++) add_scaled(bias, 1, factored.c + r * factored.c_row, columns, bias);
 }
 
+// Whether no row of the batch has any of the inputs first … first + count - 1.
+inline bool no_slopes(const Rows& rows, size_t first, size_t count) {
+  if (!rows.sparse || first + count > rows.width) return false;
+  uint32_t any = 0;
+  for (size_t i = first; i < first + count; i++) any |= rows.columns->length[i];
+  return any == 0;
+}
+
 constexpr size_t kSlopes = 800;  // floats of A^T C at a time, so that C stays in the first cache beside them
 
 // Steps rows begin … end - 1 of x; returns their squares' sum.
@@ -55,6 +63,12 @@ inline double step_rows(const Step& given, const Factored& factored, size_t colu
   double squares = 0;
   for (size_t first = begin; first < end; first += most) {
     const size_t count = std::min(most, end - first), at = first * columns;
+    if (no_slopes(*factored.rows, first, count)) {
+      if (Step::kMoments > 0)  // else a step along zero changes nothing
+        for_vectors(count * columns,
+                    [&](size_t i, size_t n) { step_vector(step, set(0), n, at + i, x, carried); });
+      continue;
+    }
     some_slopes(factored, columns, first, count, slopes);
     Float total = set(0);
     for_vectors(count * columns, [&](size_t i, size_t n) {

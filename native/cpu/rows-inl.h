@@ -7,8 +7,8 @@
 
 constexpr size_t kRowBlock = 128;
 
-// Inputs, and the rows of W^1 with them, lie in pieces (columns-inl.h), which end where a vector of any target
-// does.
+// Inputs, and the rows of W^1 with them, lie in pieces (columns-inl.h), which end where a vector of any
+// target does.
 constexpr size_t kPieces = 8, kPieceLanes = 16;
 
 inline size_t piece_begin(size_t width, size_t piece) {
@@ -86,7 +86,8 @@ inline bool all_zero(const Input* row) {
   return bits == 0;
 }
 
-// Appends those of the inputs begin … end - 1 that are not zero to a list of `length`; returns its new length.
+// Appends those of the inputs begin … end - 1 that are not zero to a list of `length`; returns its new
+// length.
 template <class Input>
 inline uint32_t list_inputs(const Input* row, size_t begin, size_t end, uint32_t length, uint32_t* index,
                             float* value) {
