@@ -80,6 +80,38 @@ void Pace::follow() {
   if (calls_ > kAhead) check(cudaEventSynchronize(events_[calls_ % (kAhead + 1)]), "the work before");
 }
 
+Recording::~Recording() {
+  if (prepared_ != nullptr) cudaGraphExecDestroy(prepared_);
+}
+
+void Recording::begin() {
+  // Relaxed: memory may be allocated meanwhile.
+  check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
+}
+
+void Recording::start() {
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamEndCapture(stream_, &graph), "cudaStreamEndCapture");
+  cudaGraphExecUpdateResultInfo result;
+  if (prepared_ != nullptr && cudaGraphExecUpdate(prepared_, graph, &result) != cudaSuccess) {
+    cudaGetLastError();  // another shape of work: prepared anew
+    cudaGraphExecDestroy(prepared_);
+    prepared_ = nullptr;
+  }
+  const cudaError_t status = prepared_ != nullptr ? cudaSuccess : cudaGraphInstantiate(&prepared_, graph, 0);
+  cudaGraphDestroy(graph);
+  check(status, "cudaGraphInstantiate");
+  check(cudaGraphLaunch(prepared_, stream_), "cudaGraphLaunch");
+}
+
+void Recording::drop() noexcept {
+  cudaGraph_t graph = nullptr;
+  if (cudaStreamEndCapture(stream_, &graph) == cudaSuccess)
+    cudaGraphDestroy(graph);
+  else
+    cudaGetLastError();
+}
+
 void wait(Stream stream) { check(cudaStreamSynchronize(stream), "the work before"); }
 
 Stream new_stream() {

@@ -73,6 +73,26 @@ class Pace {
 #endif
 };
 
+// Launches, copies and fills that are recorded first and then started together (a CUDA graph), which spares
+// short kernels the gaps between them. Nothing may wait, upload or download while one is recorded. The next
+// recording of the same launches, with other arguments, takes over what the driver prepared for the last.
+class Recording {
+ public:
+  explicit Recording(Stream stream) : stream_(stream) {}
+  ~Recording();
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+  void begin();          // what follows on the stream is recorded and not started
+  void start();          // what was recorded
+  void drop() noexcept;  // ends the recording, and nothing is started
+
+ private:
+  Stream stream_;
+#if defined(__CUDACC__)
+  cudaGraphExec_t prepared_ = nullptr;
+#endif
+};
+
 // Least time of `repeats` runs of `work`, by events of the stream (the host's clock in the shim).
 double device_milliseconds(Stream stream, int repeats, const std::function<void()>& work);
 
@@ -104,8 +124,10 @@ __device__ inline T* dynamic_shared() {
 #else
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const Launch& shape, Stream, Arguments... arguments) {
-  auto thread = [&] { kernel(static_cast<Parameters>(arguments)...); };
-  run_kernel({shape.grid, shape.block, shape.shared}, thread);
+  run_or_record([=] {
+    auto thread = [&] { kernel(static_cast<Parameters>(arguments)...); };
+    run_kernel({shape.grid, shape.block, shape.shared}, thread);
+  });
 }
 #endif
 
@@ -133,10 +155,11 @@ class DeviceArena {
   ~DeviceArena() { clear(); }
 
   // Kernels under way may still use the pieces: those of later takers wait behind them in the stream.
-  void reset() {
+  // Recorded ones that have not been started would lose them, so while there are any nothing may be freed.
+  void reset(bool may_free = true) {
     const size_t total = std::max(used_, peak_);
     used_ = peak_ = at_ = 0;
-    if (blocks_.size() < 2) return;
+    if (blocks_.size() < 2 || !may_free) return;
     clear();
     add(total);
   }
@@ -161,6 +184,8 @@ class DeviceArena {
     zero(stream, piece, count * sizeof(T));
     return piece;
   }
+
+  size_t used() const { return used_; }  // bytes, since the last reset
 
   // What a loop takes in each of its rounds: `rewind` gives back all that was taken since its mark.
   struct Mark {

@@ -115,10 +115,12 @@ struct DeviceContext {
   Stream stream;
   DeviceArena* arena;
   const std::atomic<bool>* cancelled;
+  bool waited = false;  // whether go_on was called
 
   // For hosts that enqueue for long: false if cancelled. Waits for what was enqueued before, so that the
   // host does not run seconds ahead; call it every few milliseconds of work.
-  bool go_on() const {
+  bool go_on() {
+    waited = true;
     wait(stream);
     return !cancelled->load(std::memory_order_relaxed);
   }

@@ -1,5 +1,7 @@
 // A run's data and state on the device. Updates are enqueued one behind the other; the host waits only so far
-// that it is not more than a few ahead, and reads all numbers of a plan at its end.
+// that it is not more than a few ahead, and reads all numbers of a plan at its end. Short updates, which wait
+// for nothing, are recorded and started kTogether at a time; long ones gain nothing by it and would be harder
+// to stop.
 //
 // Where an update throws (no memory), the state is that after the update before.
 #include "dense.h"
@@ -8,6 +10,9 @@
 namespace local_entropy {
 
 namespace {
+
+constexpr size_t kTogether = 4;
+constexpr size_t kShort = size_t(1) << 25;  // bytes of a short update: parameters and what it works in
 
 // What an update reports to a plan: kValues doubles.
 __global__ void report(const EstimateNumbers* numbers, const double* norm, double* values) {
@@ -34,7 +39,10 @@ struct Session::Impl {
   DeviceArray<EstimateNumbers> numbers{1};
   DeviceArray<double> norm{1};
   DeviceArena arena;
-  SessionState host;  // what `state` gave out last
+  Recording recording;
+  bool recording_now = false;
+  bool records = false;  // whether updates can be recorded: known from the first
+  SessionState host;     // what `state` gave out last
 
   Impl(const SessionSetup& setup, Team* team)
       : network(setup.network),
@@ -49,7 +57,8 @@ struct Session::Impl {
         validation(stream, setup.validation),
         parameters(stream, setup.state.parameters),
         has_chain(!setup.state.chain.empty()),
-        gradient(network.parameters()) {
+        gradient(network.parameters()),
+        recording(stream) {
     for (size_t i = 0; i < optimizer.moments(); i++)
       moments[i] = DeviceArray<float>(stream, setup.state.moments[i]);
     if (langevin()) {
@@ -74,7 +83,7 @@ struct Session::Impl {
     std::vector<DeviceBatch> batches(estimator.batches);
     for (size_t b = 0; b < batches.size(); b++)
       batches[b] = {train.view(), rows + b * batch_size, batch_size};
-    arena.reset();
+    arena.reset(!recording_now);
     DeviceContext context{stream, &arena, &cancelled};
     const DeviceQuestion question{&network,
                                   costs.data(),
@@ -99,11 +108,39 @@ struct Session::Impl {
     if (!update_on_device(estimator, optimizer, plan.rate[number], question, context, &estimate, state,
                           norm.data()))
       return false;
+    // A chain uploads its step sizes.
+    records = !context.waited && !langevin() && arena.used() + network.parameters() * sizeof(float) <= kShort;
     if (langevin() && estimator.chain_previous) {
       chain.swap(next_chain);
       has_chain = true;
     }
     launch(report, {1, 1}, stream, numbers.data(), norm.data(), values);
+    return true;
+  }
+
+  // Updates first … first + kTogether - 1 as one recording; false, and none of them is made, if cancelled.
+  bool enqueue_together(const Plan& plan, size_t first, const uint32_t* rows,
+                        const std::atomic<bool>& cancelled, double* values) {
+    const size_t per_update = estimator.batches * batch_size;
+    arena.reset();
+    recording.begin();
+    recording_now = true;
+    const auto drop = [&] {
+      recording_now = false;
+      recording.drop();
+    };
+    try {
+      for (size_t k = first; k < first + kTogether; k++) {
+        if (enqueue(plan, k, rows + k * per_update, cancelled, values + k * kValues)) continue;
+        drop();
+        return false;
+      }
+    } catch (...) {
+      drop();
+      throw;
+    }
+    recording_now = false;
+    recording.start();
     return true;
   }
 };
@@ -119,10 +156,13 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
   const DeviceArray<double> reported(plan.count * kValues);
   Pace pace(run.stream);
   size_t done = 0;
-  while (
-      done < plan.count && !cancelled.load() &&
-      run.enqueue(plan, done, rows.data() + done * per_update, cancelled, reported.data() + done * kValues)) {
-    done++;
+  while (done < plan.count && !cancelled.load()) {
+    const bool together = run.records && plan.count - done >= kTogether;
+    if (together ? !run.enqueue_together(plan, done, rows.data(), cancelled, reported.data())
+                 : !run.enqueue(plan, done, rows.data() + done * per_update, cancelled,
+                                reported.data() + done * kValues))
+      break;
+    done += together ? kTogether : 1;
     pace.follow();
   }
   wait(run.stream);

@@ -227,6 +227,37 @@ uint64_t shim_taken(unsigned lane) {
   return (there ? scheduler.threads[other] : own).given[own.exchanges % 2];
 }
 
+// What is recorded, or null.
+thread_local std::vector<std::function<void()>>* recorded = nullptr;
+
+// As on a device, where these end a recording with an error.
+void not_recording(const char* what) {
+  if (recorded != nullptr)
+    throw DeviceError(std::string("The host shim cannot begin ") + what + " while it records");
+}
+
+void run_or_record(std::function<void()> work) {
+  if (recorded != nullptr)
+    recorded->push_back(std::move(work));
+  else
+    work();
+}
+
+Recording::~Recording() { drop(); }
+void Recording::begin() {
+  not_recording("a recording");
+  recorded = new std::vector<std::function<void()>>();
+}
+void Recording::start() {
+  const std::unique_ptr<std::vector<std::function<void()>>> all(recorded);
+  recorded = nullptr;
+  for (const std::function<void()>& work : *all) work();
+}
+void Recording::drop() noexcept {
+  delete recorded;
+  recorded = nullptr;
+}
+
 // The host's memory as the device's. It is filled with NaN, as a device's is with anything.
 void* allocate(size_t bytes) {
   void* memory = bytes > shim_largest ? nullptr : std::malloc(bytes ? bytes : 1);
@@ -237,15 +268,27 @@ void* allocate(size_t bytes) {
   return memory;
 }
 void release(void* memory) noexcept { std::free(memory); }
-void upload(Stream, void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
-void download(Stream, void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
-void copy(Stream, void* to, const void* from, size_t bytes) { std::memmove(to, from, bytes); }
-void zero(Stream, void* to, size_t bytes) { std::memset(to, 0, bytes); }
-void blank(Stream, void* to, size_t bytes) { std::memset(to, 0xff, bytes); }
+void upload(Stream, void* to, const void* from, size_t bytes) {
+  not_recording("an upload");
+  std::memcpy(to, from, bytes);
+}
+void download(Stream, void* to, const void* from, size_t bytes) {
+  not_recording("a download");
+  std::memcpy(to, from, bytes);
+}
+void copy(Stream, void* to, const void* from, size_t bytes) {
+  run_or_record([=] { std::memmove(to, from, bytes); });
+}
+void zero(Stream, void* to, size_t bytes) {
+  run_or_record([=] { std::memset(to, 0, bytes); });
+}
+void blank(Stream, void* to, size_t bytes) {
+  run_or_record([=] { std::memset(to, 0xff, bytes); });
+}
 Pace::Pace(Stream stream) : stream_(stream) {}
 Pace::~Pace() = default;
 void Pace::follow() { calls_++; }
-void wait(Stream) {}
+void wait(Stream) { not_recording("a wait"); }
 Stream new_stream() { return nullptr; }
 void delete_stream(Stream) noexcept {}
 double device_milliseconds(Stream, int repeats, const std::function<void()>& work) {

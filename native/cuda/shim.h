@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 
 #define __host__
 #define __device__
@@ -41,6 +42,9 @@ void run_kernel(const ShimLaunch& shape, Thread& thread) {
   run_kernel(
       shape, [](void* data) { (*static_cast<Thread*>(data))(); }, &thread);
 }
+
+// Runs `work` now, or when the recording under way is started (device.h).
+void run_or_record(std::function<void()> work);
 
 // The block's dynamic pool.
 void* shim_dynamic_shared();

@@ -127,15 +127,32 @@ struct Place {
       estimate_on_device(estimator, question(), context, nullptr, &to);
     });
   }
-  double update(const Estimator& estimator) {
+  void one_update(const Estimator& estimator, bool may_free) {
     Optimizer optimizer;
     optimizer.kind = Optimizer::Kind::kAdam;
     const DeviceState state{parameters.data(), {moments[0].data(), moments[1].data()}};
-    return device_milliseconds(stream, kRepeats, [&] {
-      arena.reset();
-      DeviceEstimate to = answer();
-      update_on_device(estimator, optimizer, 1e-6, question(), context, &to, state, norm.data());
+    arena.reset(may_free);
+    DeviceEstimate to = answer();
+    update_on_device(estimator, optimizer, 1e-6, question(), context, &to, state, norm.data());
+  }
+  double update(const Estimator& estimator) {
+    return device_milliseconds(stream, kRepeats, [&] { one_update(estimator, true); });
+  }
+  // One of `count` that follow each other, launched one by one or recorded four at a time as in a session.
+  double updates(const Estimator& estimator, size_t count, bool recorded) {
+    Recording recording(stream);
+    const double ms = device_milliseconds(stream, kRepeats, [&] {
+      for (size_t k = 0; k < count; k++) {
+        if (recorded && k % 4 == 0) {
+          arena.reset();
+          recording.begin();
+        }
+        one_update(estimator, !recorded);
+        if (recorded && k % 4 == 3) recording.start();
+      }
     });
+    wait(stream);
+    return ms / double(count);
   }
 };
 
@@ -157,6 +174,16 @@ void updates(Place& place, const char* name, const Estimator& estimator) {
   if (skipped(name)) return;
   place.update(estimator);
   print(name, 1e3 * place.update(estimator), "us an update", 0);
+}
+
+// In a row, each way, so that it shows whether recording them pays.
+void updates_in_a_row(Place& place, const std::string& name, const Estimator& estimator) {
+  for (const bool recorded : {false, true}) {
+    const std::string line = name + (recorded ? ", recorded" : ", one by one");
+    if (skipped(line.c_str())) continue;
+    place.update(estimator);
+    print(line.c_str(), 1e3 * place.updates(estimator, 200, recorded), "us an update", 0);
+  }
 }
 
 }  // namespace
@@ -186,6 +213,8 @@ int bench(const std::string& filter) {
     updates(place, "update: sgd", sgd());
     updates(place, "update: walsh, K = 2", walsh(2, true));
     updates(place, "update: walsh, K = 64", walsh(64, true));
+    updates_in_a_row(place, "updates in a row: sgd", sgd());
+    updates_in_a_row(place, "updates in a row: walsh, K = 2", walsh(2, true));
   }
   {
     Place full(stream, {784, 200, 10}, 60000);

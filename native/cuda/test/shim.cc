@@ -66,6 +66,30 @@ const Register divergence("shim: threads at different barriers are an error", []
   check(what.find("different barriers") != std::string::npos, "nothing was thrown");
 });
 
+__global__ void add_one(int* value) { *value += 1; }
+
+const Register recordings("shim: a recording runs when it is started, or never, and nothing waits in it", [] {
+  int value = 0;
+  Recording recording(nullptr);
+  for (const int expected : {2, 4}) {
+    recording.begin();
+    for (int i = 0; i < 2; i++) launch(add_one, {1, 1}, nullptr, &value);
+    check(value == expected - 2, "begun before the start");
+    recording.start();
+    check(value == expected, "not run");
+  }
+  recording.begin();
+  launch(add_one, {1, 1}, nullptr, &value);
+  bool thrown = false;
+  try {
+    wait(nullptr);
+  } catch (const DeviceError&) {
+    thrown = true;
+  }
+  recording.drop();
+  check(thrown && value == 4, "waited, or run although dropped");
+});
+
 }  // namespace
 
 }  // namespace native_test
