@@ -17,7 +17,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { fetchCompiler } from "./cuda-compiler.mjs";
 
-/** Code for each generation, and PTX of the first and the last, from which drivers compile for others. */
+/** Code for each generation, and PTX of Hopper and of the last, from which drivers compile for others. */
 const RELEASE = "75-real;80-real;86-real;89-real;90;100-real;120";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));

@@ -4,6 +4,15 @@ inline void exp_lanes(const float* in, float* out) { store(out, exp(load(in))); 
 inline void exp2_lanes(const float* in, float* out) { store(out, exp2(load(in))); }
 inline void log1p_lanes(const float* in, float* out) { store(out, log1p(load(in))); }
 inline void tanh_lanes(const float* in, float* out) { store(out, tanh(load(in))); }
+inline void quotient_lanes(const float* a, const float* b, float* out) {
+  store(out, quotient(load(a), load(b)));
+}
+// Lists kLanes inputs; how many, or kLanes + 1 where the target does it one by one.
+template <class Input>
+inline uint32_t append_lanes(const Input* inputs, uint32_t first, uint32_t* index, float* value) {
+  if constexpr (kCompresses) return append_inputs(inputs, first, index, value);
+  return kLanes + 1;
+}
 inline void philox_lanes(const uint32_t* counter, uint64_t seed, uint32_t* out) {
   Word words[kPhiloxChunks][4];
   for (auto& chunk : words)
@@ -26,5 +35,15 @@ inline void walsh_values(const float* in, size_t m, float* scratch, float* out) 
   });
 }
 inline MathTarget math_target(const char* name) {
-  return {name, kLanes, exp_lanes, exp2_lanes, log1p_lanes, tanh_lanes, philox_lanes, walsh_values};
+  return {name,
+          kLanes,
+          exp_lanes,
+          exp2_lanes,
+          log1p_lanes,
+          tanh_lanes,
+          quotient_lanes,
+          append_lanes<uint8_t>,
+          append_lanes<float>,
+          philox_lanes,
+          walsh_values};
 }

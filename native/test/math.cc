@@ -1,5 +1,5 @@
-// exp, 2^x, log(1 + x) and tanh of every target in ulp of double precision, Philox's known-answer vectors,
-// and the Walsh-Hadamard transform by its definition.
+// exp, 2^x, log(1 + x), tanh and quotients of every target in ulp of double precision, Philox's known-answer
+// vectors, and the Walsh-Hadamard transform by its definition.
 #include <algorithm>
 #include <cinttypes>
 #include <cmath>
@@ -30,6 +30,9 @@ struct MathTarget {
   void (*exp2)(const float*, float*);
   void (*log1p)(const float*, float*);
   void (*tanh)(const float*, float*);
+  void (*quotient)(const float*, const float*, float*);
+  uint32_t (*append_bytes)(const uint8_t*, uint32_t, uint32_t*, float*);
+  uint32_t (*append_floats)(const float*, uint32_t, uint32_t*, float*);
   void (*philox)(const uint32_t*, uint64_t, uint32_t*);
   void (*walsh)(const float*, size_t, float*, float*);
 };
@@ -180,6 +183,50 @@ const Register functions("math: exp, exp2, log1p and tanh within their bounds", 
     check(out[0] == 0, "exp of -infinity");
     target.exp2(in, out);
     check(out[0] == std::exp2(-126.0f), "exp2 of -infinity");
+  }
+});
+
+const Register quotients("math: a quotient within 3 ulp", [] {
+  Random random{7};
+  const auto any = [&] { return float((random.uniform() - 0.5) * std::exp2(60 * random.uniform() - 30)); };
+  for (const MathTarget& target : math_targets()) {
+    double worst = 0;
+    for (int i = 0; i < 100000; i++) {
+      float a[16], b[16], out[16];
+      for (size_t lane = 0; lane < target.lanes; lane++) a[lane] = any(), b[lane] = any();
+      target.quotient(a, b, out);
+      for (size_t lane = 0; lane < target.lanes; lane++) {
+        const double right = double(a[lane]) / double(b[lane]);
+        worst = std::max(worst, std::abs(out[lane] - right) / std::ldexp(1.0, std::ilogb(right) - 23));
+      }
+    }
+    check(worst <= 3, std::string(target.name) + ": " + std::to_string(worst) + " ulp");
+  }
+});
+
+// A list's numbers and values: every byte b as float(b)/255, in order, zeros left out.
+const Register lists("rows: inputs that are not zero, listed whole vectors at a time", [] {
+  for (const MathTarget& target : math_targets()) {
+    const uint32_t lanes = uint32_t(target.lanes);
+    for (uint32_t shift = 0; shift < 256; shift++) {
+      uint8_t bytes[16];
+      float floats[16], value[16], from_floats[16];
+      uint32_t index[16], other[16], expected = 0;
+      for (uint32_t i = 0; i < lanes; i++) {
+        bytes[i] = uint8_t((shift + i) * (i % 5 != shift % 5));
+        floats[i] = float(bytes[i]) / 255.0f;
+      }
+      const uint32_t count = target.append_bytes(bytes, 96, index, value);
+      if (count > lanes) break;  // it lists them one by one
+      check(target.append_floats(floats, 96, other, from_floats) == count, "as many of floats");
+      for (uint32_t i = 0; i < lanes; i++) {
+        if (bytes[i] == 0) continue;
+        check(index[expected] == 96 + i && value[expected] == floats[i], "a byte");
+        check(other[expected] == 96 + i && from_floats[expected] == floats[i], "a float");
+        expected++;
+      }
+      check(count == expected, "how many");
+    }
   }
 });
 
