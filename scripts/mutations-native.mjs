@@ -2,6 +2,10 @@
 export const native = [
   ["dense", "ReLU's threshold", "max(set(0), x)", "max(set(0.01f), x)", "dense"],
   ["rows", "a bias's gradient", "add_scaled(bias, 1, g", "add_scaled(bias, 1.01f, g", "dense"],
+  ["step", "Adam's first correction", "(a * (1 - std::pow(beta1, double(index))))", "a", "step"],
+  ["step", "Adam's second correction", "set(float(-step / (a * (1", "set(float(-step / (1 * (1", "step"],
+  ["step", "decoupled decay", "1 - step * decay", "1 - decay", "step"],
+  ["factored", "which rows have no slope", "any |= rows", "any = rows", "update"],
   ["projection", "Cholesky's tolerance", "pivot > 1e-9 *", "pivot > -1 *", "projection"],
   [
     "importance-sampling",
