@@ -5,7 +5,6 @@ export const native = [
   ["step", "Adam's first correction", "(a * (1 - std::pow(beta1, double(index))))", "a", "step"],
   ["step", "Adam's second correction", "set(float(-step / (a * (1", "set(float(-step / (1 * (1", "step"],
   ["step", "decoupled decay", "1 - step * decay", "1 - decay", "step"],
-  ["factored", "which rows have no slope", "any |= rows", "any = rows", "update"],
   ["projection", "Cholesky's tolerance", "pivot > 1e-9 *", "pivot > -1 *", "projection"],
   [
     "importance-sampling",

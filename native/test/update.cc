@@ -119,7 +119,8 @@ std::vector<Named> estimators(const Problem& problem) {
 }
 
 // Sparse and dense, bytes and floats, a repeated row, widths of whole vectors and not, wider than one panel,
-// fewer inputs than pieces, one layer and three, more rows than inputs and than a block holds.
+// fewer inputs than pieces, one layer and three, more rows than inputs and than a block holds, inputs that no
+// row has.
 std::vector<Problem> problems() {
   std::vector<Problem> all;
   all.emplace_back(std::vector<uint32_t>{61, 19, 5}, Activation::kRelu, 7, true, 0.8);
@@ -129,6 +130,7 @@ std::vector<Problem> problems() {
   all.emplace_back(std::vector<uint32_t>{5, 3, 2}, Activation::kTanh, 4, true, 0.6);
   all.emplace_back(std::vector<uint32_t>{24, 257, 3}, Activation::kRelu, 9, true, 0.7);
   all.emplace_back(std::vector<uint32_t>{20, 6, 4}, Activation::kTanh, 140, false, 0.6);
+  all.emplace_back(std::vector<uint32_t>{150, 300, 3}, Activation::kRelu, 3, true, 0.8);
   return all;
 }
 
