@@ -246,7 +246,7 @@ inline void write_first_layer(Workspace& workspace, const Question& q, const Pro
       const Share share(columns, 16, worker, team->size());
       for (size_t b = 0; b < batch.size; b++)
         for (size_t h = share.begin; h < share.end; h++) v[b * columns + h] = factor * noise[b * columns + h];
-      solve<true>(*projection, v, columns, share.begin, share.end);
+      solve_upper(*projection, v, columns, share.begin, share.end);
       for (size_t b = 0; b < batch.size; b++)
         for (size_t h = share.begin; h < share.end; h++)
           coefficients[b * stride + h] += float(v[b * columns + h]);

@@ -154,30 +154,34 @@ inline float* scaled_factor(Workspace& workspace, const Projection& p, double s)
   return scaled;
 }
 
-// kColumns columns of c (B x columns) <- L^{-1} c, or L^{-T} c: a row waits in registers for those it needs.
-template <bool kUpper, size_t kColumns>
-inline void solve_some(const Projection& p, double* c, size_t columns) {
-  for (size_t n = 0; n < p.rows; n++) {
-    const size_t i = kUpper ? p.rows - 1 - n : n;
-    double rest[kColumns];
-    for (size_t j = 0; j < kColumns; j++) rest[j] = c[i * columns + j];
-    for (size_t m = 0; m < n; m++) {
-      const size_t k = kUpper ? p.rows - 1 - m : m;
-      const double factor = kUpper ? p.l[k * p.rows + i] : p.l[i * p.rows + k];
-      for (size_t j = 0; j < kColumns; j++) rest[j] -= factor * c[k * columns + j];
+// Columns begin … end - 1 of c (B x columns) <- L^{-1} c.
+inline void solve_lower(const Projection& p, double* c, size_t columns, size_t begin, size_t end) {
+  for (size_t i = 0; i < p.rows; i++) {
+    double* row = c + i * columns;
+    for (size_t k = 0; k < i; k++) {
+      const double factor = p.l[i * p.rows + k];
+      const double* from = c + k * columns;
+      if (factor != 0)
+        for (size_t j = begin; j < end; j++) row[j] -= factor * from[j];
     }
     const double inverse = p.used[i] ? 1 / p.l[i * p.rows + i] : 0;
-    for (size_t j = 0; j < kColumns; j++) c[i * columns + j] = rest[j] * inverse;
+    for (size_t j = begin; j < end; j++) row[j] *= inverse;
   }
 }
 
-// Columns begin … end - 1 of c (B x columns) <- L^{-1} c, or L^{-T} c.
-template <bool kUpper>
-inline void solve(const Projection& p, double* c, size_t columns, size_t begin, size_t end) {
-  size_t j = begin;
-  for (; j + 64 <= end; j += 64) solve_some<kUpper, 64>(p, c + j, columns);
-  for (; j + 8 <= end; j += 8) solve_some<kUpper, 8>(p, c + j, columns);
-  for (; j < end; j++) solve_some<kUpper, 1>(p, c + j, columns);
+// Columns begin … end - 1 of c (B x columns) <- L^{-T} c.
+inline void solve_upper(const Projection& p, double* c, size_t columns, size_t begin, size_t end) {
+  for (size_t i = p.rows; i-- > 0;) {
+    double* row = c + i * columns;
+    const double inverse = p.used[i] ? 1 / p.l[i * p.rows + i] : 0;
+    for (size_t j = begin; j < end; j++) row[j] *= inverse;
+    for (size_t k = 0; k < i; k++) {
+      const double factor = p.l[i * p.rows + k];
+      double* to = c + k * columns;
+      if (factor != 0)
+        for (size_t j = begin; j < end; j++) to[j] -= factor * row[j];
+    }
+  }
 }
 
 // c (B x columns, float64) <- L^{-1} A w: the part of w ((d0 + 1) x columns) within the span.
@@ -192,7 +196,7 @@ inline void into_span(Workspace& workspace, const Rows& rows, const Projection& 
     const Share share(columns, 16, worker, team->size());
     for (size_t i = 0; i < p.rows; i++)
       for (size_t j = share.begin; j < share.end; j++) c[i * columns + j] = image[i * columns + j];
-    solve<false>(p, c, columns, share.begin, share.end);
+    solve_lower(p, c, columns, share.begin, share.end);
   });
 }
 
@@ -207,7 +211,7 @@ inline void from_span(Workspace& workspace, const Rows& rows, const Projection& 
     const Share share(columns, 16, worker, team->size());
     for (size_t i = 0; i < p.rows; i++)
       for (size_t j = share.begin; j < share.end; j++) v[i * columns + j] -= inside[i * columns + j];
-    solve<true>(p, v, columns, share.begin, share.end);
+    solve_upper(p, v, columns, share.begin, share.end);
     for (size_t i = 0; i < p.rows; i++)
       for (size_t j = share.begin; j < share.end; j++)
         coefficients[i * columns + j] = float(v[i * columns + j]);
