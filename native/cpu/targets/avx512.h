@@ -46,8 +46,8 @@ inline Word join_halves(Word even, Word odd) {
   return (Word)_mm512_mask_blend_epi32(0xaaaa, (__m512i)even, _mm512_slli_epi64((__m512i)odd, 32));
 }
 // Appends those of kLanes inputs that are not zero: their numbers from `first` on, and their values
-// (byte/255: the quotient's error is made good by one step, checked for all bytes in native/test/math.cc). Writes
-// whole vectors.
+// (byte/255: the quotient's error is made good by one step, checked for all bytes in native/test/math.cc).
+// Writes whole vectors.
 inline uint32_t append_some(Float values, uint32_t first, uint32_t* index, float* value) {
   const __mmask16 used = _mm512_cmp_ps_mask(values, _mm512_setzero_ps(), _CMP_NEQ_UQ);
   _mm512_storeu_si512(index, _mm512_maskz_compress_epi32(used, (__m512i)(lane_numbers() + first)));
