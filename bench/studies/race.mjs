@@ -1,6 +1,7 @@
 /**
  * Time of an update beside another program's, by turns on the same machine:
- * `node bench/studies/race.mjs --rival PROGRAM --data FOLDER [--threads 1] [--rounds 7] [--updates 6000]`. Needs `npm run build` before.
+ * `node bench/studies/race.mjs --rival PROGRAM --data FOLDER [--threads 1] [--rounds 7] [--updates
+ * 6000]`. Needs `npm run build` before.
  *
  * 784-200-10 on MNIST, B = 20, J = 1,024: two Walsh blocks, row split, Adam with weight decay. The rival is DESIGN's
  * prototype or one that takes its arguments and prints "us/upd wall W cpu C"; FOLDER has MNIST's four files as both

@@ -47,8 +47,8 @@ inline void list_columns(const Rows& rows, size_t first, size_t last) {
   }
 }
 
-// Columns j … of A_p W_p (count x stride). A piece's part of W stays in the second
-// cache while one row after the other goes along it, its sums in registers.
+// Columns j … of A_p W_p (count x stride). A piece's part of W stays in the second cache while one row after
+// the other goes along it, its sums in registers.
 template <int kVectors, bool kPartial>
 inline void multiply_piece(const Rows& rows, size_t piece, const float* w, size_t columns, size_t last,
                            float* p) {

@@ -227,6 +227,8 @@ uint64_t shim_taken(unsigned lane) {
   return (there ? scheduler.threads[other] : own).given[own.exchanges % 2];
 }
 
+namespace {
+
 // What is recorded, or null.
 thread_local std::vector<std::function<void()>>* recorded = nullptr;
 
@@ -235,6 +237,8 @@ void not_recording(const char* what) {
   if (recorded != nullptr)
     throw DeviceError(std::string("The host shim cannot begin ") + what + " while it records");
 }
+
+}  // namespace
 
 void run_or_record(std::function<void()> work) {
   if (recorded != nullptr)

@@ -193,13 +193,18 @@ const Register quotients("math: a quotient within 3 ulp", [] {
     double worst = 0;
     for (int i = 0; i < 100000; i++) {
       float a[16], b[16], out[16];
-      for (size_t lane = 0; lane < target.lanes; lane++) a[lane] = any(), b[lane] = any();
+      for (size_t lane = 0; lane < target.lanes; lane++) a[lane] = any(), b[lane] = std::abs(any());
       target.quotient(a, b, out);
       for (size_t lane = 0; lane < target.lanes; lane++) {
         const double right = double(a[lane]) / double(b[lane]);
         worst = std::max(worst, std::abs(out[lane] - right) / std::ldexp(1.0, std::ilogb(right) - 23));
       }
     }
+    float a[16], b[16], out[16];
+    for (size_t lane = 0; lane < target.lanes; lane++)
+      a[lane] = 1, b[lane] = std::numeric_limits<float>::infinity();
+    target.quotient(a, b, out);
+    check(out[0] >= 0 && out[0] < 1e-37f, std::string(target.name) + ": 1/infinity");  // NaN is neither
     check(worst <= 3, std::string(target.name) + ": " + std::to_string(worst) + " ulp");
   }
 });

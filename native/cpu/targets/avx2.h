@@ -22,6 +22,7 @@ inline Float min(Float a, Float b) { return _mm256_min_ps(a, b); }
 inline Float max(Float a, Float b) { return _mm256_max_ps(a, b); }
 inline Float sqrt(Float a) { return _mm256_sqrt_ps(a); }
 inline Float quotient(Float a, Float b) {
+  b = min(b, set(3e38f));  // infinity times its reciprocal would be NaN
   const Float r = _mm256_rcp_ps(b);
   return a * fma(r, fma(-b, r, set(1)), r);
 }

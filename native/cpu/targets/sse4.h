@@ -3,7 +3,7 @@
 // What every target gives: types Float, Word (unsigned) and Int of kLanes lanes each, which take the
 // operators of C; set, load and store (unaligned), load_first and store_first (the first n < kLanes lanes;
 // the others read as 0 and are not touched), fma (rounded once where the processor can), min, max, sqrt,
-// quotient (a/b to 3 ulp where that is faster; neither its last bits nor b = 0 or infinity are defined),
+// quotient (a/b to 3 ulp where that is faster; b > 0 but for denormals; its last bits are the processor's),
 // nearest (ties to even), from_words (correctly rounded), sum, largest, swap_lanes, lane_numbers (0, 1, …)
 // and, for Philox, multiply_even (the 64-bit products of the even lanes),
 // high_to_low and join_halves of 64-bit lanes, and how many counters it does at a time. kCompresses: whether
