@@ -27,20 +27,31 @@ inline Float exp(Float x) {
   return select(vanishes, set(0), y * scale);
 }
 
-// 2^x, at most 2 ulp for -126 <= x <= 127; 2^-126 below and 2^127 above; NaN stays NaN. For sums beside which
-// 2^-126 is nothing. x = n + r, |r| <= 1/2; n stands in the low bits of x + 1.5 2^23.
-inline Float exp2(Float x) {
-  x = max(set(-126), min(set(127), x));
-  const Float shift = set(12582912), shifted = x + shift, r = x - (shifted - shift);
-  Float y = set(1.53533620e-4f);
-  y = fma(y, r, set(1.33988739e-3f));
-  y = fma(y, r, set(9.61843692e-3f));
-  y = fma(y, r, set(5.55033237e-2f));
-  y = fma(y, r, set(0.240226477f));
-  y = fma(y, r, set(0.693147182f));
-  y = fma(y, r, set(1));
-  return (Float)((Word)y + ((Word)shifted << 23));
+// 2^r for |r| <= 1/2.
+inline Float exp2_fraction(Float r) {
+  Float y = set(1.32398459e-3f);
+  y = fma(y, r, set(9.67452209e-3f));
+  y = fma(y, r, set(5.55085391e-2f));
+  y = fma(y, r, set(0.24022153f));
+  y = fma(y, r, set(0.693146825f));
+  return fma(y, r, set(1));
 }
+
+// 2^x, at most 3 ulp for -126 <= x <= 127; beyond, where a target has no scaling by powers of two, 2^-126 and
+// 2^127. NaN stays NaN. For sums beside which 2^-126 is nothing. x = n + r, n whole, |r| <= 1/2; without
+// scaling n stands in the low bits of x + 1.5 2^23.
+template <class Vector>
+inline Float exp2_of(Vector x) {
+  if constexpr (kScales) {
+    const Vector r = fraction(x);
+    return scale(exp2_fraction(r), x - r);
+  } else {
+    x = max(set(-126), min(set(127), x));
+    const Float shift = set(12582912), shifted = x + shift;
+    return (Float)((Word)exp2_fraction(x - (shifted - shift)) + ((Word)shifted << 23));
+  }
+}
+inline Float exp2(Float x) { return exp2_of(x); }
 
 // log(1 + x) for 0 <= x < 1e9, at most 2 ulp; NaN stays NaN. With u = 1 + x rounded, log u + (x - (u - 1))/u.
 inline Float log1p(Float x) {

@@ -5,6 +5,7 @@ constexpr int kTileVectors = 2;  // 6 x 2 sums, 2 operands and a broadcast: 15 o
 constexpr int kLongTileVectors = 13;
 constexpr int kPhiloxChunks = 2;
 constexpr bool kCompresses = false;
+constexpr bool kScales = false;
 using Float = __m256;
 typedef uint32_t Word __attribute__((vector_size(32)));
 typedef int32_t Int __attribute__((vector_size(32)));

@@ -5,6 +5,7 @@ constexpr int kTileVectors = 4;  // 6 x 4 sums, 4 operands and a broadcast: 29 o
 constexpr int kLongTileVectors = 13;
 constexpr int kPhiloxChunks = 2;
 constexpr bool kCompresses = true;
+constexpr bool kScales = true;
 using Float = __m512;
 typedef uint32_t Word __attribute__((vector_size(64)));
 typedef int32_t Int __attribute__((vector_size(64)));
@@ -28,6 +29,9 @@ inline Float quotient(Float a, Float b) {
   return a * fma(r, fma(-b, r, set(1)), r);
 }
 inline Float nearest(Float a) { return _mm512_roundscale_ps(a, 0); }
+// x less the nearest whole number (0 where x is infinite), and y 2^n.
+inline Float fraction(Float x) { return _mm512_reduce_ps(x, 0); }
+inline Float scale(Float y, Float n) { return _mm512_scalef_ps(y, n); }
 inline Float from_words(Word a) { return _mm512_cvtepu32_ps((__m512i)a); }
 inline float sum(Float a) { return _mm512_reduce_add_ps(a); }
 inline float largest(Float a) { return _mm512_reduce_max_ps(a); }

@@ -5,6 +5,7 @@ constexpr int kTileVectors = 4;
 constexpr int kLongTileVectors = 13;
 constexpr int kPhiloxChunks = 2;
 constexpr bool kCompresses = false;
+constexpr bool kScales = false;
 using Float = float32x4_t;
 typedef uint32_t Word __attribute__((vector_size(16)));
 typedef int32_t Int __attribute__((vector_size(16)));

@@ -7,12 +7,13 @@
 // nearest (ties to even), from_words (correctly rounded), sum, largest, swap_lanes, lane_numbers (0, 1, …)
 // and, for Philox, multiply_even (the 64-bit products of the even lanes),
 // high_to_low and join_halves of 64-bit lanes, and how many counters it does at a time. kCompresses: whether
-// it has append_inputs (avx512.h).
+// it has append_inputs, kScales: fraction and scale (avx512.h).
 constexpr size_t kLanes = 4;
 constexpr int kTileVectors = 2;
 constexpr int kLongTileVectors = 12;
 constexpr int kPhiloxChunks = 2;
 constexpr bool kCompresses = false;
+constexpr bool kScales = false;
 using Float = __m128;
 typedef uint32_t Word __attribute__((vector_size(16)));
 typedef int32_t Int __attribute__((vector_size(16)));
