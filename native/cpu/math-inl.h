@@ -38,13 +38,13 @@ inline Float exp2_fraction(Float r) {
 }
 
 // 2^x, at most 3 ulp for -126 <= x <= 127; beyond, where a target has no scaling by powers of two, 2^-126 and
-// 2^127. NaN stays NaN. For sums beside which 2^-126 is nothing. x = n + r, n whole, |r| <= 1/2; without
-// scaling n stands in the low bits of x + 1.5 2^23.
+// 2^127. NaN stays NaN (with scaling, infinity becomes it). For sums beside which 2^-126 is nothing. x = n +
+// r, n whole, |r| <= 1/2; without scaling n stands in the low bits of x + 1.5 2^23.
 template <class Vector>
 inline Float exp2_of(Vector x) {
   if constexpr (kScales) {
-    const Vector r = fraction(x);
-    return scale(exp2_fraction(r), x - r);
+    const Vector n = nearest(x);
+    return scale(exp2_fraction(x - n), n);
   } else {
     x = max(set(-126), min(set(127), x));
     const Float shift = set(12582912), shifted = x + shift;

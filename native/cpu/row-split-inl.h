@@ -151,6 +151,24 @@ inline void first_layer_row(const WalshRun& run, const WalshRow* row, size_t cou
   }
 }
 
+// lambda_ic of a group's blocks (classes each).
+inline void noise_slopes(const WalshRun& run, const WalshRow* row, size_t count) {
+  const WalshShape& shape = run.point.shape;
+  for (size_t c = 0; c < shape.classes; c++) {
+    float products = 0, squares = 0;
+    for (size_t i = 0; i < count; i++) {
+      products += row[i].n[c] * row[i].means[shape.width + c];
+      squares += row[i].n[c] * row[i].n[c];
+    }
+    for (size_t i = 0; i < count; i++) {
+      const float n = row[i].n[c];
+      row[i].slope[c] = count == 1 ? 0
+                                   : (products - n * row[i].means[shape.width + c]) /
+                                         ((squares - n * n) + 1e-3f * run.point.scale2 * row[i].own);
+    }
+  }
+}
+
 // Row b's share of D2 from a group's blocks: its sum over them times scale, added to `second` by classes.
 template <int kCount>
 inline void second_layer_row(const WalshRun& run, const WalshRow* row, size_t count, float center,
@@ -159,42 +177,33 @@ inline void second_layer_row(const WalshRun& run, const WalshRow* row, size_t co
   const size_t length = shape.length;
   float level_sum = 0;
   for (size_t i = 0; i < count; i++) level_sum += row[i].mean;
+  noise_slopes(run, row, count);
   const float factor = scale / float(2 * shape.m);
-  const Int inside = (Int)(lane_numbers() < uint32_t(std::min(shape.m, kLanes)));
   for (size_t c = 0; c < shape.classes; c++) {
-    float products = 0, squares = 0;
-    for (size_t i = 0; i < count; i++) {
-      products += row[i].n[c] * row[i].means[shape.width + c];
-      squares += row[i].n[c] * row[i].n[c];
-    }
     for (size_t i = 0; i < count; i++) {
       const WalshRow& r = row[i];
-      const float n = r.n[c];
-      float slope = 0;
-      if (count > 1)
-        slope = (products - n * r.means[shape.width + c]) /
-                ((squares - n * n) + 1e-3f * run.point.scale2 * r.own);
-      const Float lambda = set(slope), minus_lambda = set(-slope), noise = set(n);
+      const Float minus_lambda = set(-r.slope[c]), noise = set(r.n[c]);
       const Float level = set(count > 1 ? (level_sum - r.mean) / float(count - 1) : center);
       const float *signs = run.point.signs + c * length, *n_part = r.n_part + c * length;
       Float total = set(0);
-      // psi of the vector at v, e = +1 or -1
+      // psi - lambda of the vector at v, e = +1 or -1
       const auto psi = [&](Float eta, size_t v, size_t half) {
         const Float rest = fma(minus_lambda, eta, load(r.losses + half + v * kLanes) - level);
-        const Float value = fma(eta * rest, load(r.inverse + half + v * kLanes), lambda);
-        return shape.m < kLanes ? select(inside, value, set(0)) : value;
+        return eta * rest * load(r.inverse + half + v * kLanes);
       };
       const auto source = [&](size_t v) {
-        const Float own = load(n_part + v * kLanes), flipped = noise * load(signs + v * kLanes);
+        const Float own = load(n_part + v * kLanes), flipped = flip(noise, load(signs + v * kLanes));
         const Float plus = psi(own + flipped, v, 0), minus = psi(own - flipped, v, length);
         total = total + (plus + minus);
+        pin(&total);  // else compilers add last, with all of these in memory meanwhile
         return plus - minus;
       };
       float* to = second + c * length;
       const Float odd = set(factor);
       Float even;
-      walsh<kCount>(shape.vectors, scratch, source, [&](size_t v, Float x) {
-        if (v == 0) even = set(factor * sum(total));  // every source has been read by now
+      walsh<kCount>(shape.vectors, shape.vectors, scratch, source, [&](size_t v, Float x) {
+        if (v == 0)  // every source has been read by now
+          even = set(factor * (sum(total) + float(2 * shape.m) * r.slope[c]));
         if (v >= shape.used) return;
         const size_t at = v * kLanes;
         store(to + at, fma(odd * x, load(r.d + at), fma(even, load(r.a + at), load(to + at))));

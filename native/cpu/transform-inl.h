@@ -20,11 +20,13 @@ inline Float walsh_lanes(Float x) {
   }
 }
 
-// Inlined everywhere: a call would pass the registers through memory.
-template <int kCount>
-__attribute__((always_inline)) inline void walsh_registers(Float (&r)[kCount]) {
+// All stages; kPadded: vectors from `used` on, which is past the half, are zero. Inlined everywhere: a call
+// would pass the registers through memory.
+template <bool kPadded, int kCount>
+__attribute__((always_inline)) inline void walsh_registers(Float (&r)[kCount], size_t used) {
 #pragma GCC unroll 16
-  for (int i = 0; i < kCount; i++) r[i] = walsh_lanes<1>(r[i]);
+  for (int i = 0; i < kCount; i++)
+    if (!kPadded || 2 * i < kCount || size_t(i) < used) r[i] = walsh_lanes<1>(r[i]);
 #pragma GCC unroll 4
   for (int step = 1; step < kCount; step *= 2) {
 #pragma GCC unroll 16
@@ -63,20 +65,23 @@ inline void walsh_memory(float* data, size_t vectors, size_t step) {
 }
 
 // sink(v, WHT's vector v) of the input source(v), v = 0 … vectors - 1. kCount: vectors where it is known to
-// fit into registers, else 0; scratch: as many vectors, for 0.
-template <int kCount, class Source, class Sink>
-inline void walsh(size_t vectors, float* scratch, Source source, Sink sink) {
+// fit into registers, else 0; scratch: as many vectors, for 0. kPadded: source is zero from `used` on, and
+// need not be asked.
+template <int kCount, bool kPadded = false, class Source, class Sink>
+inline void walsh(size_t vectors, size_t used, float* scratch, Source source, Sink sink) {
   if constexpr (kCount > 0) {
     Float r[kCount];
 #pragma GCC unroll 16
-    for (int v = 0; v < kCount; v++) r[v] = source(size_t(v));
-    walsh_registers(r);
+    for (int v = 0; v < kCount; v++)
+      r[v] = !kPadded || 2 * v < kCount || size_t(v) < used ? source(size_t(v)) : set(0);
+    walsh_registers<kPadded>(r, used);
 #pragma GCC unroll 16
     for (int v = 0; v < kCount; v++) sink(size_t(v), r[v]);
   } else {
     for (size_t v = 0; v < vectors; v += kWalshVectors)
       walsh<int(kWalshVectors)>(
-          kWalshVectors, nullptr, [&](size_t i) { return source(v + i); },
+          kWalshVectors, kWalshVectors, nullptr,
+          [&](size_t i) { return !kPadded || v + i < used ? source(v + i) : set(0); },
           [&](size_t i, Float x) { store(scratch + (v + i) * kLanes, x); });
     walsh_memory(scratch, vectors, kWalshVectors);
     for (size_t v = 0; v < vectors; v++) sink(v, load(scratch + v * kLanes));

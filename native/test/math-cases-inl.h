@@ -25,14 +25,19 @@ inline void philox_lanes(const uint32_t* counter, uint64_t seed, uint32_t* out) 
     out[i] = words[0][i][0];
   }
 }
-// m values and zeros up to a whole vector.
-inline void walsh_values(const float* in, size_t m, float* scratch, float* out) {
+// m values and zeros up to a whole vector; from vector `used` on zero, and not read, where padded.
+template <bool kPadded>
+inline void walsh_values_of(const float* in, size_t m, size_t used, float* scratch, float* out) {
   const size_t vectors = (m + kLanes - 1) / kLanes;
   with_vectors(vectors, [&](auto count) {
-    walsh<decltype(count)::value>(
-        vectors, scratch, [&](size_t v) { return load(in + v * kLanes); },
+    walsh<decltype(count)::value, kPadded>(
+        vectors, used, scratch, [&](size_t v) { return load(in + v * kLanes); },
         [&](size_t v, Float x) { store(out + v * kLanes, x); });
   });
+}
+inline void walsh_values(const float* in, size_t m, bool padded, size_t used, float* scratch, float* out) {
+  if (padded) return walsh_values_of<true>(in, m, used, scratch, out);
+  walsh_values_of<false>(in, m, used, scratch, out);
 }
 inline MathTarget math_target(const char* name) {
   return {name,

@@ -18,6 +18,7 @@ inline __m256i first_lanes(size_t n) {
 }
 inline Float load_first(const float* p, size_t n) { return _mm256_maskload_ps(p, first_lanes(n)); }
 inline void store_first(float* p, size_t n, Float x) { _mm256_maskstore_ps(p, first_lanes(n), x); }
+__attribute__((always_inline)) inline void pin(Float* x) { asm volatile("" : "+x"(*x)); }
 inline Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
 inline Float min(Float a, Float b) { return _mm256_min_ps(a, b); }
 inline Float max(Float a, Float b) { return _mm256_max_ps(a, b); }

@@ -19,6 +19,7 @@ inline Float load_first(const float* p, size_t n) {
 inline void store_first(float* p, size_t n, Float x) {
   _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), x);
 }
+__attribute__((always_inline)) inline void pin(Float* x) { asm volatile("" : "+v"(*x)); }
 inline Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
 inline Float min(Float a, Float b) { return _mm512_min_ps(a, b); }
 inline Float max(Float a, Float b) { return _mm512_max_ps(a, b); }
@@ -29,8 +30,7 @@ inline Float quotient(Float a, Float b) {
   return a * fma(r, fma(-b, r, set(1)), r);
 }
 inline Float nearest(Float a) { return _mm512_roundscale_ps(a, 0); }
-// x less the nearest whole number (0 where x is infinite), and y 2^n.
-inline Float fraction(Float x) { return _mm512_reduce_ps(x, 0); }
+// y 2^n, n whole.
 inline Float scale(Float y, Float n) { return _mm512_scalef_ps(y, n); }
 inline Float from_words(Word a) { return _mm512_cvtepu32_ps((__m512i)a); }
 inline float sum(Float a) { return _mm512_reduce_add_ps(a); }

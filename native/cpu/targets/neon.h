@@ -23,6 +23,7 @@ inline void store_first(float* p, size_t n, Float x) {
   vst1q_f32(lanes, x);
   for (size_t i = 0; i < n; i++) p[i] = lanes[i];
 }
+__attribute__((always_inline)) inline void pin(Float* x) { asm volatile("" : "+w"(*x)); }
 inline Float fma(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }
 inline Float min(Float a, Float b) { return vminq_f32(a, b); }
 inline Float max(Float a, Float b) { return vmaxq_f32(a, b); }

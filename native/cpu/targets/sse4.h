@@ -2,12 +2,13 @@
 //
 // What every target gives: types Float, Word (unsigned) and Int of kLanes lanes each, which take the
 // operators of C; set, load and store (unaligned), load_first and store_first (the first n < kLanes lanes;
-// the others read as 0 and are not touched), fma (rounded once where the processor can), min, max, sqrt,
+// the others read as 0 and are not touched), pin (x is worked out here, no later), fma (rounded
+// once where the processor can), min, max, sqrt,
 // quotient (a/b to 3 ulp where that is faster; b > 0 but for denormals; its last bits are the processor's),
 // nearest (ties to even), from_words (correctly rounded), sum, largest, swap_lanes, lane_numbers (0, 1, …)
 // and, for Philox, multiply_even (the 64-bit products of the even lanes),
 // high_to_low and join_halves of 64-bit lanes, and how many counters it does at a time. kCompresses: whether
-// it has append_inputs, kScales: fraction and scale (avx512.h).
+// it has append_inputs, kScales: scale (as well).
 constexpr size_t kLanes = 4;
 constexpr int kTileVectors = 2;
 constexpr int kLongTileVectors = 12;
@@ -31,6 +32,7 @@ inline void store_first(float* p, size_t n, Float x) {
   _mm_store_ps(lanes, x);
   for (size_t i = 0; i < n; i++) p[i] = lanes[i];
 }
+__attribute__((always_inline)) inline void pin(Float* x) { asm volatile("" : "+x"(*x)); }
 inline Float fma(Float a, Float b, Float c) { return _mm_add_ps(_mm_mul_ps(a, b), c); }
 inline Float min(Float a, Float b) { return _mm_min_ps(a, b); }
 inline Float max(Float a, Float b) { return _mm_max_ps(a, b); }
