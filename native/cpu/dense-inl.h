@@ -130,7 +130,7 @@ inline void backward(const Network& network, const float* tail, const Pass& pass
   for (size_t l = network.depth(); l > 1; l--) {
     const size_t width = network.layers[l - 1], columns = network.layers[l], stride = pass.stride[l - 1];
     const float* w = tail + (network.shape(l).offset - network.shape(2).offset);
-    transpose(w, width, columns, columns, pass.transposed, width);
+    transpose(w, width, columns, columns, 1, pass.transposed, width);
     product({end - begin, width, columns, pass.signal[l] + begin * pass.stride[l], pass.stride[l], 1,
              pass.transposed, width, nullptr, 0, pass.signal[l - 1] + begin * stride, stride});
     for (size_t r = begin; r < end; r++) {

@@ -232,12 +232,13 @@ inline void sample_first_layer(Workspace& workspace, const SampledPoint& point, 
   from_span(workspace, point.rows, *point.projection, v, columns, team, gradient);
 }
 
-// The first layer's gradient ((d0 + 1) x d1) <- A^T C + factor Q R (direct: factor R), C (B x stride,
+// The first layer's gradient ((d0 + 1) x d1) <- A^T scale C + factor Q R (direct: factor R), C (B x stride,
 // changed) of the batch's rows, R the noise's sum (r x d1) or null. rows: the whole batch or memory for a
 // block of it. Where `factored` is not null and the batch is projected, A^T C is left to the caller.
 inline void write_first_layer(Workspace& workspace, const Question& q, const Projection* projection,
-                              Rows& rows, float* coefficients, size_t stride, const float* noise,
-                              double factor, Team* team, Factored* factored, float* gradient) {
+                              Rows& rows, float* coefficients, size_t stride, double scale,
+                              const float* noise, double factor, Team* team, Factored* factored,
+                              float* gradient) {
   const Batch& batch = q.batches[0];
   const size_t columns = q.network->layers[1], count = tail_offset(*q.network);
   if (projection != nullptr && noise != nullptr) {
@@ -249,8 +250,11 @@ inline void write_first_layer(Workspace& workspace, const Question& q, const Pro
       solve_upper(*projection, v, columns, share.begin, share.end);
       for (size_t b = 0; b < batch.size; b++)
         for (size_t h = share.begin; h < share.end; h++)
-          coefficients[b * stride + h] += float(v[b * columns + h]);
+          coefficients[b * stride + h] =
+              float(scale) * coefficients[b * stride + h] + float(v[b * columns + h]);
     });
+  } else if (scale != 1) {
+    for (size_t i = 0; i < batch.size * stride; i++) coefficients[i] *= float(scale);
   }
   if (factored != nullptr && projection != nullptr) {
     *factored = {&rows, coefficients, stride};
@@ -329,8 +333,8 @@ inline bool importance_sampling(const Estimator& estimator, const Question& q, c
     } else if (l == 0 && projection != nullptr) {
       const size_t stride = round_up(q.network->layers[1], 16);
       float* coefficients = workspace.zeros<float>(q.batches[0].size * stride);
-      write_first_layer(workspace, q, projection, point.rows, coefficients, stride, total, 1, team, factored,
-                        gradient);
+      write_first_layer(workspace, q, projection, point.rows, coefficients, stride, 1, total, 1, team,
+                        factored, gradient);
     } else {
       std::memcpy(gradient, total + point.layout.offset[l], point.layout.count[l] * sizeof(float));
     }

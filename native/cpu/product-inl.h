@@ -96,11 +96,11 @@ inline void product(const Product& p) {
   product_panels<kTileVectors>(p, j);
 }
 
-// to (columns x rows) <- from (rows x columns), both row-major with their strides.
-inline void transpose(const float* from, size_t rows, size_t columns, size_t from_row, float* to,
-                      size_t to_row) {
+// to (columns x rows) <- factor from (rows x columns), both row-major with their strides.
+inline void transpose(const float* from, size_t rows, size_t columns, size_t from_row, float factor,
+                      float* to, size_t to_row) {
   for (size_t i = 0; i < rows; i++)
-    for (size_t j = 0; j < columns; j++) to[j * to_row + i] = from[i * from_row + j];
+    for (size_t j = 0; j < columns; j++) to[j * to_row + i] = factor * from[i * from_row + j];
 }
 
 // Calls body(offset, n) for the vectors of 0 … count - 1; n = kLanes but for the last.

@@ -11,6 +11,9 @@ struct Projection {
   double* gram;   // B x B, its lower half
   double* l;      // B x B, lower, zeros above
   uint8_t* used;  // B: 0 where the pivot is zero
+  int16_t*
+      bytes;  // B x d0, the batch's in 16 bits, whose products a processor adds by pairs; null for floats
+  double* wide_l;  // B x B, rows apart by whole vectors
   size_t rank;
 };
 
@@ -64,16 +67,12 @@ inline void gram_columns(const Batch& batch, const int16_t* bytes, size_t j, dou
   }
 }
 
-// The batch's bytes in 16 bits, whose products a processor adds by pairs; null where it has floats.
-inline int16_t* wide_bytes(Workspace& workspace, const Batch& batch) {
+inline void widen_bytes(const Batch& batch, int16_t* wide) {
   const Samples& samples = *batch.samples;
-  if (samples.bytes.empty()) return nullptr;
-  int16_t* wide = workspace.take<int16_t>(batch.size * samples.width);
   for (size_t r = 0; r < batch.size; r++) {
     const uint8_t* from = samples.bytes.data() + row_number(batch, r) * samples.width;
     for (size_t i = 0; i < samples.width; i++) wide[r * samples.width + i] = from[i];
   }
-  return wide;
 }
 
 // out[r] = sum of a_r b over `count` entries (a multiple of 8), kRows rows a_r that lie `stride` apart: eight
@@ -122,9 +121,10 @@ inline void cholesky_rows(Projection* p, size_t i, double* l, size_t stride) {
   }
 }
 
-inline void cholesky(Workspace& workspace, Projection* p) {
+inline void cholesky(Projection* p) {
   const size_t rows = p->rows, stride = round_up(rows, 8);
-  double* l = workspace.zeros<double>(rows * stride);
+  double* l = p->wide_l;
+  std::memset(l, 0, rows * stride * sizeof(double));
   p->rank = 0;
   size_t i = 0;
   for (; i + 4 <= rows; i += 4) cholesky_rows<4>(p, i, l, stride);
@@ -132,18 +132,37 @@ inline void cholesky(Workspace& workspace, Projection* p) {
   for (i = 0; i < rows; i++) std::memcpy(p->l + i * rows, l + i * stride, rows * sizeof(double));
 }
 
-inline Projection new_projection(Workspace& workspace, const Batch& batch, Team* team) {
+// Memory for a batch's projection.
+inline Projection take_projection(Workspace& workspace, const Batch& batch) {
   const size_t rows = batch.size;
-  Projection p{rows, workspace.take<double>(rows * rows), workspace.take<double>(rows * rows),
-               workspace.take<uint8_t>(rows), 0};
-  const int16_t* bytes = wide_bytes(workspace, batch);
-  const size_t blocks = (rows + kGramColumns - 1) / kGramColumns;
-  if (rows < 64)  // a few microseconds: not worth a fork
-    for (size_t block = 0; block < blocks; block++) gram_columns(batch, bytes, block * kGramColumns, p.gram);
+  const Samples& samples = *batch.samples;
+  return {rows,
+          workspace.take<double>(rows * rows),
+          workspace.take<double>(rows * rows),
+          workspace.take<uint8_t>(rows),
+          samples.bytes.empty() ? nullptr : workspace.take<int16_t>(rows * samples.width),
+          workspace.take<double>(rows * round_up(rows, 8)),
+          0};
+}
+
+constexpr size_t kFewRows = 64;  // below, all of it takes some microseconds: not worth a fork
+
+// Fills p; the team is not asked for few rows.
+inline void form_projection(const Batch& batch, Team* team, Projection* p) {
+  if (p->bytes != nullptr) widen_bytes(batch, p->bytes);
+  const size_t blocks = (p->rows + kGramColumns - 1) / kGramColumns;
+  if (p->rows < kFewRows)
+    for (size_t block = 0; block < blocks; block++)
+      gram_columns(batch, p->bytes, block * kGramColumns, p->gram);
   else
     fork_items(team, blocks,
-               [&](size_t block, unsigned) { gram_columns(batch, bytes, block * kGramColumns, p.gram); });
-  cholesky(workspace, &p);
+               [&](size_t block, unsigned) { gram_columns(batch, p->bytes, block * kGramColumns, p->gram); });
+  cholesky(p);
+}
+
+inline Projection new_projection(Workspace& workspace, const Batch& batch, Team* team) {
+  Projection p = take_projection(workspace, batch);
+  form_projection(batch, team, &p);
   return p;
 }
 
@@ -241,9 +260,9 @@ inline NoiseLayout new_noise_layout(Workspace& workspace, const Network& network
   return layout;
 }
 
-// Draws one sample's noise; zeros in the padding and in rows of U that no pivot uses.
-inline void draw_noise(const NoiseLayout& layout, const Projection* p, uint64_t seed, uint32_t update,
-                       uint32_t index, float* noise) {
+// Draws one sample's noise whole, zeros in the padding.
+inline void draw_normals(const NoiseLayout& layout, uint64_t seed, uint32_t update, uint32_t index,
+                         float* noise) {
   const PhiloxKey key(seed);
   for (size_t l = 0; l < layout.depth; l++) {
     float* part = noise + layout.offset[l];
@@ -251,10 +270,21 @@ inline void draw_noise(const NoiseLayout& layout, const Projection* p, uint64_t 
     gaussian_fill(key, layer_stream(uint32_t(l + 1)), update, index, 0, uint32_t(padded / 64), part);
     std::memset(part + layout.count[l], 0, (padded - layout.count[l]) * sizeof(float));
   }
-  if (p == nullptr || p->rank == p->rows) return;
-  const size_t columns = layout.count[0] / p->rows;
-  for (size_t i = 0; i < p->rows; i++)
-    if (!p->used[i]) std::memset(noise + i * columns, 0, columns * sizeof(float));
+}
+
+// Zeros in the rows of U that no pivot uses.
+inline void drop_rows(const NoiseLayout& layout, const Projection& p, float* noise) {
+  if (p.rank == p.rows) return;
+  const size_t columns = layout.count[0] / p.rows;
+  for (size_t i = 0; i < p.rows; i++)
+    if (!p.used[i]) std::memset(noise + i * columns, 0, columns * sizeof(float));
+}
+
+// One sample's noise. p: null for the direct form.
+inline void draw_noise(const NoiseLayout& layout, const Projection* p, uint64_t seed, uint32_t update,
+                       uint32_t index, float* noise) {
+  draw_normals(layout, seed, update, index, noise);
+  if (p != nullptr) drop_rows(layout, *p, noise);
 }
 
 // out <- parameters + s noise for layers from … L; both parameters and out begin at layer `from`.

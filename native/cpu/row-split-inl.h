@@ -18,6 +18,8 @@
 
 constexpr size_t kGroup = 8;
 
+inline size_t walsh_groups(size_t blocks) { return (blocks + kGroup - 1) / kGroup; }
+
 // Into how many chunks the rows are cut, a power of two: a chunk's rows are summed by one worker in order, so
 // that threads change no bit. One has eight blocks of a row at least: its sums cost as much as two.
 inline size_t row_chunks(size_t batch, size_t blocks) {
@@ -48,6 +50,7 @@ struct WalshRun {
   Workspace* workspace;
   WalshPoint point;
   bool by_rows, projected;
+  Projection projection;
   SampledPoint sampled;
   NoiseLayout layout;
   size_t blocks, chunks, chunk_rows;
@@ -60,29 +63,30 @@ struct WalshRun {
 
 inline size_t sub_rows(size_t chunk_rows) { return std::min(chunk_rows, kRowBlock); }
 
-inline WalshRun new_walsh_run(const Estimator& estimator, const Question& q, const Projection* projection,
-                              const Context& context, Workspace& workspace) {
-  WalshRun run;
+// The memory of it all.
+inline void new_walsh_run(const Estimator& estimator, const Question& q, const Context& context,
+                          Workspace& workspace, WalshRun* made) {
+  WalshRun& run = *made;
+  run = WalshRun();
   run.estimator = &estimator;
   run.q = &q;
   run.context = &context;
   run.workspace = &workspace;
   run.by_rows = estimator.rowwise;
-  run.projected = projection != nullptr;
+  run.projected = estimator.projected;
   run.point = new_walsh_point(workspace, q, estimator.rowwise);
-  run.layout = new_noise_layout(workspace, *q.network, projection);
-  run.sampled = SampledPoint{&q, projection, run.layout, false, {}, nullptr, nullptr};
   const size_t batch = q.batches[0].size, width = q.network->layers[0];
   const WalshShape& shape = run.point.shape;
   if (run.projected) {
+    run.projection = take_projection(workspace, q.batches[0]);
     run.sampled.rows = new_rows(workspace, batch, width);
-    team_load(q.batches[0], 0, batch, context.team, &run.sampled.rows);
     run.sampled.rows.columns = new_columns(workspace, batch, width, shape.width);
-    float* base = workspace.zeros<float>(batch * shape.length);
-    team_product(run.sampled.rows, q.parameters, shape.width, context.team, base, shape.length);
-    run.sampled.base = base;
-    run.sampled.factor = scaled_factor(workspace, *projection, q.noise_scale);
   }
+  const Projection* projection = run.projected ? &run.projection : nullptr;
+  run.layout = new_noise_layout(workspace, *q.network, projection);
+  run.sampled.q = &q;
+  run.sampled.projection = projection;
+  run.sampled.layout = run.layout;
   run.blocks = estimator.coupling.samples;
   const size_t group = std::min(run.blocks, kGroup);
   run.chunks = row_chunks(batch, group);
@@ -90,17 +94,17 @@ inline WalshRun new_walsh_run(const Estimator& estimator, const Question& q, con
   const size_t rows = sub_rows(run.chunk_rows);
   for (size_t i = 0; i < group; i++) {
     run.drawn[i] = workspace.take<float>(run.layout.offset[q.network->depth()]);
-    run.noise[i] = {run.drawn[i], workspace.zeros<float>(shape.classes * shape.length)};
+    run.noise[i] = {run.drawn[i], workspace.padded(shape.classes, shape.width + 1, shape.length)};
   }
   run.workers = workspace.take<WalshWorker>(context.team->size());
   for (unsigned w = 0; w < context.team->size(); w++) {
     WalshWorker& worker = run.workers[w];
     worker = WalshWorker();
     if (!run.projected) worker.rows = new_rows(workspace, rows, width);
-    worker.base = run.projected ? nullptr : workspace.zeros<float>(rows * shape.length);
+    worker.base = run.projected ? nullptr : workspace.padded(rows, shape.width, shape.length);
     worker.scratch = workspace.take<float>(shape.length);
     for (size_t i = 0; i < group; i++) {
-      worker.y[i] = workspace.zeros<float>(rows * shape.length);
+      worker.y[i] = workspace.padded(rows, shape.width, shape.length);
       worker.row[i] = new_walsh_row(workspace, shape);
     }
   }
@@ -109,27 +113,63 @@ inline WalshRun new_walsh_run(const Estimator& estimator, const Question& q, con
     run.sums[c].second = workspace.take<float>(shape.classes * shape.length);
     run.sums[c].losses = workspace.take<float>(group * 2 * shape.length);
   }
-  run.center = nullptr;
-  return run;
+}
+
+// Draws block number `block` as the group's i-th, but for the projection's dropped rows.
+inline void draw_block(const WalshRun& run, size_t block, size_t i) {
+  const Question& q = *run.q;
+  const WalshShape& shape = run.point.shape;
+  draw_normals(run.layout, q.seed, q.update, uint32_t(block), run.drawn[i]);
+  if (shape.layout == WalshLayout::kNoHidden) return;
+  transpose(run.drawn[i] + run.layout.offset[1], shape.width + 1, shape.classes, shape.classes,
+            float(q.noise_scale), run.noise[i].second, shape.length);
 }
 
 // Draws the noise of blocks first … first + count - 1.
 inline void draw_blocks(const WalshRun& run, size_t first, size_t count) {
-  const Question& q = *run.q;
-  const WalshShape& shape = run.point.shape;
   fork_items(run.context->team, count, [&](size_t i, unsigned) {
-    draw_noise(run.layout, run.sampled.projection, q.seed, q.update, uint32_t(first + i), run.drawn[i]);
-    if (shape.layout == WalshLayout::kNoHidden) return;
-    const float s = float(q.noise_scale), *z = run.drawn[i] + run.layout.offset[1];
-    for (size_t h = 0; h <= shape.width; h++)
-      for (size_t c = 0; c < shape.classes; c++)
-        run.noise[i].second[c * shape.length + h] = s * z[h * shape.classes + c];
+    draw_block(run, first + i, i);
+    if (run.projected) drop_rows(run.layout, run.projection, run.drawn[i]);
   });
 }
 
-// Row b of D1 from a group's blocks: its sum over them times scale, added to `coefficients` (length).
+// All that the minibatch and x decide, and the noise of the first `count` blocks, side by side as far as one
+// does not need the other.
+inline void prepare_walsh_run(WalshRun* run, size_t count) {
+  constexpr size_t kLoaded = 8;  // rows at a time
+  const Question& q = *run->q;
+  const WalshShape& shape = run->point.shape;
+  const Batch& batch = q.batches[0];
+  Team* team = run->context->team;
+  Rows& rows = run->sampled.rows;
+  if (run->projected) choose_form(batch, 0, batch.size, &rows);
+  const bool few = batch.size < kFewRows;
+  if (run->projected && !few) form_projection(batch, team, &run->projection);
+  const size_t loads = run->projected ? (batch.size + kLoaded - 1) / kLoaded : 0;
+  fork_items(team, 2 + count + loads, [&](size_t item, unsigned) {
+    if (item == 0) {
+      if (run->projected && few) form_projection(batch, nullptr, &run->projection);
+    } else if (item <= count) {
+      draw_block(*run, item - 1, item - 1);
+    } else if (item == count + 1) {
+      fill_walsh_point(q, &run->point);
+    } else {
+      const size_t first = (item - count - 2) * kLoaded;
+      load_share(batch, 0, first, std::min(batch.size, first + kLoaded), &rows);
+    }
+  });
+  if (!run->projected) return;
+  for (size_t i = 0; i < count; i++) drop_rows(run->layout, run->projection, run->drawn[i]);
+  float* base = run->workspace->padded(batch.size, shape.width, shape.length);
+  team_product(rows, q.parameters, shape.width, team, base, shape.length);
+  run->sampled.base = base;
+  run->sampled.factor = scaled_factor(*run->workspace, run->projection, q.noise_scale);
+}
+
+// Row b of D1 from a group's blocks: its sum over them times scale, to `coefficients` (length), added where
+// not the first.
 inline void first_layer_row(const WalshRun& run, const WalshRow* row, size_t count, float variance,
-                            float scale, float* coefficients) {
+                            float scale, bool first, float* coefficients) {
   const Float inverse = set(1 / variance), ridge = set(0.1f * variance), factor = set(scale);
   for (size_t at = 0; at < run.point.shape.width; at += kLanes) {  // y is zero past w1
     Float products = set(0), squares = set(0), total = set(0);
@@ -147,7 +187,7 @@ inline void first_layer_row(const WalshRun& run, const WalshRow* row, size_t cou
       }
       total = total + share;
     }
-    store(coefficients + at, fma(factor, total, load(coefficients + at)));
+    store(coefficients + at, fma(factor, total, first ? set(0) : load(coefficients + at)));
   }
 }
 
@@ -250,9 +290,10 @@ inline const Rows& begin_rows(const WalshRun& run, WalshWorker* worker, size_t f
 }
 
 // All rows under `count` blocks whose noise is drawn: each chunk's sums, and C (B x length) where by rows,
-// both times scale/B. False if cancelled.
+// both times scale/B. first_group: C is set, else added to. False if cancelled.
 template <int kCount>
-inline bool walsh_rows(const WalshRun& run, size_t count, double scale, float* coefficients) {
+inline bool walsh_rows(const WalshRun& run, size_t count, double scale, bool first_group,
+                       float* coefficients) {
   const WalshShape& shape = run.point.shape;
   const size_t batch = run.q->batches[0].size, length = shape.length;
   const float per_row = float(scale / double(batch));
@@ -281,7 +322,7 @@ inline bool walsh_rows(const WalshRun& run, size_t count, double scale, float* c
         }
         if (!run.by_rows) continue;
         const float variance = run.point.scale2 * row_norm(run.sampled.projection, rows, offset + r, b);
-        first_layer_row(run, worker.row, count, variance, per_row, coefficients + b * length);
+        first_layer_row(run, worker.row, count, variance, per_row, first_group, coefficients + b * length);
         if (shape.layout == WalshLayout::kRowSplit)
           second_layer_row<kCount>(run, worker.row, count, run.center == nullptr ? 0 : run.center[b], per_row,
                                    worker.scratch, sums.second);

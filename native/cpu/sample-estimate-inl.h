@@ -302,7 +302,7 @@ inline void write_sample_gradient(SampleRun& run, float alpha, const FirstOrder&
     add_scaled(coefficients, alpha, h.coefficients, batch * run.stride, coefficients);
   write_first_layer(*run.workspace, q, run.point.projection,
                     run.point.whole ? run.point.rows : run.samplers[0].sampler.evaluator.rows, coefficients,
-                    run.stride, total, 1, run.context->team, factored, gradient);
+                    run.stride, 1, total, 1, run.context->team, factored, gradient);
   const float* tail = h.tail;
   for (size_t l = 1; l < run.point.layout.depth; l++) {
     const size_t count = run.point.layout.count[l], n = q.network->shape(l + 1).offset;

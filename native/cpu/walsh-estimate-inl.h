@@ -77,14 +77,14 @@ struct WalshGradient {
 
 inline WalshGradient new_walsh_gradient(const WalshRun& run) {
   const size_t batch = run.q->batches[0].size, length = run.point.shape.length;
-  return {run.workspace->zeros<float>(batch * length), run.workspace->zeros<float>(run.layout.offset[1]),
-          run.workspace->zeros<float>(run.point.shape.classes * length)};
+  return {run.workspace->take<float>(batch * length), run.workspace->take<float>(run.layout.offset[1]),
+          run.workspace->take<float>(run.point.shape.classes * length)};
 }
 
+// Zeros in what the first of several parts does not set.
 inline void clear(const WalshRun& run, WalshGradient* g) {
   const size_t length = run.point.shape.length;
-  std::memset(g->coefficients, 0, run.q->batches[0].size * length * sizeof(float));
-  std::memset(g->first, 0, run.layout.offset[1] * sizeof(float));
+  if (!run.by_rows) std::memset(g->coefficients, 0, run.q->batches[0].size * length * sizeof(float));
   std::memset(g->second, 0, run.point.shape.classes * length * sizeof(float));
 }
 
@@ -95,10 +95,11 @@ inline void add_second(const WalshRun& run, float* second) {
     add_scaled(second, 1, run.sums[c].second, shape.classes * shape.length, second);
 }
 
-// first += U diag(E), second += factor E Z, E from one block's values (2 x length); its noise is drawn[i].
+// first += U diag(E) (set where `fresh`), second += factor E Z, E from one block's values (2 x length); its
+// noise is drawn[i].
 template <int kCount>
-inline void add_noise_mean(const WalshRun& run, size_t i, const float* values, float factor, float* scratch,
-                           float* mean, WalshGradient* g) {
+inline void add_noise_mean(const WalshRun& run, size_t i, const float* values, float factor, bool fresh,
+                           float* scratch, float* mean, WalshGradient* g) {
   const WalshShape& shape = run.point.shape;
   sign_mean<kCount>(shape, values, scratch, mean);
   const size_t rows = run.layout.count[0] / shape.width;
@@ -106,7 +107,8 @@ inline void add_noise_mean(const WalshRun& run, size_t i, const float* values, f
     const float* u = run.noise[i].first + r * shape.width;
     float* to = g->first + r * shape.width;
     for_vectors(shape.width, [&](size_t at, size_t n) {
-      store_some(to + at, n, fma(load_some(u + at, n), load_some(mean + at, n), load_some(to + at, n)));
+      const Float before = fresh ? set(0) : load_some(to + at, n);
+      store_some(to + at, n, fma(load_some(u + at, n), load_some(mean + at, n), before));
     });
   }
   if (shape.layout == WalshLayout::kNoHidden) return;
@@ -121,18 +123,18 @@ inline void add_noise_mean(const WalshRun& run, size_t i, const float* values, f
   }
 }
 
-// gradient (n) <- A^T C + Q factor R (direct: A^T C + factor R), then the second matrix.
+// gradient (n) <- A^T scale C + Q factor R (direct: A^T scale C + factor R), then the second matrix.
 //
 // Where `factored` is not null and the batch is projected, A^T C is left to the caller.
-inline void write_walsh_gradient(WalshRun& run, double factor, WalshGradient* g, Factored* factored,
-                                 float* gradient) {
+inline void write_walsh_gradient(WalshRun& run, double scale, double factor, WalshGradient* g,
+                                 Factored* factored, float* gradient) {
   const Question& q = *run.q;
   const WalshShape& shape = run.point.shape;
   Rows& rows = run.projected ? run.sampled.rows : run.workers[0].rows;
-  write_first_layer(*run.workspace, q, run.sampled.projection, rows, g->coefficients, shape.length,
+  write_first_layer(*run.workspace, q, run.sampled.projection, rows, g->coefficients, shape.length, scale,
                     factor == 0 ? nullptr : g->first, factor, run.context->team, factored, gradient);
   if (shape.layout == WalshLayout::kNoHidden) return;
-  transpose(g->second, shape.classes, shape.width + 1, shape.length, gradient + tail_offset(*q.network),
+  transpose(g->second, shape.classes, shape.width + 1, shape.length, 1, gradient + tail_offset(*q.network),
             shape.classes);
 }
 
@@ -160,13 +162,13 @@ inline bool walsh_standard_error(WalshRun& run, const float* values, double firs
     clear(run, &g);
     draw_blocks(run, i, 1);
     if (run.by_rows) {
-      if (!walsh_rows<kCount>(run, 1, first_order, g.coefficients)) return false;
+      if (!walsh_rows<kCount>(run, 1, first_order, true, g.coefficients)) return false;
       add_second(run, g.second);
     }
     if (values != nullptr)
-      add_noise_mean<kCount>(run, 0, values + i * 2 * length, float(factor / run.q->noise_scale), scratch,
-                             means, &g);
-    write_walsh_gradient(run, values == nullptr ? 0 : factor, &g, nullptr, gradient);
+      add_noise_mean<kCount>(run, 0, values + i * 2 * length, float(factor / run.q->noise_scale), true,
+                             scratch, means, &g);
+    write_walsh_gradient(run, 1, values == nullptr ? 0 : factor, &g, nullptr, gradient);
     add_to_mean(gradient, n, mean, &squares);
   }
   const double count = double(run.blocks);
@@ -181,18 +183,19 @@ inline bool walsh_estimate_of(WalshRun& run, Factored* factored, Estimate* estim
   const Question& q = *run.q;
   const WalshShape& shape = run.point.shape;
   const size_t length = shape.length, batch = q.batches[0].size;
+  const size_t groups = walsh_groups(run.blocks);
   const bool entropy = run.estimator->kind == Estimator::Kind::kImportanceSampling;
   const double s = q.noise_scale, tau = q.tau, delta = entropy ? run.estimator->temperature : 1;
   const double blocks = double(run.blocks);
   WalshGradient g = new_walsh_gradient(run);
+  clear(run, &g);
   float *scratch = run.workspace->take<float>(length), *means = run.workspace->take<float>(length);
   float* losses = run.workspace->take<float>(run.blocks * 2 * length);
-  const size_t groups = (run.blocks + kGroup - 1) / kGroup;
   for (size_t group = 0; group < groups; group++) {
     const size_t first = run.blocks * group / groups, count = run.blocks * (group + 1) / groups - first;
     run.center = run.by_rows && count == 1 ? walsh_center(run) : nullptr;
-    draw_blocks(run, first, count);
-    if (!walsh_rows<kCount>(run, count, 1 / blocks, g.coefficients)) return false;
+    if (group > 0) draw_blocks(run, first, count);
+    if (!walsh_rows<kCount>(run, count, 1 / blocks, group == 0, g.coefficients)) return false;
     if (run.by_rows) add_second(run, g.second);
     const Float mean = set(float(1 / double(batch)));
     for (size_t at = 0; at < count * 2 * length; at += kLanes) {
@@ -225,8 +228,6 @@ inline bool walsh_estimate_of(WalshRun& run, Factored* factored, Estimate* estim
   }
   if (run.by_rows && entropy) {
     const Float scale = set(float(first_order));
-    for (size_t at = 0; at < batch * length; at += kLanes)
-      store(g.coefficients + at, scale * load(g.coefficients + at));
     for (size_t at = 0; at < shape.classes * length; at += kLanes)
       store(g.second + at, scale * load(g.second + at));
   }
@@ -234,10 +235,10 @@ inline bool walsh_estimate_of(WalshRun& run, Factored* factored, Estimate* estim
     for (size_t i = 0; i < run.blocks; i++) {
       if (groups > 1) draw_blocks(run, i, 1);
       add_noise_mean<kCount>(run, groups > 1 ? 0 : i, losses + i * 2 * length, float(factor / s / blocks),
-                             scratch, means, &g);
+                             i == 0, scratch, means, &g);
     }
   }
-  write_walsh_gradient(run, factor / blocks, &g, factored, estimate->gradient);
+  write_walsh_gradient(run, run.by_rows ? first_order : 1, factor / blocks, &g, factored, estimate->gradient);
   if (!estimate->wants_error || run.blocks < 2) return true;
   return walsh_standard_error<kCount>(run, factor == 0 ? nullptr : losses, first_order, factor,
                                       &estimate->standard_error);
@@ -246,10 +247,9 @@ inline bool walsh_estimate_of(WalshRun& run, Factored* factored, Estimate* estim
 // Importance sampling or evolution strategies with Walsh blocks, at most one hidden layer.
 inline bool walsh_estimate(const Estimator& estimator, const Question& q, const Context& context,
                            Workspace& workspace, Factored* factored, Estimate* estimate) {
-  Projection factors;
-  if (estimator.projected) factors = new_projection(workspace, q.batches[0], context.team);
   WalshRun& run = *workspace.take<WalshRun>(1);  // outlives this call where A^T C is left to the caller
-  run = new_walsh_run(estimator, q, estimator.projected ? &factors : nullptr, context, workspace);
+  new_walsh_run(estimator, q, context, workspace, &run);
+  prepare_walsh_run(&run, run.blocks / walsh_groups(run.blocks));
   bool done = false;
   with_vectors(run.point.shape.vectors, [&](auto vectors) {
     done = walsh_estimate_of<decltype(vectors)::value>(run, factored, estimate);

@@ -79,28 +79,30 @@ inline void walsh_signs(const WalshShape& shape, size_t first, float* out) {
 
 inline WalshPoint new_walsh_point(Workspace& workspace, const Question& q, bool rowwise) {
   const Network& network = *q.network;
-  WalshPoint point{new_walsh_shape(network, rowwise),
-                   network.activation,
-                   q.loss,
-                   float(q.noise_scale * q.noise_scale),
-                   nullptr,
-                   nullptr,
-                   nullptr};
+  WalshPoint point{};
+  point.shape = new_walsh_shape(network, rowwise);
+  point.activation = network.activation;
+  point.loss = q.loss;
+  point.scale2 = float(q.noise_scale * q.noise_scale);
   const WalshShape& shape = point.shape;
-  if (network.depth() > 1) {
-    point.weights = workspace.zeros<float>(shape.classes * shape.length);
-    transpose(q.parameters + tail_offset(network), shape.width + 1, shape.classes, shape.classes,
-              point.weights, shape.length);
-    for (size_t at = 0; at < shape.classes * shape.length; at += kLanes)
-      store(point.weights + at, set(kLog2e) * load(point.weights + at));
-  }
+  if (network.depth() > 1) point.weights = workspace.padded(shape.classes, shape.width + 1, shape.length);
   if (shape.layout == WalshLayout::kWeightsOnly) return point;
   point.signs = workspace.take<float>(shape.classes * shape.length);
-  walsh_signs(shape, shape.layout == WalshLayout::kNoHidden ? 0 : shape.width, point.signs);
-  if (shape.layout != WalshLayout::kRowSplit) return point;
-  point.places = workspace.zeros<float>(shape.classes * shape.length);
-  for (size_t c = 0; c < shape.classes; c++) point.places[c * shape.length + shape.width + c] = kLog2e;
+  if (shape.layout == WalshLayout::kRowSplit)
+    point.places = workspace.padded(shape.classes, shape.width / kLanes * kLanes, shape.length);
   return point;
+}
+
+// What new_walsh_point has the memory for.
+inline void fill_walsh_point(const Question& q, WalshPoint* point) {
+  const WalshShape& shape = point->shape;
+  if (point->weights != nullptr)
+    transpose(q.parameters + tail_offset(*q.network), shape.width + 1, shape.classes, shape.classes, kLog2e,
+              point->weights, shape.length);
+  if (point->signs != nullptr)
+    walsh_signs(shape, shape.layout == WalshLayout::kNoHidden ? 0 : shape.width, point->signs);
+  for (size_t c = 0; point->places != nullptr && c < shape.classes; c++)
+    point->places[c * shape.length + shape.width + c] = kLog2e;
 }
 
 // One block's noise: U (r x w1) as drawn, and s Z by classes (classes x length, bias at place w1).
@@ -128,8 +130,8 @@ struct WalshRow {
 inline WalshRow new_walsh_row(Workspace& workspace, const WalshShape& shape) {
   const size_t length = shape.length, all = shape.classes * length;
   WalshRow row{};
-  row.a = workspace.zeros<float>(length);
-  row.d = workspace.zeros<float>(length);
+  row.a = workspace.padded(1, shape.used * kLanes, length);
+  row.d = workspace.padded(1, shape.used * kLanes, length);
   row.t = workspace.take<float>(all);
   row.n_part = workspace.take<float>(all);
   row.inverse = workspace.take<float>(2 * length);

@@ -41,6 +41,14 @@ class Workspace {
     return piece;
   }
 
+  // `rows` of `stride` floats: zeros from `used` on, the rest uninitialized.
+  float* padded(size_t rows, size_t used, size_t stride) {
+    float* piece = take<float>(rows * stride);
+    for (size_t r = 0; r < rows; r++)
+      for (size_t i = used; i < stride; i++) piece[r * stride + i] = 0;
+    return piece;
+  }
+
  private:
   static constexpr size_t kBlock = size_t(1) << 18;
   struct Block {
