@@ -73,8 +73,29 @@ const native = [
   [
     "native/cpu/walsh-inl.h",
     "|hidden|²",
-    "store(row->inverse + length + v * kLanes, one / (scale2 * (own - x)))",
-    "store(row->inverse + length + v * kLanes, one / (scale2 * (own + x)))",
+    "store(row->inverse + length + v * kLanes, one / (scale2 * (squares - x)))",
+    "store(row->inverse + length + v * kLanes, one / (scale2 * (squares + x)))",
+    backends,
+  ],
+  [
+    "native/cpu/walsh-inl.h",
+    "the label's noise",
+    "n_own = set(-row->n[label])",
+    "n_own = set(row->n[label])",
+    backends,
+  ],
+  [
+    "native/cpu/walsh-inl.h",
+    "N in powers of two",
+    "even = fma(log2e, load(row->n_part",
+    "even = fma(set(1), load(row->n_part",
+    backends,
+  ],
+  [
+    "native/cpu/row-split-inl.h",
+    "λ in the mean of psi",
+    "float(2 * shape.m) * r.slope[c]",
+    "float(shape.m) * r.slope[c]",
     backends,
   ],
   [

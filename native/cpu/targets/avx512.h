@@ -57,7 +57,9 @@ inline uint32_t append_some(Float values, uint32_t first, uint32_t* index, float
   const __mmask16 used = _mm512_cmp_ps_mask(values, _mm512_setzero_ps(), _CMP_NEQ_UQ);
   _mm512_storeu_si512(index, _mm512_maskz_compress_epi32(used, (__m512i)(lane_numbers() + first)));
   _mm512_storeu_ps(value, _mm512_maskz_compress_ps(used, values));
-  return uint32_t(__builtin_popcount(used));
+  uint32_t bits = used;
+  asm("" : "+r"(bits));  // else GCC 12 may keep 16 bits in memory and count 32
+  return uint32_t(__builtin_popcount(bits));
 }
 inline uint32_t append_inputs(const float* inputs, uint32_t first, uint32_t* index, float* value) {
   return append_some(load(inputs), first, index, value);
