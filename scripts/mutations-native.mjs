@@ -59,7 +59,7 @@ export const native = [
     "step",
   ],
   ["step", "weight decay", "1 - step * decay", "1 - decay", "step"],
-  ["math", "a coefficient of 2^x", "set(5.55033237e-2f)", "set(5.55033237e-3f)", "walsh-backends"],
+  ["math", "a coefficient of 2^x", "set(5.55085391e-2f)", "set(5.55085391e-3f)", "walsh-backends"],
   [
     "projection",
     "the last entries of a sum",

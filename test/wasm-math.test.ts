@@ -21,7 +21,7 @@ const FUNCTIONS: [
   bound: number,
 ][] = [
   ["exp", 0, exp, -87, 87, 2],
-  ["2^x", 1, (x) => 2 ** x, -126, 127, 2],
+  ["2^x", 1, (x) => 2 ** x, -126, 127, 3],
   ["log(1 + x), small", 2, log1p, 0, 1, 2],
   ["log(1 + x)", 2, log1p, 0, 1e9, 2],
   ["tanh", 3, tanh, -10, 10, 3],
