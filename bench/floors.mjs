@@ -77,8 +77,8 @@ export function operationCount(kind, { rows = B, d1 = width, J, projected, sampl
 function walshCount(K) {
   const m = 2 ** Math.ceil(Math.log2(width + classes));
   const transform = m * Math.log2(m);
-  // Three transforms a class (T, N, the way back of ψ), one each for the hidden row's norm and the losses.
-  const row = (3 * classes + 2) * transform + 2 * m * classes * 6;
+  // Transforms: T of the other classes, N and the way back of ψ of each, the hidden row's norm and the losses.
+  const row = (3 * classes + 1) * transform + 2 * m * classes * 6;
   const upper = (width + 1) * classes;
   return {
     arithmetic: 2 * through(B, width) + B * K * row + B * ((B + 1) / 2) * width * K,
