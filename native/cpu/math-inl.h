@@ -39,7 +39,8 @@ inline Float exp2_fraction(Float r) {
 
 // 2^x, at most 3 ulp for -126 <= x <= 127; beyond, where a target has no scaling by powers of two, 2^-126 and
 // 2^127. NaN stays NaN (with scaling, infinity becomes it). For sums beside which 2^-126 is nothing. x = n +
-// r, n whole, |r| <= 1/2; without scaling n stands in the low bits of x + 1.5 2^23.
+// r, n whole, |r| <= 1/2; without scaling n stands in the low bits of x + 1.5 2^23. A template, since not
+// every target has what the other half names.
 template <class Vector>
 inline Float exp2_of(Vector x) {
   if constexpr (kScales) {

@@ -7,12 +7,11 @@
 // diagonal entry (a repeated or dependent row) is zero with its column, and its inverse is 0.
 
 struct Projection {
-  size_t rows;    // B
-  double* gram;   // B x B, its lower half
-  double* l;      // B x B, lower, zeros above
-  uint8_t* used;  // B: 0 where the pivot is zero
-  int16_t*
-      bytes;  // B x d0, the batch's in 16 bits, whose products a processor adds by pairs; null for floats
+  size_t rows;     // B
+  double* gram;    // B x B, its lower half
+  double* l;       // B x B, lower, zeros above
+  uint8_t* used;   // B: 0 where the pivot is zero
+  int16_t* bytes;  // B x d0 in 16 bits, whose products a processor adds by pairs; null for floats
   double* wide_l;  // B x B, rows apart by whole vectors
   size_t rank;
 };
@@ -147,7 +146,7 @@ inline Projection take_projection(Workspace& workspace, const Batch& batch) {
 
 constexpr size_t kFewRows = 64;  // below, all of it takes some microseconds: not worth a fork
 
-// Fills p; the team is not asked for few rows.
+// Fills p. The team is not asked for few rows, and may be null then: within a fork there is none to ask.
 inline void form_projection(const Batch& batch, Team* team, Projection* p) {
   if (p->bytes != nullptr) widen_bytes(batch, p->bytes);
   const size_t blocks = (p->rows + kGramColumns - 1) / kGramColumns;
