@@ -167,7 +167,7 @@ if (flags.write) {
     style: { background: "white", color: "#222", fontSize: "12px" },
     x: {
       type: "log",
-      domain: [0.2, 40],
+      domain: [0.1, 40],
       ticks: 3,
       tickFormat: decade,
       label: "time of an update, one thread (ms) →",
