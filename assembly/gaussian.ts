@@ -16,8 +16,11 @@ const GROUP_BYTES: usize = 256;
 const WORD_BYTES: usize = 64;
 
 const SQRT_HALF_BITS: i32 = 0x3f3504f3;
-const LN2_HIGH: f32 = 0.693359375;
-const LN2_LOW: f32 = -2.1219444e-4;
+const EXPONENT_BITS: i32 = 0xff800000;
+const SIGN_BIT: i32 = 0x80000000;
+/** Twice ln 2, in two parts, for exponents that are 2²³ times as large. */
+const LN2_HIGH: f32 = 1.6530975699424744e-7;
+const LN2_LOW: f32 = -5.059109728366984e-11;
 const HALF_PI_HIGH: f32 = 1.5707963705062866;
 const HALF_PI_LOW: f32 = -4.371139e-8;
 
@@ -32,33 +35,31 @@ function radius(word: v128): v128 {
     f32x4.mul(f32x4.convert_i32x4_u(word), f32x4.splat(2.3283064365386963e-10)),
     f32x4.splat(1.1641532182693481e-10),
   );
-  const shifted = i32x4.sub(u, i32x4.splat(SQRT_HALF_BITS));
-  const e = f32x4.convert_i32x4_s(i32x4.shr_s(shifted, 23));
-  const mantissa = i32x4.add(v128.and(shifted, i32x4.splat(0x7fffff)), i32x4.splat(SQRT_HALF_BITS));
-  const t = f32x4.sub(mantissa, f32x4.splat(1));
-  let p = multiplyThenAdd(f32x4.splat(0.06915147), t, -0.11789696);
-  p = multiplyThenAdd(p, t, 0.118730165);
-  p = multiplyThenAdd(p, t, -0.1238437);
-  p = multiplyThenAdd(p, t, 0.14218655);
-  p = multiplyThenAdd(p, t, -0.1666925);
-  p = multiplyThenAdd(p, t, 0.20002227);
-  p = multiplyThenAdd(p, t, -0.24999987);
-  p = multiplyThenAdd(p, t, 0.3333331);
+  // u = 2ⁿ (1 + t), 1 + t in [√½, √2); e = 2²³ n. From here on all is twice the reference's, which changes no rounding.
+  const exponent = v128.and(i32x4.sub(u, i32x4.splat(SQRT_HALF_BITS)), i32x4.splat(EXPONENT_BITS));
+  const e = f32x4.convert_i32x4_s(exponent);
+  const t = f32x4.sub(i32x4.sub(u, exponent), f32x4.splat(1));
+  let p = multiplyThenAdd(f32x4.splat(2 * 0.06915147), t, 2 * -0.11789696);
+  p = multiplyThenAdd(p, t, 2 * 0.118730165);
+  p = multiplyThenAdd(p, t, 2 * -0.1238437);
+  p = multiplyThenAdd(p, t, 2 * 0.14218655);
+  p = multiplyThenAdd(p, t, 2 * -0.1666925);
+  p = multiplyThenAdd(p, t, 2 * 0.20002227);
+  p = multiplyThenAdd(p, t, 2 * -0.24999987);
+  p = multiplyThenAdd(p, t, 2 * 0.3333331);
   const t2 = f32x4.mul(t, t);
   let y = f32x4.add(f32x4.mul(f32x4.mul(p, t2), t), f32x4.mul(e, f32x4.splat(LN2_LOW)));
-  y = f32x4.sub(y, f32x4.mul(f32x4.splat(0.5), t2));
-  const ln = f32x4.add(f32x4.add(t, y), f32x4.mul(e, f32x4.splat(LN2_HIGH)));
-  return f32x4.sqrt(f32x4.mul(f32x4.splat(-2), ln));
+  y = f32x4.add(f32x4.add(t, t), f32x4.sub(y, t2));
+  return f32x4.sqrt(f32x4.sub(f32x4.mul(e, f32x4.splat(-LN2_HIGH)), y));
 }
 
 /** Replaces the words at `pointer` (radius) and `pointer + WORD_BYTES` (angle) of four lanes by two normals each. */
 function boxMuller(pointer: usize): void {
   const r = radius(v128.load(pointer));
   const angle = v128.load(pointer, WORD_BYTES);
-  // The nearest quarter turn q, and the rest t in quarter turns, |t| ≤ 1/2: exact in integers.
-  const q = i32x4.shr_u(i32x4.add(angle, i32x4.splat(0x20000000)), 30);
-  const rest = f32x4.convert_i32x4_s(i32x4.sub(angle, i32x4.shl(q, 30)));
-  const t = f32x4.mul(rest, f32x4.splat(9.313225746154785e-10));
+  // The nearest quarter turn is the top two bits of q; t, in quarter turns, |t| ≤ 1/2, is what the other bits say.
+  const q = i32x4.add(angle, i32x4.splat(0x20000000));
+  const t = f32x4.mul(f32x4.convert_i32x4_s(i32x4.shl(angle, 2)), f32x4.splat(2.3283064365386963e-10));
   const t2 = f32x4.mul(t, t);
   let ps = multiplyThenAdd(f32x4.splat(-0.0046053096), t2, 0.079681575);
   ps = multiplyThenAdd(ps, t2, -0.64596367);
@@ -68,10 +69,10 @@ function boxMuller(pointer: usize): void {
   pc = multiplyThenAdd(pc, t2, 0.25366923);
   pc = multiplyThenAdd(pc, t2, -1.2337005);
   const c = f32x4.add(f32x4.splat(1), f32x4.mul(pc, t2));
-  // Odd quarters exchange sine and cosine; the signs are bit 1 of q and of q + 1, moved to bit 31.
-  const odd = i32x4.shr_s(i32x4.shl(q, 31), 31);
-  const sineSign = i32x4.shl(i32x4.shr_u(q, 1), 31);
-  const cosineSign = i32x4.shl(i32x4.shr_u(i32x4.add(q, i32x4.splat(1)), 1), 31);
+  // Odd quarters exchange sine and cosine; their signs are the top bits of q and of q and a quarter turn.
+  const odd = i32x4.shr_s(i32x4.shl(q, 1), 31);
+  const sineSign = v128.and(q, i32x4.splat(SIGN_BIT));
+  const cosineSign = v128.and(i32x4.add(q, i32x4.splat(0x40000000)), i32x4.splat(SIGN_BIT));
   v128.store(pointer, f32x4.mul(r, v128.xor(v128.bitselect(c, s, odd), sineSign)));
   v128.store(pointer, f32x4.mul(r, v128.xor(v128.bitselect(s, c, odd), cosineSign)), WORD_BYTES);
 }

@@ -53,7 +53,7 @@ export type CouplingOptions =
     }
   /** `samples` = J counts all evaluations, so it is even. */
   | { readonly kind: "antithetic"; readonly samples: number }
-  /** Not in this build. */
+  /** J = 2m · blocks, m the power of two ≥ d_1 + d_2; at most one hidden layer. */
   | { readonly kind: "walsh"; readonly blocks: number };
 
 /** "variance": φ_{x,τ} has variance τ (the paper's text). "standard-deviation": the second reading. */

@@ -8,7 +8,8 @@
  *     out[64·group + 32·pair + 16·(0 sine, 1 cosine) + lane],   lane = block mod 16,
  *
  * which suits 4, 8 and 16 lanes without a transpose. Every operation below is one float32 operation rounded
- * once (`f` = Math.fround); a product and a sum are never contracted into a fused multiply-add, in no backend.
+ * once (`f` = Math.fround). The backends fuse a product and a sum only where the product is exact, and move powers of
+ * two to where they cost nothing: neither changes a bit.
  * Largest error against double precision: see `gaussian` in test/tolerances.ts.
  *
  * What this file leaves out: speed. `native/cpu/gaussian-inl.h` is the fast one.
