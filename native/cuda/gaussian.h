@@ -101,8 +101,7 @@ struct FourNormals {
   float at[4];
 };
 
-__host__ __device__ inline FourNormals normals_of_block(const Noise& noise, uint32_t block) {
-  const Words words = philox(noise.seed, block, noise.index, noise.update, noise.stream);
+__host__ __device__ inline FourNormals normals_of_words(const Words& words) {
   FourNormals out;
 #pragma unroll
   for (int pair = 0; pair < 2; pair++) {
@@ -113,6 +112,11 @@ __host__ __device__ inline FourNormals normals_of_block(const Noise& noise, uint
     out.at[2 * pair + 1] = times(r, cosine);
   }
   return out;
+}
+
+__host__ __device__ inline FourNormals normals_of_block(const Noise& noise, uint32_t block) {
+  const PhiloxKeys keys(noise.seed);
+  return normals_of_words(philox(keys, block, noise.index, noise.update, noise.stream));
 }
 
 // Block and component of a position, and back.
@@ -126,7 +130,8 @@ __host__ __device__ inline size_t position_of(uint32_t block, uint32_t component
 
 // One normal; its three siblings are thrown away, so this costs about two and a half times its share.
 __host__ __device__ inline float normal_at(const Noise& noise, size_t position) {
-  const Words words = philox(noise.seed, block_of(position), noise.index, noise.update, noise.stream);
+  const PhiloxKeys keys(noise.seed);
+  const Words words = philox(keys, block_of(position), noise.index, noise.update, noise.stream);
   const uint32_t component = component_of(position);
   const bool second = component & 2u;
   float sine, cosine;

@@ -12,6 +12,8 @@
 
 namespace local_entropy {
 
+constexpr size_t kRowsBeyond = 31;
+
 struct SamplePass {
   const DeviceQuestion* q;
   DeviceContext* context;
@@ -19,7 +21,7 @@ struct SamplePass {
   DeviceBatch batch;
   NoiseLayout layout;
   size_t most;         // M
-  float* base;         // A x: B x d1
+  float* base;         // A x: B x d1, and room for kRowsBeyond rows, which may be read and not used
   const float* tail;   // x's layers 2 … L
   float* factor;       // L in float32 (B x B), projected
   float* noise;        // M x layout.size()

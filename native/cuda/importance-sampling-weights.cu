@@ -79,6 +79,7 @@ __device__ inline void write_weights(const Scales& scales, const Level& of, cons
               -scales.delta * scales.s / scales.tau / mean,
               mean,
               w.squares,
+              of.top,
               of.lost};
   numbers->loss = of.level;
   numbers->free_energy = of.level - scales.delta * (of.top + log(mean));
@@ -95,7 +96,7 @@ __global__ void loss_parts(size_t samples, const float* losses, Part* parts) {
 __global__ void mean_loss(size_t samples, const Part* parts, unsigned count, double factor,
                           SampleWeights* weights, EstimateNumbers* numbers) {
   const double level = merge_parts(parts, count).sum / double(samples);
-  *weights = {level, 1, factor, 0, 0, 1};
+  *weights = {level, 1, factor, 0, 0, 0, 1};
   numbers->loss = level;
 }
 

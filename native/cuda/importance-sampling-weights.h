@@ -14,7 +14,8 @@ namespace local_entropy {
 struct SampleWeights {
   double level;                // c0
   double first_order, factor;  // of H; of the mean of w Z, or of rho Z
-  double mean, squares, lost;  // mean w, sum w^2, e^-top
+  double mean, squares;        // mean w, sum w^2
+  double top, lost;            // and e^-top
 };
 
 // losses (J) <- w - e^-top (which keeps the digits of equal weights), or rho where `rowwise`. Writes *weights

@@ -12,6 +12,7 @@
 //               sampled it is drawn once, with variance sum w^2/(sum w)^2.
 //
 // The losses first, kept in 4 bytes a sample; then the sums, with the noise made again where it is used.
+// Small networks make both at once, unless the error is wanted, which takes weights known beforehand.
 //
 // Symbols: J samples, s the perturbation's scale, a unit is a sample or a pair, B rows, d1 columns of the
 // first layer.
@@ -19,8 +20,7 @@
 
 #include "block.h"
 #include "evolution-strategies.h"
-#include "importance-sampling-losses.h"
-#include "importance-sampling-noise.h"
+#include "importance-sampling-small.h"
 
 namespace local_entropy {
 
@@ -31,8 +31,10 @@ constexpr unsigned kThreads = 256;
 struct SampleRun {
   const Estimator* estimator;
   SamplePass pass;
-  RowSplit split;                 // by rows
-  bool pair, wants_error, small;  // small: a kernel of its own makes the losses
+  RowSplit split;  // by rows
+  bool pair, wants_error;
+  bool small, sums_too;  // a kernel of its own makes the losses; and the sums
+  SampleSlices slices;   // where it does
   size_t units;
 };
 
@@ -46,9 +48,14 @@ SampleRun new_sample_run(const Estimator& estimator, const DeviceQuestion& q, co
   const bool by_rows = estimator.rowwise;
   const size_t floats =
       by_rows ? row_split_floats(*q.network, q.batches[0].size, projection != nullptr, run.wants_error) : 0;
-  run.small = !by_rows && fits_sample_losses(q, projection);
+  run.small = !by_rows && fits_small_samples(q, projection, false);
+  run.sums_too = run.small && !run.wants_error && fits_small_samples(q, projection, true);
   run.pass = new_sample_pass(q, projection, run.small ? 1 : run.units, floats, context);
   if (by_rows) run.split = new_row_split(run.pass, estimator.coupling.samples, run.wants_error);
+  if (run.sums_too)
+    run.slices =
+        new_sample_slices(run.pass, run.pair, run.units,
+                          estimator.kind == Estimator::Kind::kImportanceSampling, estimator.temperature);
   return run;
 }
 
@@ -71,7 +78,7 @@ bool for_units(SampleRun& run, Body body) {
 // losses (J) of all samples, and by rows H.
 bool losses_of_units(SampleRun& run, float* losses) {
   if (run.small) {
-    sample_losses(run.pass, run.pair, run.units, losses);
+    small_samples(run.pass, run.pair, run.units, losses, run.sums_too ? &run.slices : nullptr);
     return true;
   }
   const size_t per_unit = run.pair ? 2 : 1;
@@ -183,15 +190,19 @@ bool importance_sampling_estimate(const Estimator& estimator, const DeviceQuesti
   double* squares = nullptr;
   const double units = double(run.units), over = centred ? units - 1 : units;
   if (entropy || !by_rows) {
-    beta = arena.take<float>(run.units);
     sum = arena.take<float>(run.pass.layout.size());
     if (run.wants_error && !by_rows) squares = arena.take<double>(1);
     const UnitWeight kind = by_rows   ? UnitWeight::kPlain
                             : centred ? UnitWeight::kCentred
                             : entropy ? UnitWeight::kRaw
                                       : UnitWeight::kPlain;
-    unit_weights(run.units, run.pair, kind, entropy, weights, values, beta, context);
-    noise_sum(run.pass.layout, q, run.units, beta, sum, squares, context);
+    if (run.sums_too) {
+      sum_of_slices(run.pass, run.slices, kind, weights, sum);
+    } else {
+      beta = arena.take<float>(run.units);
+      unit_weights(run.units, run.pair, kind, entropy, weights, values, beta, context);
+      noise_sum(run.pass.layout, q, run.units, beta, sum, squares, context);
+    }
   }
   const bool spread = run.wants_error && (by_rows || !entropy);
   write_gradient(run, weights, sum, over, sampled, spread ? nullptr : factored, estimate->gradient);

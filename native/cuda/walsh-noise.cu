@@ -1,7 +1,7 @@
 // Noise of Walsh blocks: walsh-noise.h.
 //
-// Cost: a normal is about 50 instructions, so two times 6,010 of them for the 512 samples of a block
-// (784-200-10, B = 20) are 1,200 a sample; s L U is 4,200 products, 80 a sample and 300 instructions with
+// Cost: a normal is about 45 instructions, so two times 6,010 of them for the 512 samples of a block
+// (784-200-10, B = 20) are 1,100 a sample; s L U is 4,200 products, 80 a sample and 300 instructions with
 // their loads.
 #include <algorithm>
 

@@ -1,11 +1,10 @@
-// The kernel that makes a small network's losses against the pass for any network; the chain in shared memory
-// against the chain in global memory; and the same bits whichever thread comes first.
+// The kernel of small networks' losses and sums against the pass for any network and its sums; the chain in
+// shared memory against the chain in global memory; and the same bits whichever thread comes first.
 #include <cmath>
 
 #include "../../test/harness.h"
 #include "../../test/problem.h"
-#include "../importance-sampling-losses.h"
-#include "../importance-sampling-weights.h"
+#include "../importance-sampling-small.h"
 #include "../sgld.h"
 
 namespace native_test {
@@ -50,10 +49,10 @@ const Register losses(
           const size_t units = 7, per_unit = pair ? 2 : 1;
           Asked asked(problem);
           const Projection p = new_projection(asked.batch, asked.context);
-          check(fits_sample_losses(asked.question, &p), "small");
+          check(fits_small_samples(asked.question, &p, true), "small");
           SamplePass pass = new_sample_pass(asked.question, &p, 3, 0, asked.context);
           const DeviceArray<float> fast(units * per_unit), slow(units * per_unit);
-          sample_losses(pass, pair, units, fast.data());
+          small_samples(pass, pair, units, fast.data(), nullptr);
           for (size_t first = 0; first < units; first += 3) {
             draw_units(&pass, first, std::min(size_t(3), units - first));
             for (size_t i = 0; i < per_unit; i++) {
@@ -64,6 +63,56 @@ const Register losses(
           check_close(fast.read(asked.stream), slow.read(asked.stream), 1e-6, 1e-6, "loss");
         }
     });
+
+// Several units a slice. The smallest temperature makes slices take new levels, and one sample outweigh all.
+const Register sums("cuda importance-sampling: small networks' sums as the noise made again gives them", [] {
+  const size_t units = 1500;
+  for (const Problem& problem : {Problem({30, 19, 5}, Activation::kRelu, 7, true, 0.8, true),
+                                 Problem({26, 17, 3}, Activation::kTanh, 23, true, 0.8),
+                                 Problem({37, 11}, Activation::kRelu, 13, false, 0.7)})
+    for (const bool pair : {false, true})
+      for (const float delta : {1.0f, 2e-3f, 0.0f}) {  // 0: heat
+        const bool entropy = delta > 0;
+        const size_t samples = units * (pair ? 2 : 1);
+        Asked asked(problem);
+        const Projection p = new_projection(asked.batch, asked.context);
+        check(fits_small_samples(asked.question, &p, true), "small");
+        const SamplePass pass = new_sample_pass(asked.question, &p, 1, 0, asked.context);
+        const DeviceArray<float> values(samples), beta(units), fast(pass.layout.size()),
+            slow(pass.layout.size());
+        const SampleSlices slices = new_sample_slices(pass, pair, units, entropy, delta);
+        check(slices.slices < units / 2, "several units a slice");
+        small_samples(pass, pair, units, values.data(), &slices);
+        const DeviceArray<SampleWeights> weights(1);
+        const DeviceArray<EstimateNumbers> numbers(1);
+        Estimator e =
+            importance_sampling(true, Coupling::Kind::kIndependent, uint32_t(samples), false, false);
+        e.temperature = entropy ? delta : 1;
+        if (entropy)
+          weigh_samples(e, asked.question, samples, values.data(), weights.data(), numbers.data(),
+                        asked.context);
+        else
+          mean_of_samples(samples, values.data(), 1, weights.data(), numbers.data(), asked.context);
+        for (const UnitWeight kind :
+             {UnitWeight::kCentred, entropy ? UnitWeight::kRaw : UnitWeight::kPlain}) {
+          unit_weights(units, pair, kind, entropy, weights.data(), values.data(), beta.data(), asked.context);
+          noise_sum(pass.layout, asked.question, units, beta.data(), slow.data(), nullptr, asked.context);
+          sum_of_slices(pass, slices, kind, weights.data(), fast.data());
+          std::vector<float> got, expected;  // without padding
+          const std::vector<float> all = fast.read(asked.stream), of = slow.read(asked.stream);
+          float largest = 0;
+          for (size_t l = 0; l < pass.layout.depth; l++)
+            for (size_t i = pass.layout.offset[l]; i < pass.layout.offset[l] + pass.layout.count[l]; i++) {
+              if (of[i] == 0) continue;  // of a row that no pivot uses
+              got.push_back(all[i]);
+              expected.push_back(of[i]);
+              largest = std::max(largest, std::abs(of[i]));
+            }
+          check(got.size() > all.size() / 2, "rows that pivots use");
+          check_close(got, expected, 2e-6 * double(largest), 0, "sum of noise");
+        }
+      }
+});
 
 // w - e^-top and rho of many losses and few, with weights near one another and far apart.
 const Register weights(

@@ -25,7 +25,7 @@ const Register words("cuda philox: test/vectors/philox.txt", [] {
                     k + 1, expected, expected + 1, expected + 2, expected + 3) != 10)
       continue;
     lines++;
-    const Words got = philox(uint64_t(k[1]) << 32 | k[0], c[0], c[1], c[2], c[3]);
+    const Words got = philox(PhiloxKeys(uint64_t(k[1]) << 32 | k[0]), c[0], c[1], c[2], c[3]);
     for (int i = 0; i < 4; i++) check(got.at[i] == expected[i], line);
   }
   check(lines >= 3, "fewer than 3 vectors");
