@@ -65,10 +65,12 @@ describe("an addon that does not load", () => {
   });
 });
 
-const hasNm = spawnSync("nm", ["--version"]).status === 0;
+const works = (command: string) => spawnSync(command, ["--version"]).status === 0;
+// Where it can be built it must have been: then a missing file is a failure, and nothing else would notice.
+const buildable = works("cmake") && ["c++", "g++", "clang++"].some(works);
 
 describe("symbols of the addon", () => {
-  (hasNm ? test : test.skip)("it asks for no exit, abort or stdio", () => {
+  (works("nm") && buildable ? test : test.skip)("it asks for no exit, abort or stdio", () => {
     const { status, stdout, stderr } = spawnSync("nm", ["-D", "--undefined-only", BUILT], {
       encoding: "utf8",
     });
