@@ -94,11 +94,31 @@ const RUNS = {
     optimizer: adam(1e-3, 0.05),
     batchSize: 32,
   },
+  "step-60-averaged": {
+    seconds: 60,
+    network: { layers: [784, 200, 10], activation: "step" },
+    objective: entropy(1e-2),
+    ...averaging(1e-3, 0.05),
+    batchSize: 32,
+  },
   "zero-one-60": {
     seconds: 60,
     loss: "zero-one",
     objective: entropy(1e-2),
     optimizer: adam(1e-3, 0.05),
+    batchSize: 32,
+  },
+  "zero-one-60-averaged": {
+    seconds: 60,
+    loss: "zero-one",
+    objective: entropy(1e-2),
+    ...averaging(1e-3, 0.05),
+    batchSize: 32,
+  },
+  "backpropagation-180-averaged": {
+    seconds: 180,
+    objective: { kind: "loss" },
+    ...averaging(1e-3, 0.05),
     batchSize: 32,
   },
 };
