@@ -5,11 +5,11 @@
 // U and Z are made once, in shared memory, and stay there until they are summed. A thread makes a column of
 // P, the rows in registers, then a tile of the logits over a slice of the hidden units.
 //
-// Cost at 784-200-10 and B = 20, from the compiler's code for sm_90, in instructions of a thread: a block of four
-// normals with its stores 194 (1,520 of them: 0.30 million), a column of P with a row of W + s Z 600 (0.12), a
-// unit in a tile of the logits 28 (0.08 with their sums), the sums of noise 20 for four (0.03), the rest 0.06:
-// 0.59 million. An H200 issues 3.3e13 a second, so 56 million samples a second at most. Memory: 4 bytes a sample,
-// and the sums of each slice.
+// Cost at 784-200-10 and B = 20, from the compiler's code for sm_90, in instructions of a thread: a block of
+// four normals with its stores 194 (1,520 of them: 0.30 million), a column of P with a row of W + s Z 600
+// (0.12), a unit in a tile of the logits 28 (0.08 with their sums), the sums of noise 20 for four (0.03), the
+// rest 0.06: 0.59 million. An H200 issues 3.3e13 a second, so 56 million samples a second at most. Memory: 4
+// bytes a sample, and the sums of each slice.
 //
 // Symbols: B rows, d1 units, C classes, L (B x B), U (B x d1), Z ((d1 + 1) x C), s the perturbation's scale.
 #include <algorithm>
