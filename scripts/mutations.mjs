@@ -73,6 +73,13 @@ const random = [
   },
   {
     file: "assembly/gaussian.ts",
+    why: "the sign of a radius of zero",
+    from: "return f32x4.sqrt(f32x4.sub(f32x4.mul(e, f32x4.splat(-LN2_HIGH)), y));",
+    to: "return f32x4.sqrt(f32x4.add(f32x4.splat(0), f32x4.sub(f32x4.mul(e, f32x4.splat(-LN2_HIGH)), y)));",
+    tests: gaussian,
+  },
+  {
+    file: "assembly/gaussian.ts",
     why: "lanes of the second chunk",
     from: "pointer + 4 * first",
     to: "pointer",
@@ -97,6 +104,13 @@ const random = [
     why: "a coefficient of the logarithm",
     from: "0.20002227",
     to: "0.20002237",
+    tests: gaussian,
+  },
+  {
+    file: "native/cpu/gaussian-inl.h",
+    why: "the sign of a radius of zero",
+    from: "sqrt(-fma(e,",
+    to: "sqrt(set(0) - fma(e,",
     tests: gaussian,
   },
   {

@@ -92,6 +92,19 @@ const normals = [
   [2n ** 64n - 1n, 0xffffffff, 0xffffffff, 0xffffffff, EDGES],
 ];
 
+/**
+ * Blocks of seed 1, stream 16, update 0 whose first or third word rounds to u = 1 (radius −0), to the u below 1, or is
+ * less than 64 (the largest radii): index, and the positions of sine and cosine. One in 2²⁵ words is such.
+ */
+const ends = [
+  [281_589, [1, 17]], // word ffffffeb
+  [3_453_775, [43, 59]], // ffffffce
+  [978_269, [3, 19]], // fffffef5
+  [4_423_891, [35, 51]], // ffffff49
+  [1_993_763, [15, 31]], // 00000001
+  [1_283_734, [34, 50]], // 00000031
+];
+
 /** The eight largest and the eight smallest of |z| among the first 2²¹ normals of a stream, by position. */
 function extremes(key, stream, update, index) {
   const values = gaussian(key, stream, update, index, 2 ** 21);
@@ -113,6 +126,8 @@ function normalsFile() {
     }
   };
   for (const row of normals) add(...row);
+  lines.push("# Radii at both ends:");
+  for (const [index, positions] of ends) add(1n, 16, 0, index, positions);
   lines.push("# The largest and smallest of 2097152 normals:");
   add(7n, 16, 0, 0, extremes(keyOf(7n), 16, 0, 0));
   return `${lines.join("\n")}\n`;

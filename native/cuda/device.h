@@ -136,8 +136,7 @@ std::string device_name(std::string* why);
 
 // Shared memory that a block may have, dynamic and static together: asked once (48 KiB at least).
 size_t shared_memory_per_block();
-// Multiprocessors, for kernels that choose their number of blocks by it. Nothing that is summed may depend
-// on it.
+// Multiprocessors, for benchmarks that fill them. No kernel's number of blocks depends on it.
 unsigned multiprocessors();
 
 inline unsigned blocks_for(size_t items, size_t per_block) {

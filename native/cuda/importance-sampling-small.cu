@@ -70,7 +70,7 @@ struct SampleTask {
   DeviceBatch batch;
   Activation activation;
   uint32_t columns, classes;  // d1 (the classes without a hidden layer)
-  bool hidden, pair, sums;
+  bool hidden, pair;
   PhiloxKeys keys;
   uint32_t update;
   float s;
@@ -80,7 +80,7 @@ struct SampleTask {
   const float* tail;    // W ((d1 + 1) x C)
   const float* costs;
   float* losses;
-  SampleSlices slices;  // where `sums`
+  SampleSlices slices;  // all null: the losses alone
   SamplePool at;
 };
 
@@ -281,6 +281,7 @@ __global__ void __launch_bounds__(kThreads, kGroups == kFewGroups ? 2 : 1) run_s
   float* pool = dynamic_shared<float>();
   const unsigned rows = unsigned(task.batch.size);
   const SamplePool& at = task.at;
+  const bool sums = task.slices.weighted != nullptr;
   for (unsigned i = threadIdx.x; i < at.padded_rows * at.padded_rows; i += kThreads) {
     constexpr unsigned kRows = kGroups * kTileRows;  // pass after pass, column after column
     const unsigned pass = i / kRows / at.padded_rows, k = i / kRows % at.padded_rows,
@@ -307,15 +308,15 @@ __global__ void __launch_bounds__(kThreads, kGroups == kFewGroups ? 2 : 1) run_s
       if (threadIdx.x < 32) f = float(loss_of_logits(task, pool + at.logits));
       if (threadIdx.x == 0) task.losses[task.pair ? 2 * size_t(unit) + i : unit] = f;
     }
-    if (threadIdx.x == 0 && task.sums)
+    if (threadIdx.x == 0 && sums)
       of_unit[0] = level.weight(task.slices, task.pair ? before : f, f, of_unit + 1);
     __syncthreads();
-    if (!task.sums) continue;
+    if (!sums) continue;
     add_noise(pool + at.noise, size, of_unit[0], of_unit[1], pool + at.weighted,
               task.pair ? nullptr : pool + at.plain);
     __syncthreads();  // the noise is read
   }
-  if (!task.sums) return;
+  if (!sums) return;
   if (threadIdx.x == 0) task.slices.levels[slice] = level.level;
   for (size_t i = threadIdx.x; i < size; i += kThreads) {
     task.slices.weighted[slice * size + i] = pool[at.weighted + i];
@@ -323,8 +324,9 @@ __global__ void __launch_bounds__(kThreads, kGroups == kFewGroups ? 2 : 1) run_s
   }
 }
 
-// Groups of rows in registers: few where that is enough.
 static_assert(kManyGroups * kTileRows <= kRowsBeyond + 1, "what the last pass reads of the base");
+
+// Groups of rows in registers: few where that is enough.
 unsigned groups_of(const DeviceQuestion& q) {
   return q.batches[0].size <= kFewGroups * kTileRows ? kFewGroups : kManyGroups;
 }
@@ -337,13 +339,13 @@ SamplePool pool_of(const DeviceQuestion& q, const NoiseLayout& layout, bool pair
 
 }  // namespace
 
-bool fits_small_samples(const DeviceQuestion& q, const Projection* projection, bool sums) {
+bool fits_small_samples(const DeviceQuestion& q, const Projection* projection, bool pair, bool sums) {
   if (projection == nullptr || q.network->depth() > 2) return false;
   constexpr size_t kStatic = 64, kMostRows = 1024;  // shared memory beside the pool
   const NoiseLayout layout = new_noise_layout(*q.network, projection);
   if (q.batches[0].size > kMostRows || layout.size() > shared_memory_per_block() / sizeof(float))
     return false;
-  const SamplePool pool = pool_of(q, layout, false, sums);
+  const SamplePool pool = pool_of(q, layout, pair, sums);
   return pool.groups * pool.class_tiles <= kThreads &&
          pool.size * sizeof(float) + kStatic <= shared_memory_per_block();
 }
@@ -358,7 +360,6 @@ void small_samples(const SamplePass& pass, bool pair, size_t units, float* losse
                         network.classes(),
                         network.depth() == 2,
                         pair,
-                        sums != nullptr,
                         PhiloxKeys(q.seed),
                         q.update,
                         float(q.noise_scale),

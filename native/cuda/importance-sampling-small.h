@@ -7,7 +7,7 @@ namespace local_entropy {
 
 // Whether a sample fits into a block's shared memory, with the sums or without: projected, at most one hidden
 // layer, not too many rows and classes.
-bool fits_small_samples(const DeviceQuestion& q, const Projection* projection, bool sums);
+bool fits_small_samples(const DeviceQuestion& q, const Projection* projection, bool pair, bool sums);
 
 // losses (units, or two a pair) <- f at x ± s Z_u of units 0 … units - 1, and the sums where not null.
 void small_samples(const SamplePass& pass, bool pair, size_t units, float* losses, const SampleSlices* sums);

@@ -48,8 +48,8 @@ SampleRun new_sample_run(const Estimator& estimator, const DeviceQuestion& q, co
   const bool by_rows = estimator.rowwise;
   const size_t floats =
       by_rows ? row_split_floats(*q.network, q.batches[0].size, projection != nullptr, run.wants_error) : 0;
-  run.small = !by_rows && fits_small_samples(q, projection, false);
-  run.sums_too = run.small && !run.wants_error && fits_small_samples(q, projection, true);
+  run.small = !by_rows && fits_small_samples(q, projection, run.pair, false);
+  run.sums_too = run.small && !run.wants_error && fits_small_samples(q, projection, run.pair, true);
   run.pass = new_sample_pass(q, projection, run.small ? 1 : run.units, floats, context);
   if (by_rows) run.split = new_row_split(run.pass, estimator.coupling.samples, run.wants_error);
   if (run.sums_too)

@@ -49,7 +49,7 @@ const Register losses(
           const size_t units = 7, per_unit = pair ? 2 : 1;
           Asked asked(problem);
           const Projection p = new_projection(asked.batch, asked.context);
-          check(fits_small_samples(asked.question, &p, true), "small");
+          check(fits_small_samples(asked.question, &p, pair, true), "small");
           SamplePass pass = new_sample_pass(asked.question, &p, 3, 0, asked.context);
           const DeviceArray<float> fast(units * per_unit), slow(units * per_unit);
           small_samples(pass, pair, units, fast.data(), nullptr);
@@ -76,7 +76,7 @@ const Register sums("cuda importance-sampling: small networks' sums as the noise
         const size_t samples = units * (pair ? 2 : 1);
         Asked asked(problem);
         const Projection p = new_projection(asked.batch, asked.context);
-        check(fits_small_samples(asked.question, &p, true), "small");
+        check(fits_small_samples(asked.question, &p, pair, true), "small");
         const SamplePass pass = new_sample_pass(asked.question, &p, 1, 0, asked.context);
         const DeviceArray<float> values(samples), beta(units), fast(pass.layout.size()),
             slow(pass.layout.size());
