@@ -7,6 +7,7 @@
  *     --tests       build/cuda/cuda-test too: the C++ tests and benchmarks that run on a GPU
  *     --host        g++   ──▶ build/cuda-host/cuda-test and build/cuda-host/Release/local_entropy_cuda.node: the same
  *                             sources on the host shim, for tests without a GPU
+ *     --races       g++   ──▶ build/cuda-races/cuda-test: as --host, watched by the checker of races
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -22,8 +23,14 @@ const RELEASE = "75-real;80-real;86-real;89-real;90;100-real;120";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const { values: flags } = parseArgs({
-  options: { release: { type: "boolean" }, tests: { type: "boolean" }, host: { type: "boolean" } },
+  options: {
+    release: { type: "boolean" },
+    tests: { type: "boolean" },
+    host: { type: "boolean" },
+    races: { type: "boolean" },
+  },
 });
+const onHost = flags.host || flags.races;
 
 /** Runs a command; its output, which also goes to stderr. Ends the process if the command fails. */
 function run(command, ...args) {
@@ -45,9 +52,13 @@ function changed(path) {
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => changed(join(path, name))));
 }
 
-const folder = flags.host ? "build/cuda-host" : "build/cuda";
-const settings = flags.host
-  ? ["-DLOCAL_ENTROPY_SHIM=ON", "-DLOCAL_ENTROPY_TESTS=ON"]
+const folder = flags.races ? "build/cuda-races" : flags.host ? "build/cuda-host" : "build/cuda";
+const settings = onHost
+  ? [
+      "-DLOCAL_ENTROPY_SHIM=ON",
+      "-DLOCAL_ENTROPY_TESTS=ON",
+      `-DLOCAL_ENTROPY_RACES=${flags.races ? "ON" : "OFF"}`,
+    ]
   : [
       `-DCMAKE_CUDA_COMPILER=${fetchCompiler()}`,
       `-DCMAKE_CUDA_ARCHITECTURES=${flags.release ? RELEASE : "90"}`,
@@ -67,7 +78,8 @@ const [configure, ...configureArgs] = await cmake.getConfigureCommand();
 run(configure, ...configureArgs, "-B", folder, ...settings);
 const [build, ...buildArgs] = await cmake.getBuildCommand();
 // The report must have every kernel, so nothing is kept of a build before.
-const fresh = flags.host ? [] : ["--clean-first"];
-const output = run(build, ...buildArgs, ...fresh, "--parallel", String(availableParallelism()));
-if (!flags.host) writeFileSync(join(folder, "resources.txt"), output);
+const fresh = onHost ? [] : ["--clean-first"];
+const targets = flags.races ? ["--target", "cuda-test"] : [];
+const output = run(build, ...buildArgs, ...fresh, ...targets, "--parallel", String(availableParallelism()));
+if (!onHost) writeFileSync(join(folder, "resources.txt"), output);
 writeFileSync(stamp, built);

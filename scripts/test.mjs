@@ -48,8 +48,8 @@ function nativeTests() {
 }
 
 /** Runs a C++ test program; its last line is `N passed, N failed`. */
-function runTests(program) {
-  const run = spawnSync(program, ["--vectors", "test/vectors"], { encoding: "utf8" });
+function runTests(program, ...args) {
+  const run = spawnSync(program, ["--vectors", "test/vectors", ...args], { encoding: "utf8" });
   process.stdout.write(`${run.stdout}${run.stderr}`);
   const counts = /(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$/.exec(run.stdout);
   if (!counts)
@@ -59,22 +59,32 @@ function runTests(program) {
   return { passed, failed: Math.max(failed, Number(run.status !== 0)), skipped };
 }
 
+const sum = (...counts) => ({
+  passed: counts.reduce((total, { passed }) => total + passed, 0),
+  failed: counts.reduce((total, { failed }) => total + failed, 0),
+  skipped: counts.reduce((total, { skipped }) => total + skipped, 0),
+  note: counts.find(({ note }) => note)?.note,
+});
+
 /**
- * CUDA's kernels without a GPU: on the host shim, whose addon jest tests too, and, where nvcc is there (CUDA_HOME, or
- * after `node scripts/cuda-compiler.mjs`), compiled for one architecture, whose registers and spills jest asserts.
+ * CUDA's kernels without a GPU: on the host shim, whose addon jest tests too; its own tests again, watched for races;
+ * and, where nvcc is there (CUDA_HOME, or after `node scripts/cuda-compiler.mjs`), compiled for one architecture, whose
+ * registers and spills jest asserts.
  */
 function cudaTests() {
   const reason = process.arch !== "x64" ? "the host shim is for x86-64" : missingForNative();
   if (reason) return { passed: 0, failed: 0, skipped: 2, note: reason };
   const build = (...flags) => succeeds(process.execPath, ["scripts/build-cuda.mjs", ...flags]);
-  const host = build("--host")
-    ? runTests("build/cuda-host/cuda-test")
-    : { ...one(false), note: "the host shim did not build" };
+  if (!build("--host") || !build("--races")) return { ...one(false), note: "the host shim did not build" };
+  const host = sum(
+    runTests("build/cuda-host/cuda-test"),
+    runTests("build/cuda-races/cuda-test", "--filter", "races: "),
+    runTests("build/cuda-races/cuda-test", "--filter", "cuda "),
+  );
   if (findCompiler() === null) {
     return { ...host, skipped: host.skipped + 1, note: "nvcc is not here: node scripts/cuda-compiler.mjs" };
   }
-  const compiled = one(build());
-  return { ...host, passed: host.passed + compiled.passed, failed: host.failed + compiled.failed };
+  return sum(host, one(build()));
 }
 
 /** Runs jest, with counts from its own report; a test file that could not run counts as one failure. */

@@ -54,7 +54,8 @@ struct SamplePool {
     plain = weighted + (sums ? of_noise : 0);
     factor = plain + (sums && !pair ? of_noise : 0);
     tail = factor + padded_rows * padded_rows;
-    active = tail + (hidden ? ((columns + 1) * classes + 3) / 4 * 4 : 0);
+    // Room past the last class, which is read and not used.
+    active = tail + (hidden ? ((columns + 1) * classes + kTileClasses + 2) / 4 * 4 : 0);
     upper = active + (hidden ? columns * row_stride : 0);
     // The parts of the tiles take the place of the activations and weights, once these are multiplied.
     const unsigned multiplied = upper + (hidden ? columns * class_stride : 0),

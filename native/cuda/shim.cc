@@ -77,7 +77,7 @@ struct Thread {
   void* stack_pointer;
   Stack* stack;
   uint64_t given[2];  // a lane may give again before all have taken; never twice
-  unsigned exchanges;
+  unsigned exchanges, block_barriers, warp_barriers;
 };
 
 struct Scheduler {
@@ -88,6 +88,8 @@ struct Scheduler {
   void (*body)(void*);
   void* data;
   unsigned current;
+  bool running;  // a thread of a kernel
+  ShimPlace place;
   void* own_stack_pointer;
 #if defined(__SANITIZE_ADDRESS__)
   const void* own_stack = nullptr;
@@ -146,7 +148,9 @@ void resume(unsigned number) {
   void* fake = nullptr;
   __sanitizer_start_switch_fiber(&fake, thread.stack->memory, kStack);
 #endif
+  scheduler.running = true;
   shim_swap_stack(&scheduler.own_stack_pointer, thread.stack_pointer);
+  scheduler.running = false;
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
 #endif
@@ -170,7 +174,7 @@ bool open_barrier(size_t begin, size_t end, State barrier) {
 void run_block() {
   std::vector<Thread>& threads = scheduler.threads;
   const size_t count = threads.size();
-  for (Thread& thread : threads) thread = {State::kNew, nullptr, nullptr, {0, 0}, 0};
+  for (Thread& thread : threads) thread = {State::kNew, nullptr, nullptr, {0, 0}, 0, 0, 0};
   for (;;) {
     size_t done = 0;
     for (size_t i = 0; i < count; i++) {
@@ -199,25 +203,48 @@ void run_kernel(const ShimLaunch& shape, void (*thread)(void*), void* data) {
   scheduler.threads.resize(size_t(shape.block.x) * shape.block.y * shape.block.z);
   gridDim = shape.grid;
   blockDim = shape.block;
+  static std::atomic<uint64_t> kernels{0};
+  scheduler.place.kernel = ++kernels;
+  scheduler.place.block = 0;
   for (unsigned z = 0; z < shape.grid.z; z++)
     for (unsigned y = 0; y < shape.grid.y; y++)
       for (unsigned x = 0; x < shape.grid.x; x++) {
         blockIdx = dim3(x, y, z);
         scheduler.pool.reset(new unsigned char[shape.shared]);
         std::memset(scheduler.pool.get(), 0xff, shape.shared);
+        scheduler.place.shared_begin = uintptr_t(scheduler.pool.get());
+        scheduler.place.shared_end = scheduler.place.shared_begin + shape.shared;
         run_block();
+        scheduler.place.block++;
       }
 }
 
 void* shim_dynamic_shared() { return scheduler.pool.get(); }
-void shim_block_barrier() { wait_at(State::kAtBlock); }
-void shim_warp_barrier() { wait_at(State::kAtWarp); }
+void shim_block_barrier() {
+  scheduler.threads[scheduler.current].block_barriers++;
+  wait_at(State::kAtBlock);
+}
+void shim_warp_barrier() {
+  scheduler.threads[scheduler.current].warp_barriers++;
+  wait_at(State::kAtWarp);
+}
+const ShimPlace* shim_place() {
+  if (!scheduler.running) return nullptr;
+  const Thread& thread = scheduler.threads[scheduler.current];
+  ShimPlace& place = scheduler.place;
+  place.thread = uint16_t(scheduler.current);
+  place.block_barriers = thread.block_barriers;
+  place.warp_barriers = thread.warp_barriers;
+  place.stack_begin = uintptr_t(thread.stack->memory);
+  place.stack_end = place.stack_begin + kStack;
+  return &place;
+}
 unsigned shim_lane() { return scheduler.current % 32; }
 
 void shim_give(uint64_t value) {
   Thread& thread = scheduler.threads[scheduler.current];
   thread.given[++thread.exchanges % 2] = value;
-  shim_warp_barrier();
+  wait_at(State::kAtWarp);
 }
 
 uint64_t shim_taken(unsigned lane) {

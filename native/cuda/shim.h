@@ -1,8 +1,8 @@
 // CUDA's words for g++: a kernel's blocks run one after another on the calling thread, the threads of a block
 // as fibers that change at barriers and shuffles. For tests and sanitizers, not for speed.
 //
-// What it cannot show: races between blocks, and races that this one order of threads happens to hide
-// (shim_reverse turns the order round). Dynamic shared memory is filled with NaN before each block, and ends
+// One order of threads and blocks hides races (shim_reverse turns that of threads round), so shim-races.cc, where
+// it is built in, judges each access as if there were none. Dynamic shared memory is filled with NaN before each block, and ends
 // where it ends, so that a sanitizer sees what is read too early or too far.
 #pragma once
 #include <atomic>
@@ -60,6 +60,18 @@ void shim_give(uint64_t value);
 uint64_t shim_taken(unsigned lane);  // of the caller's warp; the caller's own where there is no such lane
 unsigned shim_lane();
 
+// Where in a kernel the caller is, for the checker of races (shim-races.cc); null outside of kernels.
+struct ShimPlace {
+  uint64_t kernel;                                // its number since the program began
+  uint32_t block, block_barriers, warp_barriers;  // the block's number in the grid, barriers passed
+  uint16_t thread;                                // its number in the block
+  uintptr_t stack_begin, stack_end, shared_begin, shared_end;  // the thread's stack, the block's pool
+};
+const ShimPlace* shim_place();
+
+// How many places had races since the last call; they are forgotten. Only where the checker is built in.
+size_t shim_take_races();
+
 // The largest piece of memory that `allocate` gives, so that a test can run out of it.
 extern std::atomic<size_t> shim_largest;
 
@@ -108,27 +120,11 @@ inline unsigned __ballot_sync(unsigned, bool vote) {
   return votes;
 }
 
-// Fibers never run at once, so plain operations are atomic.
 template <class T>
 T atomicAdd(T* at, T value) {
-  const T old = *at;
-  *at = old + value;
-  return old;
-}
-template <class T>
-T atomicMax(T* at, T value) {
-  const T old = *at;
-  if (value > old) *at = value;
-  return old;
-}
-template <class T>
-T atomicMin(T* at, T value) {
-  const T old = *at;
-  if (value < old) *at = value;
-  return old;
+  return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);
 }
 
-inline void __threadfence() {}
 template <class T>
 T __ldg(const T* at) {
   return *at;

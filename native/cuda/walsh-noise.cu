@@ -64,19 +64,20 @@ __global__ void sign_means(WalshShape shape, uint64_t blocks, float* values) {
   const uint32_t teams = blockDim.x / shape.threads;
   const WalshTeam<R> team(shape, pool);
   const uint64_t i = uint64_t(blockIdx.x) * teams + team.number;
-  float* own = values + (i < blocks ? i : 0) * 2 * shape.m;
+  const bool any = i < blocks;
+  float* own = values + i * 2 * shape.m;
   const float factor = 1.0f / float(2 * shape.m);
   float x[R];
 #pragma unroll
   for (int r = 0; r < R; r++) {
     const uint32_t g = team.place(r);
-    x[r] = team.inside(r) ? factor * (own[g] - own[shape.m + g]) : 0;
+    x[r] = any && team.inside(r) ? factor * (own[g] - own[shape.m + g]) : 0;
   }
   walsh_transform(team, x);
 #pragma unroll
   for (int r = 0; r < R; r++) {
     const uint32_t g = team.place(r);
-    if (i < blocks && (team.inside(r))) own[g] = x[r];
+    if (any && team.inside(r)) own[g] = x[r];
   }
 }
 
