@@ -109,9 +109,14 @@ void check(cudaError_t status, const char* call);
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const Launch& shape, Stream stream, Arguments... arguments) {
   constexpr size_t kWithoutAsking = 48 * 1024;
-  if (shape.shared > kWithoutAsking)
+  if (shape.shared > kWithoutAsking) {
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shape.shared)),
           "cudaFuncSetAttribute");
+    // As many blocks as fit, rather than more of the first cache.
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                               cudaSharedmemCarveoutMaxShared),
+          "cudaFuncSetAttribute");
+  }
   kernel<<<shape.grid, shape.block, shape.shared, stream>>>(static_cast<Parameters>(arguments)...);
   check(cudaGetLastError(), "a launch");
 }

@@ -67,7 +67,7 @@ SamplePass new_sample_pass(const DeviceQuestion& q, const Projection* projection
   size_t of_unit = floats + pass.layout.size() + first + tail + rows;
   for (size_t l = 1; l <= network.depth(); l++) of_unit += 2 * rows * network.layers[l];
   pass.most = std::max(size_t(1), std::min({units, kMost, kFloats / of_unit}));
-  pass.base = arena.take<float>(first + kRowsBeyond * network.layers[1]);
+  pass.base = arena.take<float>(first);
   first_product(pass.batch, q.parameters, network.layers[1], pass.base, network.layers[1], context);
   if (projection != nullptr) pass.factor = scaled_factor(*projection, 1, context);
   pass.noise = arena.take<float>(pass.most * pass.layout.size());

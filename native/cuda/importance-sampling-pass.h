@@ -12,8 +12,6 @@
 
 namespace local_entropy {
 
-constexpr size_t kRowsBeyond = 31;
-
 struct SamplePass {
   const DeviceQuestion* q;
   DeviceContext* context;
@@ -21,7 +19,7 @@ struct SamplePass {
   DeviceBatch batch;
   NoiseLayout layout;
   size_t most;         // M
-  float* base;         // A x: B x d1, and room for kRowsBeyond rows, which may be read and not used
+  float* base;         // A x: B x d1
   const float* tail;   // x's layers 2 … L
   float* factor;       // L in float32 (B x B), projected
   float* noise;        // M x layout.size()

@@ -19,6 +19,32 @@ struct SampleSlices {
   double* levels;   // slices
 };
 
+// A slice's level, which follows the losses down, and what a unit adds to the slice's sums.
+struct SliceLevel {
+  static constexpr double kFar = 20;  // exponent from which it takes a new level
+
+  double level = 0;
+  bool begun = false;
+
+  // f, other: a unit's losses, alike without pairs. *shrink: e^{-(level before - level now)/delta}, mostly 1.
+  __device__ float weight(const SampleSlices& slices, float f, float other, float* shrink) {
+    const double least = f < other ? f : other;
+    *shrink = 1;
+    if (!begun) {
+      level = least;
+      begun = true;
+    } else if (slices.entropy && level - least > kFar * slices.delta) {
+      *shrink = float(exp((least - level) / slices.delta));
+      level = least;
+    }
+    const double r = relative(slices, f);
+    return float(slices.plain == nullptr ? 0.5 * (r - relative(slices, other)) : r);
+  }
+  __device__ double relative(const SampleSlices& slices, float f) const {
+    return slices.entropy ? expm1((level - double(f)) / slices.delta) : double(f) - level;
+  }
+};
+
 size_t sample_slice_count(size_t units);
 
 // Memory for the sums of `units`.

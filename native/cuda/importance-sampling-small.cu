@@ -3,17 +3,20 @@
 //   P = base + s L U, logits = (act(P), 1) (W + s Z), f the loss's mean over the rows, sums of r Z and Z
 //
 // U and Z are made once, in shared memory, and stay there until they are summed. A thread makes a column of
-// P, the rows in registers, then a tile of the logits over a slice of the hidden units.
+// P, the rows in registers, then a tile of the logits over a slice of the hidden units. While the first warp
+// works out a sample's loss and weight, in a long chain of few instructions, all make most of the next noise.
 //
 // Cost at 784-200-10 and B = 20, from the compiler's code for sm_90, in instructions of a thread: a block of
-// four normals with its stores 194 (1,520 of them: 0.30 million), a column of P with a row of W + s Z 600
-// (0.12), a unit in a tile of the logits 28 (0.08 with their sums), the sums of noise 20 for four (0.03), the
-// rest 0.06: 0.59 million. An H200 issues 3.3e13 a second, so 56 million samples a second at most. Memory: 4
-// bytes a sample, and the sums of each slice.
+// four normals with its stores 207 (1,520 of them: 0.31 million), a column of P with a row of W + s Z 465
+// (0.09), a unit in a tile of the logits 28 (0.08 with their sums), the sums of noise 22 for four (0.03), the
+// rest 0.04: 0.56 million. An H200 issues 3.3e13 a second, so 59 million samples a second at most. Its shared
+// memory, by counting the banks that each access takes, is busy for 3,000 cycles a sample and multiprocessor:
+// 87 million a second. Memory: 4 bytes a sample, and the sums of each slice.
 //
 // Symbols: B rows, d1 units, C classes, L (B x B), U (B x d1), Z ((d1 + 1) x C), s the perturbation's scale.
 #include <algorithm>
 
+#include "importance-sampling-pool.h"
 #include "importance-sampling-small.h"
 #include "parts.h"
 
@@ -21,50 +24,10 @@ namespace local_entropy {
 
 namespace {
 
-constexpr unsigned kThreads = 384;
-constexpr unsigned kTileRows = 4, kTileClasses = 5, kTile = kTileRows * kTileClasses;
+constexpr unsigned kThreads = SamplePool::kThreads, kTileRows = SamplePool::kTileRows,
+                   kTileClasses = SamplePool::kTileClasses, kTile = SamplePool::kTile;
 constexpr unsigned kFewGroups = 5, kManyGroups = 8;  // of rows in registers
-constexpr unsigned kMostParts = 24;  // slices of the hidden units: more would cost more to add up
-constexpr double kFarAbove = 20;     // exponent from which a slice takes a new level
-
-// Shared memory, in floats. Rows of hidden units and of classes are padded to whole tiles, U to whole passes;
-// a unit's activations lie so far apart that neighbours fall into different banks.
-struct SamplePool {
-  unsigned groups, class_tiles;       // tiles of the logits: down, across
-  unsigned padded_rows;               // to whole passes of first_layer
-  unsigned row_stride, class_stride;  // of a unit's activations, and of its weights
-  unsigned parts;                     // slices of the hidden units
-  unsigned noise, weighted, plain, factor, tail, active, upper, bias, logits, size;
-
-  // groups_at_once: kTileRows rows each, in registers.
-  SamplePool(const NoiseLayout& layout, unsigned rows, unsigned columns, unsigned classes, bool hidden,
-             bool pair, bool sums, unsigned groups_at_once) {
-    const unsigned at_once = groups_at_once * kTileRows, passes = (rows + at_once - 1) / at_once;
-    groups = (rows + kTileRows - 1) / kTileRows;
-    class_tiles = (classes + kTileClasses - 1) / kTileClasses;
-    padded_rows = passes * at_once;
-    row_stride = padded_rows + (padded_rows % 8 == 0 ? 4 : 0);
-    class_stride = 8 * class_tiles;
-    const unsigned tiles = groups * class_tiles;
-    parts = tiles == 0 || tiles > kThreads ? 1 : kThreads / tiles;
-    if (parts > kMostParts) parts = kMostParts;
-    const unsigned of_noise = unsigned(layout.size()), read = padded_rows * columns;
-    noise = 0;
-    weighted = read > of_noise ? read : of_noise;
-    plain = weighted + (sums ? of_noise : 0);
-    factor = plain + (sums && !pair ? of_noise : 0);
-    tail = factor + padded_rows * padded_rows;
-    // Room past the last class, which is read and not used.
-    active = tail + (hidden ? ((columns + 1) * classes + kTileClasses + 2) / 4 * 4 : 0);
-    upper = active + (hidden ? columns * row_stride : 0);
-    // The parts of the tiles take the place of the activations and weights, once these are multiplied.
-    const unsigned multiplied = upper + (hidden ? columns * class_stride : 0),
-                   added = active + (hidden ? kTile * tiles * parts : 0);
-    bias = multiplied > added ? multiplied : added;
-    logits = bias + (hidden ? class_stride : 0);
-    size = logits + (rows * classes + 3) / 4 * 4;
-  }
-};
+constexpr unsigned kAhead = 3;  // Philox blocks of the next noise that a thread makes before it is due
 
 struct SampleTask {
   NoiseLayout layout;
@@ -77,7 +40,7 @@ struct SampleTask {
   float s;
   size_t units;
   const float* factor;  // L
-  const float* base;    // B x d1
+  const float* base;    // d1 x padded rows
   const float* tail;    // W ((d1 + 1) x C)
   const float* costs;
   float* losses;
@@ -85,33 +48,67 @@ struct SampleTask {
   SamplePool at;
 };
 
-// The noise of one unit. What it leaves in the layout's padding nobody reads.
-__device__ inline void make_noise(const SampleTask& task, uint32_t unit, float* noise) {
-  const uint32_t first = uint32_t(task.layout.offset[1] / 4), all = uint32_t(task.layout.size() / 4);
-#pragma unroll 2
-  for (uint32_t block = threadIdx.x; block < all; block += kThreads) {
-    const bool upper = block >= first;
-    const FourNormals normals = normals_of_words(philox(task.keys, block - (upper ? first : 0), unit,
-                                                        task.update, kStreamFirstLayer + (upper ? 1u : 0u)));
-    float* to = noise + block / 16 * 64 + block % 16;
+// Philox blocks of a unit's noise, layers one after the other.
+__device__ inline uint32_t noise_blocks(const SampleTask& task) { return uint32_t(task.layout.size() / 4); }
+
+// What it leaves in the layout's padding nobody reads.
+__device__ inline FourNormals noise_of_block(const SampleTask& task, uint32_t unit, uint32_t block) {
+  const uint32_t first = uint32_t(task.layout.offset[1] / 4);
+  const bool upper = block >= first;
+  return normals_of_words(philox(task.keys, block - (upper ? first : 0), unit, task.update,
+                                 kStreamFirstLayer + (upper ? 1u : 0u)));
+}
+
+// Where a thread's first block stands in a unit's noise; its next ones follow 4 kThreads floats apart.
+__device__ inline float* place_of_noise(float* noise) {
+  static_assert(kThreads % 16 == 0, "threads take whole groups of 64 normals");
+  return noise + threadIdx.x / 16 * 64 + threadIdx.x % 16;
+}
+
+__device__ inline void put_noise(const FourNormals& normals, float* to) {
 #pragma unroll
-    for (unsigned k = 0; k < 4; k++) to[16 * k] = normals.at[k];
+  for (unsigned k = 0; k < 4; k++) to[16 * k] = normals.at[k];
+}
+
+// The noise of one unit, a thread's blocks from the `made`-th on.
+__device__ inline void make_noise(const SampleTask& task, uint32_t unit, unsigned made, float* noise) {
+  float* to = place_of_noise(noise) + made * 4 * kThreads;
+#pragma unroll 2
+  for (uint32_t block = threadIdx.x + made * kThreads; block < noise_blocks(task);
+       block += kThreads, to += 4 * kThreads)
+    put_noise(noise_of_block(task, unit, block), to);
+}
+
+// base (units x padded rows, zeros past the last row) <- the first layer at x (rows x units).
+__global__ void by_units(const float* first, unsigned rows, unsigned units, unsigned padded_rows,
+                         float* base) {
+  const unsigned at = blockIdx.x * blockDim.x + threadIdx.x, unit = at / padded_rows, row = at % padded_rows;
+  if (unit < units) base[at] = row < rows ? first[row * units + unit] : 0;
+}
+
+// sum[k] += u · the factor's row k, for the rows from `from` on.
+template <unsigned kGroups>
+__device__ inline void add_multiple(const float* factor, float u, unsigned from,
+                                    float (&sum)[kGroups * kTileRows]) {
+#pragma unroll
+  for (unsigned h = from / 4; h < kGroups; h++) {
+    const float4 l = reinterpret_cast<const float4*>(factor)[h];
+    const float row[4] = {l.x, l.y, l.z, l.w};
+#pragma unroll
+    for (unsigned i = 0; i < 4; i++)
+      if (4 * h + i >= from) sum[4 * h + i] = fmaf(row[i], u, sum[4 * h + i]);
   }
 }
 
-// sum[4 h …] += u · the factor's rows 4 h …, for the groups from `group` on.
-template <unsigned kGroups>
-__device__ inline void add_multiple(const float* factor, float u, unsigned group,
-                                    float (&sum)[kGroups * kTileRows]) {
-#pragma unroll
-  for (unsigned h = 0; h < kGroups; h++) {
-    if (h < group) continue;
-    const float4 l = reinterpret_cast<const float4*>(factor)[h];
-    sum[4 * h] = fmaf(l.x, u, sum[4 * h]);
-    sum[4 * h + 1] = fmaf(l.y, u, sum[4 * h + 1]);
-    sum[4 * h + 2] = fmaf(l.z, u, sum[4 * h + 2]);
-    sum[4 * h + 3] = fmaf(l.w, u, sum[4 * h + 3]);
-  }
+// Four floats to shared memory at once. The compiler would store them one by one, four threads to a bank.
+__device__ inline void put_four(float* to, float a, float b, float c, float d) {
+#if defined(__CUDA_ARCH__)
+  asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(uint32_t(__cvta_generic_to_shared(to))),
+               "f"(a), "f"(b), "f"(c), "f"(d)
+               : "memory");
+#else
+  *reinterpret_cast<float4*>(to) = make_float4(a, b, c, d);
+#endif
 }
 
 // A unit's activations at x + s Z, kRows rows at a time, or without a hidden layer a class's logits.
@@ -129,10 +126,17 @@ __device__ inline void activate_unit(const SampleTask& task, unsigned unit, floa
       add_multiple<kGroups>(factor, *u, 0, sum);
 #pragma unroll
     for (unsigned k = 0; k < kRows; k++, u += columns, factor += kRows)
-      add_multiple<kGroups>(factor, *u, k / kTileRows, sum);  // past the last row the factor has zeros
+      add_multiple<kGroups>(factor, *u, k, sum);  // past the last row the factor has zeros
     factor += (at.padded_rows - first - kRows) * kRows;
+    const float4* base = reinterpret_cast<const float4*>(task.base + unit * at.padded_rows + first);
 #pragma unroll
-    for (unsigned k = 0; k < kRows; k++) sum[k] = fmaf(s, sum[k], task.base[(first + k) * columns + unit]);
+    for (unsigned h = 0; h < kGroups; h++) {
+      const float4 x = base[h];
+      sum[4 * h] = fmaf(s, sum[4 * h], x.x);
+      sum[4 * h + 1] = fmaf(s, sum[4 * h + 1], x.y);
+      sum[4 * h + 2] = fmaf(s, sum[4 * h + 2], x.z);
+      sum[4 * h + 3] = fmaf(s, sum[4 * h + 3], x.w);
+    }
     if (!task.hidden) {
 #pragma unroll
       for (unsigned k = 0; k < kRows; k++)
@@ -146,8 +150,7 @@ __device__ inline void activate_unit(const SampleTask& task, unsigned unit, floa
     float* to = pool + at.active + unit * at.row_stride + first;
 #pragma unroll
     for (unsigned h = 0; h < kGroups; h++)
-      reinterpret_cast<float4*>(to)[h] =
-          make_float4(sum[4 * h], sum[4 * h + 1], sum[4 * h + 2], sum[4 * h + 3]);
+      put_four(to + 4 * h, sum[4 * h], sum[4 * h + 1], sum[4 * h + 2], sum[4 * h + 3]);
     if (task.activation == Activation::kRelu) continue;
 #pragma unroll 1
     for (unsigned k = 0; k < kRows; k++) to[k] = activate(task.activation, to[k]);
@@ -166,10 +169,13 @@ __device__ inline void first_layer(const SampleTask& task, float s, float* pool)
     float* to = pool + (unit < columns ? at.upper + unit * at.class_stride : at.bias);
 #pragma unroll 1
     for (unsigned first = 0; first < classes;
-         first += kTileClasses, to += 8, z += kTileClasses, w += kTileClasses)
+         first += kTileClasses, to += 8, z += kTileClasses, w += kTileClasses) {
+      float sum[kTileClasses];  // past the last class: anything
 #pragma unroll
-      for (unsigned j = 0; j < kTileClasses; j++)
-        to[j] = fmaf(s, z[j], w[j]);  // past the last class: anything
+      for (unsigned j = 0; j < kTileClasses; j++) sum[j] = fmaf(s, z[j], w[j]);
+      put_four(to, sum[0], sum[1], sum[2], sum[3]);
+      to[4] = sum[4];
+    }
   }
 }
 
@@ -232,30 +238,6 @@ __device__ inline double loss_of_logits(const SampleTask& task, const float* log
   return warp_sum(sum) / double(rows);
 }
 
-// A slice's level, which follows the losses down, and what a unit adds.
-struct SliceLevel {
-  double level = 0;
-  bool begun = false;
-
-  // f, other: a unit's losses, alike without pairs. *shrink: e^{-(level before - level now)/delta}, mostly 1.
-  __device__ float weight(const SampleSlices& slices, float f, float other, float* shrink) {
-    const double least = f < other ? f : other;
-    *shrink = 1;
-    if (!begun) {
-      level = least;
-      begun = true;
-    } else if (slices.entropy && level - least > kFarAbove * slices.delta) {
-      *shrink = float(exp((least - level) / slices.delta));
-      level = least;
-    }
-    const double r = relative(slices, f);
-    return float(slices.plain == nullptr ? 0.5 * (r - relative(slices, other)) : r);
-  }
-  __device__ double relative(const SampleSlices& slices, float f) const {
-    return slices.entropy ? expm1((level - double(f)) / slices.delta) : double(f) - level;
-  }
-};
-
 // weighted <- shrink weighted + (shrink - 1) plain + weight noise, plain += noise; count is a multiple of 4.
 __device__ inline void add_noise(const float* noise, size_t count, float weight, float shrink,
                                  float* weighted, float* plain) {
@@ -296,8 +278,9 @@ __global__ void __launch_bounds__(kThreads, kGroups == kFewGroups ? 2 : 1) run_s
   const uint32_t end = uint32_t(share_begin(task.units, gridDim.x, slice + 1));
   const UpperItem item(task);
   SliceLevel level;  // the first thread's
-  for (uint32_t unit = uint32_t(share_begin(task.units, gridDim.x, slice)); unit < end; unit++) {
-    make_noise(task, unit, pool + at.noise);
+  uint32_t unit = uint32_t(share_begin(task.units, gridDim.x, slice));
+  make_noise(task, unit, 0, pool + at.noise);
+  for (; unit < end; unit++) {
     float f = 0, before = 0;  // the first thread's
     for (unsigned i = 0; i <= unsigned(task.pair); i++) {
       __syncthreads();  // the noise is made; the logits before are read
@@ -311,11 +294,26 @@ __global__ void __launch_bounds__(kThreads, kGroups == kFewGroups ? 2 : 1) run_s
     }
     if (threadIdx.x == 0 && sums)
       of_unit[0] = level.weight(task.slices, task.pair ? before : f, f, of_unit + 1);
+    // The next noise, while the first warp works out the loss; in registers, for this one is still needed.
+    FourNormals ahead[kAhead];
+    const bool last = unit + 1 == end;
+#pragma unroll
+    for (unsigned k = 0; k < kAhead; k++) {
+      const uint32_t block = threadIdx.x + k * kThreads;
+      if (!last && block < noise_blocks(task)) ahead[k] = noise_of_block(task, unit + 1, block);
+    }
     __syncthreads();
-    if (!sums) continue;
-    add_noise(pool + at.noise, size, of_unit[0], of_unit[1], pool + at.weighted,
-              task.pair ? nullptr : pool + at.plain);
-    __syncthreads();  // the noise is read
+    if (sums) {
+      add_noise(pool + at.noise, size, of_unit[0], of_unit[1], pool + at.weighted,
+                task.pair ? nullptr : pool + at.plain);
+      __syncthreads();  // the noise is read
+    }
+    if (last) break;
+    float* to = place_of_noise(pool + at.noise);
+#pragma unroll
+    for (unsigned k = 0; k < kAhead; k++)
+      if (threadIdx.x + k * kThreads < noise_blocks(task)) put_noise(ahead[k], to + k * 4 * kThreads);
+    make_noise(task, unit + 1, kAhead, pool + at.noise);
   }
   if (!sums) return;
   if (threadIdx.x == 0) task.slices.levels[slice] = level.level;
@@ -324,8 +322,6 @@ __global__ void __launch_bounds__(kThreads, kGroups == kFewGroups ? 2 : 1) run_s
     if (!task.pair) task.slices.plain[slice * size + i] = pool[at.plain + i];
   }
 }
-
-static_assert(kManyGroups * kTileRows <= kRowsBeyond + 1, "what the last pass reads of the base");
 
 // Groups of rows in registers: few where that is enough.
 unsigned groups_of(const DeviceQuestion& q) {
@@ -354,10 +350,15 @@ bool fits_small_samples(const DeviceQuestion& q, const Projection* projection, b
 void small_samples(const SamplePass& pass, bool pair, size_t units, float* losses, const SampleSlices* sums) {
   const DeviceQuestion& q = *pass.q;
   const Network& network = *q.network;
+  const SamplePool pool = pool_of(q, pass.layout, pair, sums != nullptr);
+  const unsigned columns = network.layers[1], size = columns * pool.padded_rows;
+  float* base = pass.context->arena->take<float>(size);
+  launch(by_units, {blocks_for(size, kThreads), kThreads}, pass.context->stream, pass.base,
+         unsigned(pass.batch.size), columns, pool.padded_rows, base);
   const SampleTask task{pass.layout,
                         pass.batch,
                         network.activation,
-                        network.layers[1],
+                        columns,
                         network.classes(),
                         network.depth() == 2,
                         pair,
@@ -366,12 +367,12 @@ void small_samples(const SamplePass& pass, bool pair, size_t units, float* losse
                         float(q.noise_scale),
                         units,
                         pass.factor,
-                        pass.base,
+                        base,
                         pass.tail,
                         q.costs,
                         losses,
                         sums == nullptr ? SampleSlices{} : *sums,
-                        pool_of(q, pass.layout, pair, sums != nullptr)};
+                        pool};
   launch(groups_of(q) == kFewGroups ? run_samples<kFewGroups> : run_samples<kManyGroups>,
          {unsigned(sample_slice_count(units)), kThreads, task.at.size * sizeof(float)}, pass.context->stream,
          task);

@@ -60,8 +60,7 @@ __global__ void cholesky(const double* gram, unsigned rows, bool shared, double*
         a[size_t(i) * rows + j] -= own * a[size_t(j) * rows + k];
     }
   }
-  __syncthreads();
-  if (shared)
+  if (shared)  // the last column's barrier is behind the last change
     for (unsigned i = threadIdx.x; i < rows * rows; i += blockDim.x) l[i] = a[i];
   if (threadIdx.x == 0) *rank = found;
 }

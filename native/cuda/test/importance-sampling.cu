@@ -46,15 +46,15 @@ const Register losses(
       for (size_t i = 0; i < 9; i++) problems.back().loss.costs.push_back(i % 4 == 0 ? 0 : float(1 + i % 3));
       for (const Problem& problem : problems)
         for (const bool pair : {false, true}) {
-          const size_t units = 7, per_unit = pair ? 2 : 1;
+          const size_t units = 270, per_unit = pair ? 2 : 1;  // a slice has one or two
           Asked asked(problem);
           const Projection p = new_projection(asked.batch, asked.context);
           check(fits_small_samples(asked.question, &p, pair, true), "small");
-          SamplePass pass = new_sample_pass(asked.question, &p, 3, 0, asked.context);
+          SamplePass pass = new_sample_pass(asked.question, &p, 90, 0, asked.context);
           const DeviceArray<float> fast(units * per_unit), slow(units * per_unit);
           small_samples(pass, pair, units, fast.data(), nullptr);
-          for (size_t first = 0; first < units; first += 3) {
-            draw_units(&pass, first, std::min(size_t(3), units - first));
+          for (size_t first = 0; first < units; first += 90) {
+            draw_units(&pass, first, 90);
             for (size_t i = 0; i < per_unit; i++) {
               forward_units(&pass, i == 0 ? 1 : -1, 0);
               unit_losses(pass, per_unit, slow.data() + per_unit * first + i);
@@ -65,14 +65,17 @@ const Register losses(
     });
 
 // Several units a slice. The smallest temperature makes slices take new levels, and one sample outweigh all.
+// The widest network has noise beyond what is made ahead.
 const Register sums("cuda importance-sampling: small networks' sums as the noise made again gives them", [] {
-  const size_t units = 1500;
-  for (const Problem& problem : {Problem({30, 19, 5}, Activation::kRelu, 7, true, 0.8, true),
+  for (const Problem& problem : {Problem({25, 180, 10}, Activation::kRelu, 20, true, 0.8),
+                                 Problem({30, 19, 5}, Activation::kRelu, 7, true, 0.8, true),
                                  Problem({26, 17, 3}, Activation::kTanh, 23, true, 0.8),
                                  Problem({37, 11}, Activation::kRelu, 13, false, 0.7)})
     for (const bool pair : {false, true})
       for (const float delta : {1.0f, 2e-3f, 0.0f}) {  // 0: heat
-        const bool entropy = delta > 0;
+        const bool entropy = delta > 0, wide = problem.network.layers[1] > 100;
+        if (wide && (pair || delta < 1)) continue;
+        const size_t units = wide ? 600 : 1500;
         const size_t samples = units * (pair ? 2 : 1);
         Asked asked(problem);
         const Projection p = new_projection(asked.batch, asked.context);
