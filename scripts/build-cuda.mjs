@@ -8,6 +8,7 @@
  *     --host        g++   ──▶ build/cuda-host/cuda-test and build/cuda-host/Release/local_entropy_cuda.node: the same
  *                             sources on the host shim, for tests without a GPU
  *     --races       g++   ──▶ build/cuda-races/cuda-test: as --host, watched by the checker of races
+ *     --sanitize    g++   ──▶ build/cuda-sanitize/cuda-test: as --host, with AddressSanitizer and UndefinedBehaviorSanitizer
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -28,9 +29,20 @@ const { values: flags } = parseArgs({
     tests: { type: "boolean" },
     host: { type: "boolean" },
     races: { type: "boolean" },
+    sanitize: { type: "boolean" },
   },
 });
-const onHost = flags.host || flags.races;
+
+/** The build on the host shim that is asked for, if one is, and what it sets beside the shim. */
+const HOST_SETTINGS = {
+  host: [],
+  races: ["-DLOCAL_ENTROPY_RACES=ON"],
+  // The check of null pointers takes some of g++'s thread-local variables for one.
+  sanitize: [
+    "-DLOCAL_ENTROPY_FLAGS=-fsanitize=address,undefined;-fno-sanitize=null;-fno-sanitize-recover=all;-g1",
+  ],
+};
+const host = Object.keys(HOST_SETTINGS).find((name) => flags[name]);
 
 /** Runs a command; its output, which also goes to stderr. Ends the process if the command fails. */
 function run(command, ...args) {
@@ -52,13 +64,9 @@ function changed(path) {
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => changed(join(path, name))));
 }
 
-const folder = flags.races ? "build/cuda-races" : flags.host ? "build/cuda-host" : "build/cuda";
-const settings = onHost
-  ? [
-      "-DLOCAL_ENTROPY_SHIM=ON",
-      "-DLOCAL_ENTROPY_TESTS=ON",
-      `-DLOCAL_ENTROPY_RACES=${flags.races ? "ON" : "OFF"}`,
-    ]
+const folder = host ? `build/cuda-${host}` : "build/cuda";
+const settings = host
+  ? ["-DLOCAL_ENTROPY_SHIM=ON", "-DLOCAL_ENTROPY_TESTS=ON", ...HOST_SETTINGS[host]]
   : [
       `-DCMAKE_CUDA_COMPILER=${fetchCompiler()}`,
       `-DCMAKE_CUDA_ARCHITECTURES=${flags.release ? RELEASE : "90"}`,
@@ -78,8 +86,8 @@ const [configure, ...configureArgs] = await cmake.getConfigureCommand();
 run(configure, ...configureArgs, "-B", folder, ...settings);
 const [build, ...buildArgs] = await cmake.getBuildCommand();
 // The report must have every kernel, so nothing is kept of a build before.
-const fresh = onHost ? [] : ["--clean-first"];
-const targets = flags.races ? ["--target", "cuda-test"] : [];
+const fresh = host ? [] : ["--clean-first"];
+const targets = host && host !== "host" ? ["--target", "cuda-test"] : [];
 const output = run(build, ...buildArgs, ...fresh, ...targets, "--parallel", String(availableParallelism()));
-if (!onHost) writeFileSync(join(folder, "resources.txt"), output);
+if (!host) writeFileSync(join(folder, "resources.txt"), output);
 writeFileSync(stamp, built);

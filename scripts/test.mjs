@@ -4,7 +4,9 @@
  * the last line, `N passed, N failed, N skipped`. A stage without counts of its own is one test.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findCompiler } from "./cuda-compiler.mjs";
 
@@ -27,6 +29,17 @@ function missingForNative() {
   if (!works("cmake")) return "no CMake";
   const compilers = process.env.CXX ? [process.env.CXX] : ["c++", "g++", "clang++"];
   return compilers.some(works) ? null : "no C++ compiler";
+}
+
+/** Whether programs with AddressSanitizer can be built here. */
+function sanitizersLink() {
+  const folder = mkdtempSync(join(tmpdir(), "local-entropy-"));
+  const source = join(folder, "empty.cc");
+  writeFileSync(source, "int main() {}\n");
+  const flags = ["-fsanitize=address,undefined", source, "-o", join(folder, "empty")];
+  const { status } = spawnSync(process.env.CXX ?? "c++", flags, { stdio: "ignore" });
+  rmSync(folder, { recursive: true });
+  return status === 0;
 }
 
 /** Builds and runs native/test. */
@@ -66,22 +79,34 @@ const sum = (...counts) => ({
   note: counts.find(({ note }) => note)?.note,
 });
 
-/** C++ tests that are watched for races: they reach every kernel but one (`heat_error`), in a minute. */
-const WATCHED = ["races: ", "cuda ", "dense: ", "session: ", "step: ", "double precision", "complement"];
+/** C++ tests that sanitizers and the checker of races watch: they reach every kernel but `heat_error`, in a minute. */
+const WATCHED = ["cuda ", "dense: ", "session: ", "step: ", "double precision", "complement"];
 
 /**
- * CUDA's kernels without a GPU: on the host shim, whose addon jest tests too; some tests again, watched for races;
- * and, where nvcc is there (CUDA_HOME, or after `node scripts/cuda-compiler.mjs`), compiled for one architecture, whose
- * registers and spills jest asserts.
+ * CUDA's kernels without a GPU: on the host shim, whose addon jest tests too; there some tests again, watched for
+ * races and by sanitizers; and, where nvcc is there (CUDA_HOME, or after `node scripts/cuda-compiler.mjs`), compiled for
+ * one architecture, whose registers and spills jest asserts.
  */
 function cudaTests() {
   const reason = process.arch !== "x64" ? "the host shim is for x86-64" : missingForNative();
   if (reason) return { passed: 0, failed: 0, skipped: 2, note: reason };
   const build = (...flags) => succeeds(process.execPath, ["scripts/build-cuda.mjs", ...flags]);
-  if (!build("--host") || !build("--races")) return { ...one(false), note: "the host shim did not build" };
+  const watched = (name, ...more) =>
+    build(`--${name}`)
+      ? sum(
+          ...[...WATCHED, ...more].map((tests) =>
+            runTests(`build/cuda-${name}/cuda-test`, "--filter", tests),
+          ),
+        )
+      : { ...one(false), note: `the host shim did not build with --${name}` };
   const host = sum(
-    runTests("build/cuda-host/cuda-test"),
-    ...WATCHED.map((tests) => runTests("build/cuda-races/cuda-test", "--filter", tests)),
+    build("--host")
+      ? runTests("build/cuda-host/cuda-test")
+      : { ...one(false), note: "the host shim did not build" },
+    watched("races", "races: "),
+    sanitizersLink()
+      ? watched("sanitize")
+      : { passed: 0, failed: 0, skipped: 1, note: "the compiler has no sanitizers" },
   );
   if (findCompiler() === null) {
     return { ...host, skipped: host.skipped + 1, note: "nvcc is not here: node scripts/cuda-compiler.mjs" };

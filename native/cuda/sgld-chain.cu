@@ -158,9 +158,8 @@ __global__ void __launch_bounds__(kThreads, 1)
     pool[at.factor + i] = chain.factor[i];
   __syncthreads();
   for (size_t i = threadIdx.x; i < at.tail; i += blockDim.x)
-    pool[at.position + i] = chain.tail[i] + pool[at.x + i];
-  __syncthreads();
-  double loss = 0;  // of warp 0
+    pool[at.position + i] = chain.tail[i] + pool[at.x + i];  // read behind the first layer's barrier
+  double loss = 0;                                           // of warp 0
   for (uint32_t j = 0; j < count; j++) {
     chain_forward(chain, at, pool);
     row_signals(chain, pool + at.signal[chain.network.depth], pool + at.losses);

@@ -3,6 +3,7 @@
 // thread comes first.
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "../../test/harness.h"
 #include "../../test/problem.h"
@@ -216,7 +217,10 @@ const Register cross_fit(
           {Problem({20, 11, 4}, Activation::kRelu, 5, true, 0.6), 2},
           {Problem({20, 17, 5}, Activation::kTanh, 4, false, 0.2), 9},
           {Problem({9, 70, 3}, Activation::kRelu, 3, true, 0.4), 3},
-          {Problem({6, 1100, 2}, Activation::kRelu, 2, true, 0.1), 2}};  // a team of four warps
+          {Problem({6, 1100, 2}, Activation::kRelu, 2, true, 0.1), 2},  // a team of four warps
+          // Several rows a block of threads: more rows than blocks of threads, and more groups than half.
+          {Problem({8, 5, 3}, Activation::kRelu, 300, true, 0.4), 3},
+          {Problem({8, 5, 3}, Activation::kRelu, 4, true, 0.4), 1100}};
       for (const auto& [problem, blocks] : cases) {
         const Answer answer =
             ask(select_kernels("", nullptr), problem, walsh(blocks, Estimator::Kind::kEvolutionStrategies));
@@ -246,6 +250,26 @@ const Register range("cuda walsh: blocks whose losses leave the range of exp bes
     }
     for (size_t sample = 0; sample < f.size(); sample++)
       check_near(losses[i * f.size() + sample], f[sample], 2e-6 * f[sample] + 1e-6, "loss");
+  }
+});
+
+// In the direct form the noise is the same for any rows, so a batch's losses are the mean of its pieces',
+// which have a row for each block of threads.
+const Register pieces("cuda walsh: losses for the weights alone, several rows a block of threads", [] {
+  for (const auto& [size, count, blocks] : {std::tuple{300u, 2u, 3u}, {4u, 4u, 1100u}}) {
+    Problem problem({8, 5, 3}, Activation::kRelu, size, true, 0.4);
+    const Estimator e = importance_sampling(false, Coupling::Kind::kWalsh, blocks, false, false);
+    const Answer whole = ask(select_kernels("", nullptr), problem, e);
+    const std::vector<float> got = whole.inside(whole.losses);
+    const auto rows = problem.rows;
+    std::vector<float> mean(got.size());
+    for (uint32_t p = 0; p < count; p++) {
+      problem.rows.assign(rows.begin() + size / count * p, rows.begin() + size / count * (p + 1));
+      const Answer piece = ask(select_kernels("", nullptr), problem, e);
+      const std::vector<float> losses = piece.inside(piece.losses);
+      for (size_t j = 0; j < mean.size(); j++) mean[j] += losses[j] / float(count);
+    }
+    check_close(got, mean, 1e-6, 1e-6, "loss");
   }
 });
 
