@@ -222,11 +222,10 @@ namespace {
 template <class Body>
 bool for_row_blocks(DeviceContext& context, const Network& network, const float* parameters,
                     const DeviceBatch& batch, Body body) {
-  constexpr size_t kRowBlock = 8192;
-  for (size_t first = 0; first < batch.size; first += kRowBlock) {
+  for (size_t first = 0; first < batch.size; first += pieces.rows) {
     context.arena->reset();
     DeviceBatch part = batch;
-    part.size = std::min(kRowBlock, batch.size - first);
+    part.size = std::min(pieces.rows, batch.size - first);
     if (batch.rows != nullptr) {
       part.rows += first;
     } else {

@@ -144,6 +144,13 @@ size_t shared_memory_per_block();
 // Multiprocessors, for benchmarks that fill them. No kernel's number of blocks depends on it.
 unsigned multiprocessors();
 
+// What an update takes at a time, whatever the device, so that no sum depends on it. Tests take less.
+struct Pieces {
+  size_t floats = size_t(1) << 26;  // of noise and what follows from it: a quarter of a gigabyte
+  size_t rows = 8192;               // of a batch in the direct form
+};
+inline Pieces pieces;
+
 inline unsigned blocks_for(size_t items, size_t per_block) {
   return unsigned((items + per_block - 1) / per_block);
 }

@@ -52,7 +52,7 @@ __global__ void mean_losses(const float* losses, size_t units, size_t rows, size
 
 SamplePass new_sample_pass(const DeviceQuestion& q, const Projection* projection, size_t units, size_t floats,
                            DeviceContext& context) {
-  constexpr size_t kFloats = size_t(1) << 26, kMost = 16384;
+  constexpr size_t kMost = 16384;
   const Network& network = *q.network;
   DeviceArena& arena = *context.arena;
   SamplePass pass{};
@@ -66,7 +66,7 @@ SamplePass new_sample_pass(const DeviceQuestion& q, const Projection* projection
                tail = network.parameters() - tail_offset(network);
   size_t of_unit = floats + pass.layout.size() + first + tail + rows;
   for (size_t l = 1; l <= network.depth(); l++) of_unit += 2 * rows * network.layers[l];
-  pass.most = std::max(size_t(1), std::min({units, kMost, kFloats / of_unit}));
+  pass.most = std::max(size_t(1), std::min({units, kMost, pieces.floats / of_unit}));
   pass.base = arena.take<float>(first);
   first_product(pass.batch, q.parameters, network.layers[1], pass.base, network.layers[1], context);
   if (projection != nullptr) pass.factor = scaled_factor(*projection, 1, context);

@@ -154,14 +154,14 @@ __global__ void widen(const float* from, size_t count, double* to) {
 
 bool run_transitions(const Estimator& e, const DeviceQuestion& q, const Chain& chain,
                      const NoiseLayout& layout, DeviceContext& context) {
-  constexpr size_t kFloats = size_t(1) << 23;  // of noise made at a time: what the second cache holds
+  const size_t floats = pieces.floats / 8;  // of noise made at a time: what the second cache holds
   const size_t transitions = e.step_sizes.size() - 1;
   std::vector<Transition> numbers;
   for (size_t j = 0; j < transitions; j++) numbers.push_back(transition(e, q.tau, j));
   if (transitions == 0) return true;
   Transition* on_device = context.arena->take<Transition>(transitions);
   upload(context.stream, on_device, numbers.data(), transitions * sizeof(Transition));
-  const size_t most = std::max(size_t(1), std::min(transitions, kFloats / layout.size()));
+  const size_t most = std::max(size_t(1), std::min(transitions, floats / layout.size()));
   float* noise = context.arena->take<float>(most * layout.size());
   for (size_t j = 0; j < transitions; j += most) {
     if (j > 0 && !context.go_on()) return false;

@@ -18,8 +18,6 @@ namespace local_entropy {
 namespace {
 
 constexpr unsigned kThreads = 256;
-constexpr size_t kWaveFloats = size_t(1) << 26;  // noise of a wave: a quarter of a gigabyte
-constexpr uint32_t kMostRows = 8192;             // of a launch
 constexpr uint32_t kBlocksOfThreads = 264;  // wanted in a launch: two a multiprocessor of the largest device
 
 // weights (C x m, zeros past d1) <- W_c.
@@ -105,7 +103,7 @@ void take_wave(WalshRun* run) {
   const WalshShape& shape = run->point.shape;
   const bool direct = run->projection == nullptr;
   const size_t batch = run->q->batches[0].size, in_group = std::min(run->blocks, uint64_t(kGroup));
-  run->most_rows = uint32_t(std::min(batch, size_t(kMostRows)));
+  run->most_rows = uint32_t(direct ? std::min(batch, pieces.rows) : batch);
   const size_t y = size_t(run->most_rows) * shape.width, u = direct ? run->noise.layout.count[0] : 0;
   const size_t of_second =
       split(*run) || shape.layout == WalshLayout::kWeightsOnly ? shape.classes * shape.m : 0;
@@ -115,7 +113,7 @@ void take_wave(WalshRun* run) {
   const size_t of_group = in_group * (y + u + of_second + 2 * shape.m) + y + of_scratch;
   const uint64_t groups = group_count(run->blocks);
   constexpr uint64_t kMostGrid = 65535 / kGroup;
-  run->most_groups = uint32_t(std::max(uint64_t(1), std::min({groups, kWaveFloats / of_group, kMostGrid})));
+  run->most_groups = uint32_t(std::max(uint64_t(1), std::min({groups, pieces.floats / of_group, kMostGrid})));
   const size_t wave = run->most_groups * in_group, ctas = std::max(kBlocksOfThreads, run->most_groups);
   run->y = arena.take<float>(wave * y);
   run->u = direct ? arena.take<float>(wave * u) : run->y;

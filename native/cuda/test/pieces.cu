@@ -1,0 +1,117 @@
+// Work that does not fit into one piece (device.h): more samples, blocks, transitions or rows than are taken
+// at a time give what one piece gives, but for the order of sums.
+#include <algorithm>
+#include <cmath>
+
+#include "../../test/harness.h"
+#include "../../test/problem.h"
+#include "../device.h"
+
+namespace native_test {
+
+using namespace local_entropy;
+
+namespace {
+
+// What `ask` answers where no more than `most` is taken at a time.
+Answer in_pieces(const Problem& problem, const Estimator& e, const Pieces& most) {
+  pieces = most;
+  Answer answer = ask(select_kernels("", nullptr), problem, e);
+  pieces = {};
+  check(answer.done && answer.guarded(), "not done");
+  return answer;
+}
+
+void check_same(const std::vector<float>& got, const std::vector<float>& expected, const std::string& what) {
+  double most = 0;
+  for (const float value : expected)
+    if (value != Answer::kPattern) most = std::max(most, std::abs(double(value)));
+  check_close(got, expected, 1e-5 * most, 0, what);
+}
+
+void check_pieces(const Problem& problem, const Estimator& e, const std::string& name) {
+  const Answer whole = in_pieces(problem, e, {});
+  for (const Pieces& most : {Pieces{1, 3}, Pieces{5000, 8192}}) {
+    const Answer parts = in_pieces(problem, e, most);
+    const std::string what = name + ", " + std::to_string(most.floats) + " floats: ";
+    check_same(parts.gradient, whole.gradient, what + "gradient");
+    check_same(parts.losses, whole.losses, what + "losses");
+    check_same(parts.chain, whole.chain, what + "chain");
+    check_near(parts.estimate.loss, whole.estimate.loss, 1e-6 * whole.estimate.loss, what + "loss");
+    const double error = whole.estimate.standard_error;
+    if (error == error)
+      check_near(parts.estimate.standard_error, error, 1e-4 * error, what + "standard error");
+  }
+}
+
+const Register estimators("cuda pieces: every estimator gives what it gives in one piece", [] {
+  const Problem deep({14, 9, 6, 4}, Activation::kRelu, 7, true, 0.5),
+      flat({14, 9, 4}, Activation::kTanh, 7, true, 0.5);
+  for (const bool projected : {false, true}) {
+    const std::string form = projected ? "projected " : "direct ";
+    for (const Problem* problem : {&deep, &flat}) {
+      const std::string name = form + (problem == &deep ? "deep " : "flat ");
+      for (const auto kind : {Estimator::Kind::kImportanceSampling, Estimator::Kind::kEvolutionStrategies})
+        for (const bool rowwise : {false, true})
+          for (const auto coupling : {Coupling::Kind::kIndependent, Coupling::Kind::kAntithetic}) {
+            Estimator e = importance_sampling(projected, coupling, 20, false, false);
+            e.kind = kind;
+            e.rowwise = rowwise;
+            check_pieces(*problem, e,
+                         name + "samples, kind " + std::to_string(int(kind)) + (rowwise ? " by rows" : "") +
+                             (coupling == Coupling::Kind::kAntithetic ? " in pairs" : ""));
+          }
+      check_pieces(*problem, sgld(projected, 5), name + "sgld");
+      check_pieces(*problem, robbins_monro(projected, 3, 5), name + "robbins-monro");
+    }
+    for (const auto kind : {Estimator::Kind::kImportanceSampling, Estimator::Kind::kEvolutionStrategies})
+      for (const bool rowwise : {false, true}) {
+        Estimator e = importance_sampling(projected, Coupling::Kind::kWalsh, 20, false, false);
+        e.kind = kind;
+        e.rowwise = rowwise;
+        check_pieces(flat, e,
+                     form + "walsh, kind " + std::to_string(int(kind)) + (rowwise ? " by rows" : ""));
+      }
+  }
+});
+
+struct Evaluation {
+  double loss = 0;
+  uint64_t correct = 0;
+  std::vector<float> probabilities;
+  std::vector<uint16_t> labels;
+};
+
+Evaluation evaluate(const Problem& problem) {
+  const Kernels* kernels = select_kernels("", nullptr);
+  Team* team = new_team(1);
+  std::atomic<bool> no{false};
+  const Context context{team, &no};
+  const Network& network = problem.network;
+  const float* x = problem.parameters.data();
+  Evaluation all;
+  all.probabilities.resize(problem.rows.size() * network.classes());
+  all.labels.resize(problem.rows.size());
+  check(kernels->dense_loss(network, problem.loss, x, problem.batch(), context, &all.loss) &&
+            kernels->dense_correct(network, x, problem.batch(), context, &all.correct) &&
+            kernels->dense_predict(network, x, problem.batch(), context, all.probabilities.data(),
+                                   all.labels.data()),
+        "not done");
+  delete_team(team);
+  return all;
+}
+
+const Register rows("cuda pieces: loss, predictions and accuracy by some rows after the others", [] {
+  const Problem problem({14, 9, 4}, Activation::kRelu, 11, true, 0.5);
+  pieces.rows = 4;
+  const Evaluation parts = evaluate(problem);
+  pieces = {};
+  const Evaluation whole = evaluate(problem);
+  check_near(parts.loss, whole.loss, 1e-12 * whole.loss, "loss");
+  check(parts.probabilities == whole.probabilities && parts.labels == whole.labels, "predictions");
+  check(parts.correct == whole.correct, "accuracy");
+});
+
+}  // namespace
+
+}  // namespace native_test
