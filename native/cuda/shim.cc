@@ -197,7 +197,19 @@ void wait_at(State barrier) {
 
 }  // namespace
 
+// What a device refuses.
+void check_launch(const ShimLaunch& shape) {
+  const auto [grid, block, shared] = shape;
+  const size_t threads = size_t(block.x) * block.y * block.z, blocks = size_t(grid.x) * grid.y * grid.z;
+  if (threads == 0 || threads > 1024 || block.z > 64 || blocks == 0 || grid.x > INT32_MAX ||
+      grid.y > UINT16_MAX || grid.z > UINT16_MAX || shared > shared_memory_per_block())
+    throw DeviceError("No device can launch " + std::to_string(grid.x) + " x " + std::to_string(grid.y) +
+                      " x " + std::to_string(grid.z) + " blocks of " + std::to_string(threads) +
+                      " threads with " + std::to_string(shared) + " bytes of shared memory");
+}
+
 void run_kernel(const ShimLaunch& shape, void (*thread)(void*), void* data) {
+  check_launch(shape);
   scheduler.body = thread;
   scheduler.data = data;
   scheduler.threads.resize(size_t(shape.block.x) * shape.block.y * shape.block.z);

@@ -66,6 +66,22 @@ const Register divergence("shim: threads at different barriers are an error", []
   check(what.find("different barriers") != std::string::npos, "nothing was thrown");
 });
 
+__global__ void nothing() {}
+
+const Register launches("shim: a launch that no device takes is an error", [] {
+  launch(nothing, {dim3(1, 65535), 1, shared_memory_per_block()}, nullptr);
+  for (const Launch& shape : {Launch{dim3(1, 65536), 1}, Launch{dim3(1, 1, 65536), 1}, Launch{0, 32},
+                              Launch{1, 1025}, Launch{1, 0}, Launch{1, 1, shared_memory_per_block() + 1}}) {
+    std::string what;
+    try {
+      launch(nothing, shape, nullptr);
+    } catch (const DeviceError& error) {
+      what = error.what();
+    }
+    check(what.find("No device can launch") != std::string::npos, "nothing was thrown");
+  }
+});
+
 __global__ void add_one(int* value) { *value += 1; }
 
 const Register recordings("shim: a recording runs when it is started, or never, and nothing waits in it", [] {
