@@ -11,7 +11,7 @@ constexpr unsigned kTile = 64, kSlice = 16, kEach = 4, kSide = kTile / kEach, kT
 constexpr unsigned kPad =
     4;  // so that a column of a slice lies in several banks, and rows stay 16-byte aligned
 
-struct Pieces {
+struct DepthPieces {
   unsigned count;
   size_t depth;  // of each but the last
 };
@@ -39,7 +39,7 @@ __device__ inline void load_slice(float (*slice)[kTile + kPad], bool along_depth
 
 // partial: null, or piece after piece of count x rows x columns.
 template <class Left>
-__global__ __launch_bounds__(kThreads) void tiles(Left left, Product p, Pieces pieces, float* partial) {
+__global__ __launch_bounds__(kThreads) void tiles(Left left, Product p, DepthPieces pieces, float* partial) {
   __shared__ float a[kSlice][kTile + kPad], b[kSlice][kTile + kPad];
   const size_t first_row = size_t(blockIdx.x) * kTile, first_column = size_t(blockIdx.y) * kTile;
   const size_t number = blockIdx.z / pieces.count, piece = blockIdx.z % pieces.count;
@@ -86,7 +86,7 @@ __global__ void add_pieces(Product p, unsigned pieces, const float* partial) {
 }
 
 // Enough pieces for a few hundred tiles, each of 64 terms at least.
-Pieces pieces_of(const Product& p, size_t tiles) {
+DepthPieces pieces_of(const Product& p, size_t tiles) {
   constexpr size_t kWanted = 264, kLeast = 64;
   const size_t most = p.depth / kLeast, wanted = kWanted / tiles;
   const size_t count = std::max(size_t(1), std::min(most, wanted));
@@ -97,7 +97,7 @@ Pieces pieces_of(const Product& p, size_t tiles) {
 template <class Left>
 void enqueue(DeviceContext& context, const Left& left, const Product& p) {
   const unsigned across = blocks_for(p.rows, kTile), along = blocks_for(p.columns, kTile);
-  const Pieces pieces = pieces_of(p, size_t(across) * along * p.count);
+  const DepthPieces pieces = pieces_of(p, size_t(across) * along * p.count);
   const size_t size = p.count * p.rows * p.columns;
   float* partial = pieces.count > 1 ? context.arena->take<float>(pieces.count * size) : nullptr;
   constexpr size_t kMostLayers = 65535;  // of a grid, in z
