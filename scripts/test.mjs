@@ -3,7 +3,8 @@
  * native C++ tests without Node, the same on CUDA's kernels, and jest. Ends with a table of the stages and, alone on
  * the last line, `N passed, N failed, N skipped`. A stage without counts of its own is one test.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -60,9 +61,16 @@ function nativeTests() {
   return runTests(`${folder}/native-test`);
 }
 
-/** Runs a C++ test program; its last line is `N passed, N failed`. */
-function runTests(program, ...args) {
-  const run = spawnSync(program, ["--vectors", "test/vectors", ...args], { encoding: "utf8" });
+/** Runs a C++ test program; its last line is `N passed, N failed`. What it prints is told when it has ended. */
+async function runTests(program, ...args) {
+  const child = spawn(program, ["--vectors", "test/vectors", ...args]);
+  const run = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"]) {
+    child[name].setEncoding("utf8").on("data", (text) => {
+      run[name] += text;
+    });
+  }
+  [run.status, run.signal] = await once(child, "close");
   process.stdout.write(`${run.stdout}${run.stderr}`);
   const counts = /(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$/.exec(run.stdout);
   if (!counts)
@@ -87,27 +95,23 @@ const WATCHED = ["cuda ", "dense: ", "session: ", "step: ", "double precision", 
  * races and by sanitizers; and, where nvcc is there (CUDA_HOME, or after `node scripts/cuda-compiler.mjs`), compiled for
  * one architecture, whose registers and spills jest asserts.
  */
-function cudaTests() {
+async function cudaTests() {
   const reason = process.arch !== "x64" ? "the host shim is for x86-64" : missingForNative();
   if (reason) return { passed: 0, failed: 0, skipped: 2, note: reason };
   const build = (...flags) => succeeds(process.execPath, ["scripts/build-cuda.mjs", ...flags]);
-  const watched = (name, ...more) =>
-    build(`--${name}`)
-      ? sum(
-          ...[...WATCHED, ...more].map((tests) =>
-            runTests(`build/cuda-${name}/cuda-test`, "--filter", tests),
-          ),
-        )
-      : { ...one(false), note: `the host shim did not build with --${name}` };
-  const host = sum(
-    build("--host")
-      ? runTests("build/cuda-host/cuda-test")
-      : { ...one(false), note: "the host shim did not build" },
-    watched("races", "races: "),
-    sanitizersLink()
-      ? watched("sanitize")
-      : { passed: 0, failed: 0, skipped: 1, note: "the compiler has no sanitizers" },
-  );
+  const runs = [];
+  const then = (name, run) =>
+    runs.push(build(`--${name}`) ? run : () => ({ ...one(false), note: `did not build with --${name}` }));
+  const watched = async (name, tests) => {
+    const all = [];
+    for (const some of tests) all.push(await runTests(`build/cuda-${name}/cuda-test`, "--filter", some));
+    return sum(...all);
+  };
+  then("host", () => runTests("build/cuda-host/cuda-test"));
+  then("races", () => watched("races", [...WATCHED, "races: "]));
+  if (sanitizersLink()) then("sanitize", () => watched("sanitize", WATCHED));
+  else runs.push(() => ({ passed: 0, failed: 0, skipped: 1, note: "the compiler has no sanitizers" }));
+  const host = sum(...(await Promise.all(runs.map((run) => run()))));
   if (findCompiler() === null) {
     return { ...host, skipped: host.skipped + 1, note: "nvcc is not here: node scripts/cuda-compiler.mjs" };
   }
@@ -154,7 +158,7 @@ const table = ["stage   seconds  passed  failed  skipped"];
 for (const [name, run] of Object.entries(stages)) {
   console.log(`\n── ${name}`);
   const start = performance.now();
-  const counts = run();
+  const counts = await run();
   for (const key of Object.keys(total)) total[key] += counts[key];
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   const cells = [counts.passed, counts.failed, counts.skipped]
