@@ -147,7 +147,7 @@ unsigned multiprocessors();
 // What an update takes at a time, whatever the device, so that no sum depends on it. Tests take less.
 struct Pieces {
   size_t floats = size_t(1) << 26;  // of noise and what follows from it: a quarter of a gigabyte
-  size_t rows = 8192;               // of a batch in the direct form
+  size_t rows = 8192;               // of a batch, where none needs another
 };
 inline Pieces pieces;
 

@@ -1,7 +1,7 @@
 // A checker of races for kernels on the host shim. The kernels are compiled with -fsanitize=thread, which
 // calls a function before each access to memory; these are the functions, in place of ThreadSanitizer's own,
-// whose threads are too dear for a block of hundreds. What runs in one order here is judged as a GPU might
-// run it:
+// which keeps a clock of all threads for each of hundreds. What runs in one order here is judged as a GPU
+// might run it:
 //
 //   two accesses to a word, one of them a write, race unless the same thread made both, or a barrier of their
 //   block or warp lies between them. Shuffles are no barriers. Threads of two blocks meet at a kernel's end.
