@@ -2,6 +2,7 @@
 #include "block.h"
 #include "dense.h"
 #include "product.h"
+#include "projection.h"
 
 namespace local_entropy {
 
@@ -224,16 +225,7 @@ bool for_row_blocks(DeviceContext& context, const Network& network, const float*
                     const DeviceBatch& batch, Body body) {
   for (size_t first = 0; first < batch.size; first += pieces.rows) {
     context.arena->reset();
-    DeviceBatch part = batch;
-    part.size = std::min(pieces.rows, batch.size - first);
-    if (batch.rows != nullptr) {
-      part.rows += first;
-    } else {
-      const size_t width = batch.samples.width;
-      if (part.samples.bytes != nullptr) part.samples.bytes += first * width;
-      if (part.samples.floats != nullptr) part.samples.floats += first * width;
-      if (part.samples.labels != nullptr) part.samples.labels += first;
-    }
+    const DeviceBatch part = rows_of(batch, first, std::min(pieces.rows, batch.size - first));
     DensePass pass = new_dense_pass(*context.arena, network, part.size);
     dense_first(context, network, {parameters}, part, pass);
     dense_upper(context, network, {parameters + tail_offset(network)}, pass);
