@@ -1,15 +1,16 @@
 /**
- * The WASM kernels: what src/backends/wasm-abi.ts describes. Memory is imported and belongs to the host; nothing here
+ * The WASM kernels: what src/backends/wasm/abi.ts describes. Memory is imported and belongs to the host; nothing here
  * allocates, and all state is in the job.
  */
-import { Job } from "./job";
-import { exp, expRemainder, Inline, log1p, tanh } from "./math";
-import { awaitRound, controlJob, endRound } from "./team";
-import { run } from "./update";
 
-export { gaussian } from "./gaussian";
-export { philox } from "./philox";
-export { run, workspaceBytes } from "./update";
+import { exp, expRemainder, Inline, log1p, tanh } from "./linear/math";
+import { Job } from "./machine/job";
+import { awaitRound, controlJob, endRound } from "./machine/team";
+import { run } from "./update/update";
+
+export { gaussian } from "./random/gaussian";
+export { philox } from "./random/philox";
+export { run, workspaceBytes } from "./update/update";
 
 /** Functions of math.ts by number, for their test: x ← f(x) for `count` floats, a multiple of four, in place. */
 export function elementary(f: u32, pointer: usize, count: u32): void {

@@ -2,7 +2,7 @@
  * What the benchmarks compute on: 784-200-10 on MNIST (or, where it is not installed, on images made up with as many
  * zeros), B = 20, at Glorot's initialization, through the seam that every backend has.
  */
-import { nativeStatus, openNative } from "../dist/backends/native.js";
+import { nativeStatus, openNative } from "../dist/backends/addon/native.js";
 import { openReference } from "../dist/backends/reference.js";
 import { BACKENDS, selectBackend, whyNot } from "../dist/backends/select.js";
 import { loadMnist } from "../dist/data/mnist.js";

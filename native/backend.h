@@ -204,7 +204,7 @@ struct Plan {
 
 constexpr size_t kValues = 4;  // loss, |gradient|, effective sample size, F_tau
 
-// A run's data and state. One call at a time; native/cpu/session.cc.
+// A run's data and state. One call at a time; native/cpu/update/session.cc.
 class Session {
  public:
   Session(SessionSetup setup, const Kernels* kernels, Team* team);

@@ -1,5 +1,5 @@
 // The streams: one purpose of random numbers each, the fourth word of Philox's counter.
-// The same list as src/reference/streams.ts, which explains the counter; test/vectors/ pins both.
+// The same list as src/reference/random/streams.ts, which explains the counter; test/vectors/ pins both.
 #pragma once
 #include <cstdint>
 

@@ -10,7 +10,7 @@
  * is one. Everything is told on stderr, so that stdout stays free for results.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -58,6 +58,9 @@ function buildTypeScript() {
   if (upToDate(stamp, ["src", "tsconfig.json", "package.json"])) return;
   const start = new Date();
   console.error("typescript: compiling src to dist");
+  // What a source that is gone had become must not be packed.
+  const outputs = existsSync("dist") ? readdirSync("dist").filter((name) => name !== "wasm") : [];
+  for (const name of outputs) rmSync(join("dist", name), { recursive: true });
   const tsc = require.resolve("typescript/bin/tsc");
   if (!run("typescript", process.execPath, tsc, "-p", "tsconfig.json", "--noEmitOnError")) return;
   writeFileSync(stamp, "");
@@ -91,7 +94,7 @@ async function buildAddon() {
   utimesSync(output, start, start); // CMake leaves it alone where nothing that it holds was changed
 }
 
-/** One source, three builds (src/backends/wasm-abi.ts): what a host of each kind offers. */
+/** One source, three builds (src/backends/wasm/abi.ts): what a host of each kind offers. */
 const WASM_BUILDS = {
   simd: ["--enable", "simd"],
   threads: ["--enable", "simd,threads", "--sharedMemory", "--maximumMemory", "65536"],

@@ -68,7 +68,7 @@ const tested = (tests) =>
     "node_modules/jest/bin/jest.js",
     "--bail",
     "--silent",
-    ...tests.map((stem) => `test/${stem}.test.ts`),
+    ...tests.map((stem) => `/${stem}\\.test\\.ts$`),
   );
 
 /** "killed", or what is wrong. */

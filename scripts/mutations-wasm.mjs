@@ -25,14 +25,14 @@ const kernels = [
 
 const others = [
   {
-    file: "assembly/math.ts",
+    file: "assembly/linear/math.ts",
     why: "a coefficient of 2^x",
     from: "set(5.55085391e-2)",
     to: "set(5.55e-2)",
     tests: ["wasm-math"],
   },
   {
-    file: "assembly/team.ts",
+    file: "assembly/machine/team.ts",
     why: "cancelling between threads",
     from: "  if (cancelled()) job.stopped = 1;\n  write(",
     to: "  write(",

@@ -4,9 +4,9 @@
  * change of results, and belongs in CHANGELOG.md.
  */
 import { writeFileSync } from "node:fs";
-import { gaussian } from "../dist/reference/gaussian.js";
-import { philox4x32 } from "../dist/reference/philox.js";
-import { keyOf } from "../dist/reference/streams.js";
+import { gaussian } from "../dist/reference/random/gaussian.js";
+import { philox4x32 } from "../dist/reference/random/philox.js";
+import { keyOf } from "../dist/reference/random/streams.js";
 
 const folder = new URL("../test/vectors/", import.meta.url);
 const hex = (word) => word.toString(16).padStart(8, "0");
@@ -66,7 +66,7 @@ function philoxFile() {
     if (got !== result) throw new Error(`Expected ${result} for counter ${counter} but received ${got}`);
     lines.push(`philox4x32 10  ${counter}  ${key}  ${result}`);
   }
-  lines.push("# Generated from src/reference/philox.ts:");
+  lines.push("# Generated from src/reference/random/philox.ts:");
   for (const [counter, key] of generated) {
     lines.push(`philox4x32 10  ${hexes(counter)}  ${hexes(key)}  ${hexes(philox4x32(counter, key))}`);
   }

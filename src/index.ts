@@ -8,7 +8,7 @@ export { type OpenBackend, openBackend } from "./operations.ts";
 export type * from "./options/operation-types.ts";
 export type * from "./options/types.ts";
 export { paper } from "./paper/settings.ts";
-export { philox4x32 } from "./reference/philox.ts";
+export { philox4x32 } from "./reference/random/philox.ts";
 export { load } from "./runs/checkpoint.ts";
 export { annealed, constant, cosine, inverseShift, power, reversed, type Schedule } from "./schedules.ts";
 export { type BackendReport, type Run, type TrainRecord, type TrainResult, train } from "./train.ts";

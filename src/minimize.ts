@@ -9,10 +9,10 @@ import { VALUES } from "./backends/backend.ts";
 import { openReference } from "./backends/reference.ts";
 import { BackendError } from "./errors.ts";
 import { type CheckedMinimize, checkMinimizeOptions, type MinimizeOptions } from "./options.ts";
-import { gaussian } from "./reference/gaussian.ts";
-import { layerStream } from "./reference/streams.ts";
-import { functionPlace, type State, update } from "./reference/update.ts";
-import { finishInTurns } from "./reference/work.ts";
+import { finishInTurns } from "./reference/machine/work.ts";
+import { gaussian } from "./reference/random/gaussian.ts";
+import { layerStream } from "./reference/random/streams.ts";
+import { functionPlace, type State, update } from "./reference/update/update.ts";
 import { type BackendReport, type Run, startRun } from "./run.ts";
 import { describeBackend } from "./train.ts";
 

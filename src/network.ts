@@ -7,8 +7,8 @@
  *     | W¹ (d0 × d1) | b¹ (d1) | W² (d1 × d2) | b² (d2) | …
  *       offset(1) ↑              offset(2) ↑
  */
-import { philoxBlock } from "./reference/philox.ts";
-import { type Key, layerStream, STREAMS } from "./reference/streams.ts";
+import { philoxBlock } from "./reference/random/philox.ts";
+import { type Key, layerStream, STREAMS } from "./reference/random/streams.ts";
 
 /** Activation of the hidden layers; `step` is 1 where positive, else 0, and has no useful gradient. */
 export type Activation = "relu" | "tanh" | "step";

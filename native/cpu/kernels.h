@@ -12,9 +12,9 @@
 
 #include "../backend.h"
 #include "../streams.h"
-#include "denormals.h"
-#include "team.h"
-#include "workspace.h"
+#include "machine/denormals.h"
+#include "machine/team.h"
+#include "machine/workspace.h"
 
 namespace local_entropy {
 

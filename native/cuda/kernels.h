@@ -8,7 +8,7 @@
 #pragma once
 #include "../backend.h"
 #include "../streams.h"
-#include "device.h"
+#include "machine/device.h"
 
 namespace local_entropy {
 

@@ -1,9 +1,9 @@
 // The engine as native/node calls it (backend.h): operations on host memory, each of which copies in, runs,
 // and copies out; the one table of kernels; and the threads of a backend, of which there are none but the
 // device's.
-#include "dense.h"
-#include "gaussian.h"
-#include "update.h"
+#include "network/dense.h"
+#include "random/gaussian.h"
+#include "update/update.h"
 
 namespace local_entropy {
 

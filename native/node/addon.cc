@@ -1,4 +1,5 @@
-// What JavaScript can call: src/backends/native.ts is its one caller, and says the same list as an interface.
+// What JavaScript can call: src/backends/addon/native.ts is its one caller, and says the same list as an
+// interface.
 #include <napi.h>
 
 #include <new>

@@ -49,10 +49,10 @@ struct MathTarget {
 namespace native_test {
 namespace sse4 {
 // clang-format off
-#include "../cpu/targets/sse4.h"
-#include "../cpu/math-inl.h"
-#include "../cpu/philox-inl.h"
-#include "../cpu/transform-inl.h"
+#include "../cpu/machine/targets/sse4.h"
+#include "../cpu/linear/math-inl.h"
+#include "../cpu/random/philox-inl.h"
+#include "../cpu/linear/transform-inl.h"
 #include "math-cases-inl.h"
 // clang-format on
 }  // namespace sse4
@@ -71,10 +71,10 @@ namespace sse4 {
 namespace native_test {
 namespace avx2 {
 // clang-format off
-#include "../cpu/targets/avx2.h"
-#include "../cpu/math-inl.h"
-#include "../cpu/philox-inl.h"
-#include "../cpu/transform-inl.h"
+#include "../cpu/machine/targets/avx2.h"
+#include "../cpu/linear/math-inl.h"
+#include "../cpu/random/philox-inl.h"
+#include "../cpu/linear/transform-inl.h"
 #include "math-cases-inl.h"
 // clang-format on
 }  // namespace avx2
@@ -94,10 +94,10 @@ namespace avx2 {
 namespace native_test {
 namespace avx512 {
 // clang-format off
-#include "../cpu/targets/avx512.h"
-#include "../cpu/math-inl.h"
-#include "../cpu/philox-inl.h"
-#include "../cpu/transform-inl.h"
+#include "../cpu/machine/targets/avx512.h"
+#include "../cpu/linear/math-inl.h"
+#include "../cpu/random/philox-inl.h"
+#include "../cpu/linear/transform-inl.h"
 #include "math-cases-inl.h"
 // clang-format on
 }  // namespace avx512
@@ -111,10 +111,10 @@ namespace avx512 {
 namespace native_test {
 namespace neon {
 // clang-format off
-#include "../cpu/targets/neon.h"
-#include "../cpu/math-inl.h"
-#include "../cpu/philox-inl.h"
-#include "../cpu/transform-inl.h"
+#include "../cpu/machine/targets/neon.h"
+#include "../cpu/linear/math-inl.h"
+#include "../cpu/random/philox-inl.h"
+#include "../cpu/linear/transform-inl.h"
 #include "math-cases-inl.h"
 // clang-format on
 }  // namespace neon

@@ -9,7 +9,7 @@
  * x_k the parameters at update k, τ the proposal's variance, δ the temperature.
  */
 import { type Network, transformLength } from "../network.ts";
-import type { Key } from "../reference/streams.ts";
+import type { Key } from "../reference/random/streams.ts";
 
 export type BackendName = "cuda" | "native" | "wasm" | "reference";
 

@@ -4,16 +4,17 @@
  * It runs on JavaScript's own thread, in turns of about 10 ms, so that timers and abort signals work meanwhile.
  * What it leaves out: speed.
  */
-import { accuracy, type Draw, type NetworkPoint, networkLoss, predict } from "../reference/dense.ts";
-import { evolutionStrategies } from "../reference/evolution-strategies.ts";
-import { gaussian } from "../reference/gaussian.ts";
-import { importanceSampling, weights } from "../reference/importance-sampling.ts";
-import { robbinsMonro } from "../reference/robbins-monro.ts";
-import { sgdDirect } from "../reference/sgd.ts";
-import { sgld } from "../reference/sgld.ts";
-import { step } from "../reference/step.ts";
-import { networkPlace, type State, update } from "../reference/update.ts";
-import { finishInTurns, type Work } from "../reference/work.ts";
+
+import { robbinsMonro } from "../reference/chains/robbins-monro.ts";
+import { sgld } from "../reference/chains/sgld.ts";
+import { finishInTurns, type Work } from "../reference/machine/work.ts";
+import { accuracy, type Draw, type NetworkPoint, networkLoss, predict } from "../reference/network/dense.ts";
+import { sgdDirect } from "../reference/network/sgd.ts";
+import { gaussian } from "../reference/random/gaussian.ts";
+import { evolutionStrategies } from "../reference/sampling/evolution-strategies.ts";
+import { importanceSampling, weights } from "../reference/sampling/importance-sampling.ts";
+import { step } from "../reference/update/step.ts";
+import { networkPlace, type State, update } from "../reference/update/update.ts";
 import {
   type Backend,
   type BatchInput,

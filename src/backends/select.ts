@@ -5,12 +5,12 @@
  */
 import { BackendError } from "../errors.ts";
 import { environment } from "../host.ts";
+import { cudaStatus, openCuda } from "./addon/cuda.ts";
+import { nativeStatus, openNative } from "./addon/native.ts";
 import type { Backend, BackendName } from "./backend.ts";
-import { cudaStatus, openCuda } from "./cuda.ts";
-import { nativeStatus, openNative } from "./native.ts";
 import { openReference } from "./reference.ts";
-import { openWasm } from "./wasm.ts";
-import { wasmStatus } from "./wasm-load.ts";
+import { openWasm } from "./wasm/backend.ts";
+import { wasmStatus } from "./wasm/load.ts";
 
 export interface Declined {
   readonly name: BackendName;

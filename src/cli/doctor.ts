@@ -2,10 +2,10 @@
  * `local-entropy doctor`: what this machine can run, and for what it cannot, why and what to do.
  */
 import { spawnSync } from "node:child_process";
-import { cudaStatus } from "../backends/cuda.ts";
-import { nativeStatus } from "../backends/native.ts";
+import { cudaStatus } from "../backends/addon/cuda.ts";
+import { nativeStatus } from "../backends/addon/native.ts";
 import { BACKENDS, whyNot } from "../backends/select.ts";
-import { wasmStatus } from "../backends/wasm-load.ts";
+import { wasmStatus } from "../backends/wasm/load.ts";
 import { loadMnist } from "../data/mnist.ts";
 import { packageVersion } from "../runs/files.ts";
 

@@ -8,8 +8,8 @@
  *
  * Rows depend on the key and t alone, so that resuming is a matter of the number.
  */
-import { philoxBlock } from "../reference/philox.ts";
-import { type Key, STREAMS } from "../reference/streams.ts";
+import { philoxBlock } from "../reference/random/philox.ts";
+import { type Key, STREAMS } from "../reference/random/streams.ts";
 
 /**
  * @param count N

@@ -4,7 +4,7 @@
 import type { z } from "zod";
 import type { Estimator, Optimizer, SessionState } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
-import { type Key, keyOf } from "../reference/streams.ts";
+import { type Key, keyOf } from "../reference/random/streams.ts";
 import {
   describeOptions,
   momentCount,

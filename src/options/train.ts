@@ -6,7 +6,7 @@ import type { Estimator, Loss, Optimizer, Samples, SessionState, Vector } from "
 import { expected, OptionError } from "../errors.ts";
 import { availableThreads } from "../host.ts";
 import { initialParameters, type Network, parameterCount } from "../network.ts";
-import { type Key, keyOf } from "../reference/streams.ts";
+import { type Key, keyOf } from "../reference/random/streams.ts";
 import { fingerprint } from "./fingerprint.ts";
 import {
   describeOptions,

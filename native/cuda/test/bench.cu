@@ -7,8 +7,8 @@
 
 #include "../../test/harness.h"
 #include "../../test/problem.h"
-#include "../gaussian.h"
-#include "../update.h"
+#include "../random/gaussian.h"
+#include "../update/update.h"
 
 namespace native_test {
 

@@ -2,7 +2,7 @@
 #include <numeric>
 
 #include "../../test/harness.h"
-#include "../block.h"
+#include "../machine/block.h"
 
 namespace native_test {
 

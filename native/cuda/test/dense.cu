@@ -2,9 +2,9 @@
 // it never stores.
 #include "../../test/harness.h"
 #include "../../test/problem.h"
-#include "../dense.h"
-#include "../product.h"
-#include "../step.h"
+#include "../linear/product.h"
+#include "../network/dense.h"
+#include "../update/step.h"
 
 namespace native_test {
 

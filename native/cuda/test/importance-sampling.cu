@@ -4,8 +4,8 @@
 
 #include "../../test/harness.h"
 #include "../../test/problem.h"
-#include "../importance-sampling-small.h"
-#include "../sgld.h"
+#include "../chains/sgld.h"
+#include "../sampling/importance-sampling-small.h"
 
 namespace native_test {
 

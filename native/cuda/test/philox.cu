@@ -5,8 +5,8 @@
 #include <fstream>
 
 #include "../../test/harness.h"
-#include "../gaussian.h"
-#include "../philox.h"
+#include "../random/gaussian.h"
+#include "../random/philox.h"
 
 namespace native_test {
 
@@ -53,7 +53,7 @@ const Register normals("cuda gaussian: test/vectors/normals.txt, by position and
   note(std::to_string(lines) + " vectors");
 });
 
-// The parts of a normal as src/reference/gaussian.ts writes them, without what gaussian.h saves.
+// The parts of a normal as src/reference/random/gaussian.ts writes them, without what gaussian.h saves.
 float plain_radius(uint32_t word) {
   const float u = float(word) * 0x1p-32f + 0x1p-33f;
   const int32_t shifted = int32_t(bits_of(u)) - 0x3f3504f3;

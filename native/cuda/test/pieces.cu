@@ -5,7 +5,7 @@
 
 #include "../../test/harness.h"
 #include "../../test/problem.h"
-#include "../device.h"
+#include "../machine/device.h"
 
 namespace native_test {
 

@@ -5,8 +5,8 @@
 
 #include "../../test/harness.h"
 #include "../../test/problem.h"
-#include "../block-product.h"
-#include "../projection.h"
+#include "../linear/block-product.h"
+#include "../linear/projection.h"
 
 namespace native_test {
 

@@ -1,6 +1,6 @@
-// The checker of races (shim-races.cc), in both orders of threads: what it must tell, and what not.
+// The checker of races (shim/races.cc), in both orders of threads: what it must tell, and what not.
 #include "../../test/harness.h"
-#include "../device.h"
+#include "../machine/device.h"
 
 namespace native_test {
 

@@ -2,7 +2,7 @@
 #include <numeric>
 
 #include "../../test/harness.h"
-#include "../device.h"
+#include "../machine/device.h"
 
 namespace native_test {
 

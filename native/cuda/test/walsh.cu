@@ -7,8 +7,8 @@
 
 #include "../../test/harness.h"
 #include "../../test/problem.h"
-#include "../update.h"
-#include "../walsh-rows.h"
+#include "../sampling/walsh-rows.h"
+#include "../update/update.h"
 
 namespace native_test {
 

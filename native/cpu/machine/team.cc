@@ -1,0 +1,138 @@
+// Fork and join: see team.h.
+#include "team.h"
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+#include <chrono>
+
+#include "../../backend.h"
+#include "denormals.h"
+
+namespace local_entropy {
+
+namespace {
+
+// Parts of an update follow each other within this; waking a thread that has blocked costs some 100 µs on a
+// virtual machine. From kPolite on the waiting thread yields, so that another process gets the core at once.
+constexpr std::chrono::microseconds kPolite(20), kSpin(1000);
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+template <class Ready>
+bool spin(Ready ready) {
+  const auto start = std::chrono::steady_clock::now();
+  for (auto waited = start - start; waited < kSpin; waited = std::chrono::steady_clock::now() - start) {
+    for (int i = 0; i < 16; i++) {
+      if (ready()) return true;
+      pause();
+    }
+    if (waited > kPolite) std::this_thread::yield();
+  }
+  return ready();
+}
+
+// Leaves the processor that the caller of run() is on, if there is another. Threads that wait without
+// blocking are never woken and so never placed anew: two of them can share one core for milliseconds while
+// the other idles.
+inline void leave_processor(int taken) {
+#if defined(__linux__)
+  if (taken < 0 || sched_getcpu() != taken) return;
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < 2) return;
+  cpu_set_t others = allowed;
+  CPU_CLR(taken, &others);
+  if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof allowed, &allowed);
+#else
+  (void)taken;
+#endif
+}
+
+}  // namespace
+
+Team::Team(unsigned threads) : claims_(new std::atomic<uint64_t>[threads]()) {
+  try {
+    for (unsigned worker = 1; worker < threads; worker++)
+      threads_.emplace_back([this, worker] { work(worker); });
+  } catch (...) {  // the destructor does not run for an object that was never made
+    join_all();
+    throw;
+  }
+}
+
+Team::~Team() { join_all(); }
+
+void Team::join_all() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stop_ = true;
+  }
+  start_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Team::work(unsigned worker) {
+  const FlushDenormals flush;
+  for (uint64_t seen = 0;;) {
+    const auto ready = [&] { return round_.load() != seen || stop_.load(); };
+    if (!spin(ready)) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      start_.wait(lock, ready);
+    }
+    if (stop_) return;
+    seen = round_.load();
+    if (!claim(worker, seen)) continue;
+    leave_processor(caller_processor_);
+    task_(argument_, worker);
+    if (running_.fetch_sub(1) == 1) {
+      // Taken so that the caller is either before its check of running_ or already waiting.
+      { std::lock_guard<std::mutex> lock(mutex_); }
+      finish_.notify_one();
+    }
+  }
+}
+
+bool Team::claim(unsigned worker, uint64_t round) {
+  uint64_t before = round - 1;
+  return claims_[worker].compare_exchange_strong(before, round);
+}
+
+void Team::run(void (*task)(void*, unsigned), void* argument) {
+  if (threads_.empty()) return task(argument, 0);
+  std::lock_guard<std::mutex> turn(turn_);
+  task_ = task;
+  argument_ = argument;
+#if defined(__linux__)
+  caller_processor_ = sched_getcpu();
+#endif
+  running_ = unsigned(threads_.size());
+  uint64_t round;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    round = ++round_;
+  }
+  start_.notify_all();
+  task(argument, 0);
+  for (unsigned worker = 1; worker < size(); worker++) {
+    if (!claim(worker, round)) continue;
+    task(argument, worker);
+    running_.fetch_sub(1);
+  }
+  const auto done = [&] { return running_.load() == 0; };
+  if (!spin(done)) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    finish_.wait(lock, done);
+  }
+}
+
+Team* new_team(unsigned threads) { return new Team(threads < 1 ? 1 : threads); }
+void delete_team(Team* team) { delete team; }
+
+}  // namespace local_entropy

@@ -1,0 +1,109 @@
+// A run's data and state: hands each update of a plan to the kernels and keeps what they leave.
+#include <cmath>
+
+#include "../kernels.h"
+
+namespace local_entropy {
+
+namespace {
+
+// Asks for the rows of a minibatch, which lie anywhere in memory, while the update before is under way.
+template <class Input>
+void prefetch_rows(const Input* inputs, size_t width, const uint32_t* rows, size_t count) {
+  for (size_t r = 0; r < count; r++) {
+    const char* row = reinterpret_cast<const char*>(inputs + rows[r] * width);
+    for (size_t at = 0; at < width * sizeof(Input); at += 64) __builtin_prefetch(row + at, 0, 2);
+  }
+}
+
+}  // namespace
+
+struct Session::Impl {
+  SessionSetup setup;
+  const Kernels* kernels;
+  Team* team;
+  Workspace* workspace;
+  Floats gradient, chain;
+
+  Impl(SessionSetup given, const Kernels* table, Team* threads)
+      : setup(std::move(given)), kernels(table), team(threads), workspace(table->new_workspace()) {}
+  ~Impl() { kernels->delete_workspace(workspace); }
+};
+
+Session::Session(SessionSetup setup, const Kernels* kernels, Team* team)
+    : impl_(new Impl(std::move(setup), kernels, team)) {
+  impl_->gradient.resize(impl_->setup.network.parameters());
+}
+
+Session::~Session() = default;
+
+size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double* values) {
+  Impl& run = *impl_;
+  SessionSetup& setup = run.setup;
+  SessionState& state = setup.state;
+  const bool langevin = setup.estimator.kind == Estimator::Kind::kSgld;
+  const size_t per_update = setup.estimator.batches;
+  std::vector<Batch> batches(per_update);
+  std::vector<float*> moments;
+  for (Floats& each : state.moments) moments.push_back(each.data());
+
+  for (uint32_t done = 0; done < plan.count; done++) {
+    for (size_t b = 0; b < per_update; b++)
+      batches[b] = {&setup.train, plan.rows.data() + (done * per_update + b) * setup.batch_size,
+                    setup.batch_size};
+    if (done + 1 < plan.count && per_update == 1) {
+      const uint32_t* next = plan.rows.data() + (done + 1) * size_t(setup.batch_size);
+      if (setup.train.bytes.empty())
+        prefetch_rows(setup.train.floats.data(), setup.train.width, next, setup.batch_size);
+      else
+        prefetch_rows(setup.train.bytes.data(), setup.train.width, next, setup.batch_size);
+    }
+    // The chain is worked on in a copy, so that a cancelled update leaves no trace.
+    if (langevin) {
+      const bool goes_on = setup.estimator.chain_previous && !state.chain.empty();
+      run.chain = goes_on ? state.chain : state.parameters;
+    }
+    const Question question{&setup.network,
+                            &setup.loss,
+                            state.parameters.data(),
+                            batches.data(),
+                            per_update,
+                            setup.seed,
+                            uint32_t(plan.first + done),
+                            plan.tau[done],
+                            plan.noise_scale[done]};
+    Estimate estimate{run.gradient.data()};
+    if (langevin) estimate.chain = run.chain.data();
+    double norm;
+    if (!run.kernels->update(setup.estimator, setup.optimizer, plan.rate[done], question,
+                             {run.team, &cancelled}, *run.workspace, &estimate, state.parameters.data(),
+                             moments.data(), &norm))
+      return done;
+    if (langevin && setup.estimator.chain_previous) state.chain.swap(run.chain);
+    double* row = values + done * kValues;
+    row[0] = estimate.loss;
+    row[1] = norm;
+    row[2] = estimate.effective_sample_size;
+    row[3] = estimate.free_energy;
+  }
+  return plan.count;
+}
+
+bool Session::accuracy(int split, const std::atomic<bool>& cancelled, double* fraction) {
+  Impl& run = *impl_;
+  const Samples& samples = split == 0 ? run.setup.train : split == 1 ? run.setup.test : run.setup.validation;
+  if (samples.count == 0) {
+    *fraction = kNone;
+    return true;
+  }
+  uint64_t correct;
+  if (!run.kernels->dense_correct(run.setup.network, run.setup.state.parameters.data(),
+                                  {&samples, nullptr, samples.count}, {run.team, &cancelled}, &correct))
+    return false;
+  *fraction = double(correct) / double(samples.count);
+  return true;
+}
+
+const SessionState& Session::state() { return impl_->setup.state; }
+
+}  // namespace local_entropy

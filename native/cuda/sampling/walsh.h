@@ -1,0 +1,319 @@
+// Walsh coupling, one row under one block: 2m samples of the row for the noise of one, their losses by
+// Walsh-Hadamard transforms.
+//
+//   sample (i, e, g): first layer's noise U diag(e s_gh), s_gh = (-1)^popcount(g & h), second layer's
+//   row split     Z diag(e t_gc), t_gc = s_{g,d1+c}:  logit_c = a W_c + e T_c + N_c,
+//                 T_c = WHT(d W_c) + n_c t_c, n_c = s a Z_c, N_c = t_c WHT(s d Z_c)
+//   weights only  diag(e s_gh) Z:                     logit_c = a W_c + s d Z_c + e WHT(d W_c + s a Z_c)
+//   no hidden layer:                                  logit_c = base_c + e s_gc y_c
+//
+// a, d: half the sum and half the difference of act(base + y), act(base - y) (bias: a = 1, d = 0), y = s (M
+// U)_b. Signs on the columns of a Gaussian matrix leave its law unchanged, so each sample has the law of
+// Algorithm 4 (García Trillos, Kaplan, Sanz-Alonso, Entropy 2019); those of one block depend on each other.
+//
+// Symbols: m the transform's length, WHT(v)_g = sum_h s_gh v_h, s the perturbation's scale, d1 units, C
+// classes.
+//
+// A *team* of T threads (whole warps) works on one row and block; a thread holds entries g = r T + t, r < R,
+// of every vector of m = R T entries, so a transform is log2 R stages in registers, five of shuffles, and
+// where T > 32 the rest through shared memory. m < 32: one entry a lane, the lanes past m hold zeros.
+#pragma once
+#include "../kernels.h"
+#include "../machine/block.h"
+#include "../network/dense-math.h"
+#include "../random/gaussian.h"
+
+namespace local_entropy {
+
+enum class WalshLayout : uint8_t { kRowSplit, kWeightsOnly, kNoHidden };
+
+struct WalshShape {
+  WalshLayout layout;
+  uint32_t m, width, classes;   // width: d1
+  uint32_t registers, threads;  // R, T
+};
+
+// What all rows share.
+struct WalshPoint {
+  WalshShape shape;
+  Activation activation;
+  const float* costs;    // C x C, or null
+  const float* weights;  // W_c: C x m, the bias at place d1, zeros past it; null without a hidden layer
+  const float* base;     // A x: B x d1
+  const float* norms;    // |a_b|^2: B, where by rows
+  const float* center;   // each row's loss at x (B), or null
+  DeviceBatch batch;
+  float scale2;  // s^2
+};
+
+// Up to 8 entries a thread a team is one warp, and the compiler knows all distances.
+template <int R>
+struct WalshTeam {
+  static constexpr bool kWarp1 = R < 16;
+  uint32_t thread, number;
+  uint32_t wide, short_length;  // T where it is not a warp; m where it is below 32
+  float* exchange;              // R floats a thread of the block, where T > 32
+
+  __device__ WalshTeam(const WalshShape& shape, float* exchange)
+      : thread(threadIdx.x % (kWarp1 ? 32 : shape.threads)),
+        number(threadIdx.x / (kWarp1 ? 32 : shape.threads)),
+        wide(shape.threads),
+        short_length(shape.m),
+        exchange(exchange) {}
+  __device__ uint32_t threads() const { return kWarp1 ? 32 : wide; }
+  __device__ uint32_t length() const { return R == 1 ? short_length : R * threads(); }  // m
+  __device__ uint32_t place(int r) const { return uint32_t(r) * threads() + thread; }
+  // A vector's own entry at place(r); an offset that the compiler knows.
+  template <class T>
+  __device__ T& at(T* vector, int r) const {
+    return (vector + thread)[size_t(r) * threads()];
+  }
+  // Whether a place is one of the m: always but in a transform shorter than a warp.
+  __device__ bool inside(int r) const { return R > 1 || place(r) < short_length; }
+};
+
+// Every thread of a team gets the sum, in fixed order. All teams of the block call together.
+template <int R>
+__device__ inline float team_sum(const WalshTeam<R>& team, float value) {
+  value = warp_sum(value);
+  if (team.threads() == 32) return value;
+  __shared__ float of_warp[32];
+  const uint32_t first = team.number * (team.threads() / 32);
+  if (team.thread % 32 == 0) of_warp[first + team.thread / 32] = value;
+  __syncthreads();
+  value = 0;
+  for (uint32_t w = 0; w < team.threads() / 32; w++) value += of_warp[first + w];
+  __syncthreads();
+  return value;
+}
+
+// x <- WHT(x). A stage of distance D is x_g <- x_{g^D} ± x_g, minus where g has the bit.
+template <int R>
+__device__ inline void walsh_transform(const WalshTeam<R>& team, float (&x)[R]) {
+#pragma unroll
+  for (uint32_t distance = 1; distance < 32; distance *= 2) {
+    if (R == 1 && distance >= team.short_length) break;
+    const float sign = team.thread & distance ? -1.0f : 1.0f;
+#pragma unroll
+    for (int r = 0; r < R; r++) x[r] = fmaf(sign, x[r], __shfl_xor_sync(kWarp, x[r], distance));
+  }
+  for (uint32_t distance = 32; distance < team.threads(); distance *= 2) {
+    const float sign = team.thread & distance ? -1.0f : 1.0f;
+    float* own = team.exchange + team.number * team.length();
+#pragma unroll
+    for (int r = 0; r < R; r++) own[team.place(r)] = x[r];
+    __syncthreads();
+#pragma unroll
+    for (int r = 0; r < R; r++) x[r] = fmaf(sign, x[r], own[team.place(r) ^ distance]);
+    __syncthreads();
+  }
+#pragma unroll
+  for (int step = 1; step < R; step *= 2) {
+#pragma unroll
+    for (int r = 0; r < R; r++) {
+      if (r & step) continue;
+      const float low = x[r], high = x[r + step];
+      x[r] = low + high;
+      x[r + step] = low - high;
+    }
+  }
+}
+
+// The bits that flip a float's sign where s_{g,column} = -1, g the thread's places: one parity of the
+// thread's own bits, and for each bit of r one of the column's.
+template <int R>
+__device__ inline void walsh_flips(const WalshTeam<R>& team, uint32_t column, uint32_t (&flips)[R]) {
+  flips[0] = uint32_t(__popc(team.thread & column)) << 31;
+#pragma unroll
+  for (int bit = 1; bit < R; bit *= 2) {
+    const uint32_t more = column & (uint32_t(bit) * team.threads()) ? 0x80000000u : 0;
+#pragma unroll
+    for (int r = 0; r < bit; r++) flips[bit + r] = flips[r] ^ more;
+  }
+}
+__device__ inline float flipped(float x, uint32_t flip) { return from_bits(bits_of(x) ^ flip); }
+
+// 2^x: on the device its own instruction (2 ulp, zero below 2^-126).
+__device__ inline float power_of_2(float x) {
+#if defined(__CUDA_ARCH__)
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#else
+  return exp2f(x);
+#endif
+}
+
+// One row under one block.
+template <int R, WalshLayout kLayout>
+struct WalshUnit {
+  static constexpr bool kSplit = kLayout == WalshLayout::kRowSplit;
+  const WalshPoint& point;
+  const WalshTeam<R>& team;
+  const float* second;  // s Z_c: C x m, as W_c
+  const float* y;       // d1
+  const float* base;    // d1
+  float* noise;         // N_c: C x m, where row split; a thread reads only what it wrote
+  float* dots;          // n_c: C, where row split
+  float a[R] = {}, d[R] = {};
+
+  __device__ void half_activations() {
+#pragma unroll
+    for (int r = 0; r < R; r++) {
+      const uint32_t h = team.place(r);
+      a[r] = h == point.shape.width ? 1 : 0;
+      d[r] = 0;
+      if (h >= point.shape.width) continue;
+      const float up = activate(point.activation, base[h] + y[h]),
+                  down = activate(point.activation, base[h] - y[h]);
+      a[r] = 0.5f * (up + down);
+      d[r] = 0.5f * (up - down);
+    }
+  }
+
+  // sum_h (a^2 + d^2).
+  __device__ float own_square() const {
+    float sum = 0;
+#pragma unroll
+    for (int r = 0; r < R; r++) sum = fmaf(a[r], a[r], fmaf(d[r], d[r], sum));
+    return team_sum(team, sum);
+  }
+
+  // T_c into t, N_c into n (row split); returns the logits' even part.
+  __device__ float class_parts(uint32_t c, float (&t)[R], float (&n)[R]) {
+    uint32_t flips[R];
+    if constexpr (kLayout == WalshLayout::kNoHidden) {
+      walsh_flips(team, c, flips);
+#pragma unroll
+      for (int r = 0; r < R; r++) t[r] = flipped(y[c], flips[r]);
+      return base[c];
+    }
+    const float *w = point.weights + c * team.length(), *z = second + c * team.length();
+    float even = 0, odd = 0;
+#pragma unroll
+    for (int r = 0; r < R; r++) {
+      const bool inside = team.inside(r);
+      const float weight = inside ? team.at(w, r) : 0, normal = inside ? team.at(z, r) : 0;
+      even = fmaf(a[r], weight, even);
+      if constexpr (kSplit) {
+        odd = fmaf(a[r], normal, odd);
+        t[r] = d[r] * weight;
+        n[r] = d[r] * normal;
+      } else {
+        even = fmaf(d[r], normal, even);
+        t[r] = fmaf(d[r], weight, a[r] * normal);
+      }
+    }
+    even = team_sum(team, even);
+    walsh_transform(team, t);
+    if constexpr (kSplit) {
+      odd = team_sum(team, odd);
+      walsh_flips(team, point.shape.width + c, flips);
+      walsh_transform(team, n);
+#pragma unroll
+      for (int r = 0; r < R; r++) {
+        n[r] = flipped(n[r], flips[r]);
+        t[r] += flipped(odd, flips[r]);
+        if (team.inside(r)) team.at(noise + c * team.length(), r) = n[r];
+      }
+      if (team.thread == 0) dots[c] = odd;
+    }
+    return even;
+  }
+
+  // visit(c, r, plus, minus) for every class but the label's: the logit less the label's, times scale, for e
+  // = ±1.
+  template <class Visit>
+  __device__ void differences(uint32_t label, float scale, Visit visit) {
+    float own_t[R], own_n[R];
+    const float own = class_parts(label, own_t, own_n);
+    for (uint32_t c = 0; c < point.shape.classes; c++) {
+      if (c == label) continue;
+      float t[R], n[R];
+      const float even = scale * (class_parts(c, t, n) - own);
+#pragma unroll
+      for (int r = 0; r < R; r++) {
+        const float odd = t[r] - own_t[r], middle = kSplit ? fmaf(scale, n[r] - own_n[r], even) : even;
+        visit(c, r, fmaf(scale, odd, middle), fmaf(-scale, odd, middle));
+      }
+    }
+  }
+
+  // f of the row's samples: cross-entropy, log1p of the sum over the other classes of exp(difference).
+  __device__ void cross_entropy(uint32_t label, float (&plus)[R], float (&minus)[R]) {
+    constexpr float kLog2e = 1.44269504f, kLarge = 1e9f;  // beyond it log1p's argument may have overflowed
+#pragma unroll
+    for (int r = 0; r < R; r++) plus[r] = minus[r] = 0;
+    differences(label, kLog2e, [&](uint32_t, int r, float up, float down) {
+      plus[r] += power_of_2(up);
+      minus[r] += power_of_2(down);
+    });
+    float large = 0;
+#pragma unroll
+    for (int r = 0; r < R; r++)
+      if (!(plus[r] < kLarge && minus[r] < kLarge)) large = 1;
+    if (any_far(large)) return far_cross_entropy(label, plus, minus);
+#pragma unroll
+    for (int r = 0; r < R; r++) {
+      plus[r] = log1pf(plus[r]);
+      minus[r] = log1pf(minus[r]);
+    }
+  }
+
+  // Of the warp; where teams are wider, of the block, whose barriers all teams must meet together.
+  __device__ bool any_far(float large) const {
+    if constexpr (WalshTeam<R>::kWarp1) return warp_sum(large) != 0;
+    return block_largest(large) != 0;
+  }
+
+  // The same by the largest difference so far, in powers of 2; one sign at a time, which spares registers.
+  __device__ void far_cross_entropy(uint32_t label, float (&plus)[R], float (&minus)[R]) {
+    far_cross_entropy(label, true, plus);
+    far_cross_entropy(label, false, minus);
+  }
+  __device__ void far_cross_entropy(uint32_t label, bool up, float (&losses)[R]) {
+    constexpr float kLog2e = 1.44269504f, kLn2 = 0.693147181f;
+    float top[R];  // `losses` holds the sum of the other terms over 2^top; the label's is 2^-top
+#pragma unroll
+    for (int r = 0; r < R; r++) top[r] = losses[r] = 0;
+    differences(label, kLog2e, [&](uint32_t, int r, float plus, float minus) {
+      const float x = up ? plus : minus;
+      if (x > top[r]) {
+        losses[r] = (losses[r] + 1) * power_of_2(top[r] - x);
+        top[r] = x;
+      } else {
+        losses[r] += power_of_2(x - top[r]);
+      }
+    });
+#pragma unroll
+    for (int r = 0; r < R; r++) losses[r] = fmaf(kLn2, top[r], log1pf(losses[r]));
+  }
+
+  // Cost of the class predicted: the label's unless another logit exceeds its own, else the first largest.
+  __device__ void costs(uint32_t label, float (&plus)[R], float (&minus)[R]) {
+    const float* of_label = point.costs + size_t(label) * point.shape.classes;
+    float top_plus[R], top_minus[R];
+#pragma unroll
+    for (int r = 0; r < R; r++) {
+      top_plus[r] = top_minus[r] = 0;
+      plus[r] = minus[r] = of_label[label];
+    }
+    differences(label, 1, [&](uint32_t c, int r, float up, float down) {
+      if (up > top_plus[r]) plus[r] = of_label[c];
+      if (down > top_minus[r]) minus[r] = of_label[c];
+      top_plus[r] = fmaxf(top_plus[r], up);
+      top_minus[r] = fmaxf(top_minus[r], down);
+    });
+  }
+
+  // f of the row's 2m samples; zeros past m.
+  __device__ void losses(uint32_t label, float (&plus)[R], float (&minus)[R]) {
+    if (point.costs == nullptr)
+      cross_entropy(label, plus, minus);
+    else
+      costs(label, plus, minus);
+    if (!team.inside(0)) plus[0] = minus[0] = 0;
+  }
+};
+
+}  // namespace local_entropy

@@ -1,0 +1,152 @@
+/**
+ * The messages between the caller's thread and the one that computes, and the latter's end of them: calls come one at a
+ * time, each is answered once.
+ */
+import { BackendError } from "../../errors.ts";
+import type { Split } from "../backend.ts";
+import type { copyPlan, copySetup } from "./inputs.ts";
+import { Cancelled, operationJobs } from "./jobs.ts";
+import { controlOf, instantiate, Machine } from "./machine.ts";
+import { newMemory, type WasmMemory } from "./memory.ts";
+import { WasmSession } from "./session.ts";
+
+/** The first message to a thread. Thread 0 computes and is asked; the others of a shared memory serve it. */
+export interface Start {
+  readonly kind: "start";
+  readonly module: object;
+  /** Shared by all threads; null for a memory of the thread's own. */
+  readonly memory: WasmMemory | null;
+  readonly threads: number;
+  readonly thread: number;
+}
+
+export type Request =
+  | Start
+  | { readonly kind: "call"; readonly name: string; readonly input: unknown }
+  /** Stops the call in hand, where no memory is shared. */
+  | { readonly kind: "cancel" };
+
+export type Answer =
+  /** The thread takes calls; the word at this byte address of the shared memory cancels the one in hand. */
+  | { readonly kind: "ready"; readonly cancelAt: number }
+  | { readonly kind: "result"; readonly result: unknown }
+  | { readonly kind: "cancelled" }
+  | { readonly kind: "error"; readonly message: string; readonly code: string }
+  /** The kernels did not start, or stopped in mid-job: no thread of theirs is of further use. */
+  | { readonly kind: "trapped"; readonly message: string };
+
+/** A port of either host. */
+export interface Port {
+  postMessage(message: object, transfer: readonly ArrayBuffer[]): void;
+  addEventListener(type: "message", hear: (event: { data: unknown }) => void): void;
+  start?(): void;
+}
+
+/** Begins to answer on a port. */
+export function listen(port: Port): void {
+  const answer = (message: Answer, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
+  let computer: Computer | null = null;
+  port.addEventListener("message", ({ data }) => {
+    const request = data as Request;
+    if (request.kind === "start") {
+      try {
+        computer = begin(request, answer);
+      } catch (error) {
+        answer({ kind: "trapped", message: (error as Error).message });
+      }
+    } else if (request.kind === "cancel") {
+      computer?.cancel();
+    } else {
+      computer!.answer(request.name, request.input).then((message) => answer(message, buffersOf(message)));
+    }
+  });
+  port.start?.();
+}
+
+/** Starts a thread; one that serves does not return. */
+function begin(
+  { module, memory, threads, thread }: Start,
+  answer: (message: Answer) => void,
+): Computer | null {
+  if (thread > 0) {
+    const kernels = instantiate(module, memory!);
+    kernels.serve!(controlOf(kernels), thread);
+    return null;
+  }
+  const shared = memory !== null;
+  const machine = new Machine(module, memory ?? newMemory(false), threads);
+  answer({ kind: "ready", cancelAt: machine.cancelAt });
+  return new Computer(machine, shared);
+}
+
+interface SessionCall {
+  readonly session: number;
+}
+
+class Computer {
+  readonly #machine: Machine;
+  readonly #shared: boolean;
+  /** A session, or why it could not be opened. */
+  readonly #sessions = new Map<number, WasmSession | Error>();
+  readonly #calls: Readonly<Record<string, (input: never) => unknown>>;
+
+  constructor(machine: Machine, shared: boolean) {
+    this.#machine = machine;
+    this.#shared = shared;
+    this.#calls = {
+      ...operationJobs(machine),
+      open: (input: SessionCall & ReturnType<typeof copySetup>["input"]) => this.#open(input),
+      run: ({ session, ...plan }: SessionCall & ReturnType<typeof copyPlan>["input"]) =>
+        this.#session(session).run(plan),
+      measure: ({ session, split }: SessionCall & { split: Split }) => this.#session(session).accuracy(split),
+      read: ({ session }: SessionCall) => this.#session(session).read(),
+      close: ({ session }: SessionCall) => this.#close(session),
+    };
+  }
+
+  cancel(): void {
+    this.#machine.cancel(true);
+  }
+
+  async answer(name: string, input: unknown): Promise<Answer> {
+    // On a shared memory the caller clears the word before it sends a call, and may have set it since.
+    if (!this.#shared) this.#machine.cancel(false);
+    try {
+      return { kind: "result", result: await this.#calls[name](input as never) };
+    } catch (error) {
+      if (error instanceof Cancelled) return { kind: "cancelled" };
+      const { name, message, cause } = error as Error & { cause?: { code?: string } };
+      if (name === "RuntimeError") return { kind: "trapped", message };
+      return { kind: "error", message, code: cause?.code ?? "FAILED" };
+    }
+  }
+
+  #session(id: number): WasmSession {
+    const session = this.#sessions.get(id);
+    if (session instanceof WasmSession) return session;
+    throw session ?? new BackendError("The session is closed; open a new one");
+  }
+
+  /** A session that cannot be opened says so in its first call, as its opening has no promise. */
+  #open({ session, ...setup }: SessionCall & ReturnType<typeof copySetup>["input"]): void {
+    try {
+      this.#sessions.set(session, new WasmSession(this.#machine, this.#shared, setup));
+    } catch (error) {
+      this.#sessions.set(session, error as Error);
+    }
+  }
+
+  #close(id: number): void {
+    const session = this.#sessions.get(id);
+    if (session instanceof WasmSession) session.free();
+    this.#sessions.delete(id);
+  }
+}
+
+/** Buffers of the arrays in an answer, one or two levels down: they move instead of being copied. */
+function buffersOf(message: Answer): ArrayBuffer[] {
+  if (message.kind !== "result") return [];
+  const { result } = message;
+  const values = ArrayBuffer.isView(result) ? [result] : Object.values(result ?? {}).flat();
+  return values.filter((value) => ArrayBuffer.isView(value)).map(({ buffer }) => buffer as ArrayBuffer);
+}

@@ -1,0 +1,140 @@
+/**
+ * The builds of the WASM kernels: which one runs here, by trying what each needs, and how its file is loaded.
+ *
+ * | build                 | needs beside SIMD                      | file                        |
+ * | --------------------- | -------------------------------------- | --------------------------- |
+ * | relaxed-simd+threads  | fused multiply-add (relaxed SIMD), shared memory | local-entropy.relaxed.wasm |
+ * | simd+threads          | shared memory                          | local-entropy.threads.wasm  |
+ * | simd                  | nothing                                | local-entropy.simd.wasm     |
+ */
+import { BackendError } from "../../errors.ts";
+import { environment, isNode, nodeModule } from "../../host.ts";
+
+/** The part of WebAssembly's interface in use: its types come with the DOM's, which is no part of this build. */
+declare const WebAssembly: {
+  validate(code: Uint8Array): boolean;
+  compile(code: Uint8Array): Promise<object>;
+  Memory: new (size: object) => { readonly buffer: ArrayBufferLike };
+};
+
+export interface Build {
+  /** What `backend.instructionSet` says. */
+  readonly name: string;
+  readonly threads: boolean;
+  readonly file: URL;
+  readonly runsHere: () => boolean;
+}
+
+// Bundlers look for the expression `new URL("…", import.meta.url)` as it stands; from src as from dist it is the same.
+const BUILDS: readonly Build[] = [
+  {
+    name: "relaxed-simd+threads",
+    threads: true,
+    file: new URL("../../../dist/wasm/local-entropy.relaxed.wasm", import.meta.url),
+    runsHere: () => hasRelaxedSimd() && hasSharedMemory(),
+  },
+  {
+    name: "simd+threads",
+    threads: true,
+    file: new URL("../../../dist/wasm/local-entropy.threads.wasm", import.meta.url),
+    runsHere: () => hasSimd() && hasSharedMemory(),
+  },
+  {
+    name: "simd",
+    threads: false,
+    file: new URL("../../../dist/wasm/local-entropy.simd.wasm", import.meta.url),
+    runsHere: () => hasSimd(),
+  },
+];
+
+/** Opcodes of vector instructions (WebAssembly core specification, and its relaxed SIMD). */
+const ZERO_VECTOR = [0x41, 0, 0xfd, 0x0f]; // i32.const 0, i8x16.splat
+const FUSED = [0xfd, 0x85, 0x02]; // f32x4.relaxed_madd
+
+const hasSimd = () => accepts(ZERO_VECTOR);
+const hasRelaxedSimd = () => accepts([...ZERO_VECTOR, ...ZERO_VECTOR, ...ZERO_VECTOR, ...FUSED]);
+
+/** Whether a function () → v128 of these instructions is valid here. */
+function accepts(instructions: readonly number[]): boolean {
+  const body = [0, ...instructions, 0x0b];
+  const module = [
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...[1, 5, 1, 0x60, 0, 1, 0x7b], // type section: () → v128
+    ...[3, 2, 1, 0], // function section: one of that type
+    ...[10, body.length + 2, 1, body.length, ...body], // code section
+  ];
+  return typeof WebAssembly === "object" && WebAssembly.validate(Uint8Array.from(module));
+}
+
+/** A browser shares memory with its workers only in a page that is isolated from other sites. */
+function hasSharedMemory(): boolean {
+  if ((globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === false) return false;
+  try {
+    const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    return Object.prototype.toString.call(buffer) === "[object SharedArrayBuffer]";
+  } catch {
+    return false;
+  }
+}
+
+export interface WasmStatus {
+  readonly available: boolean;
+  /** Names of the builds that run here, best first. */
+  readonly instructionSets: readonly string[];
+  /** Why the backend is not available and what to do; empty if it is. */
+  readonly reason: string;
+}
+
+/** What of the WASM backend can run here. */
+export function wasmStatus(): WasmStatus {
+  const runnable = BUILDS.filter(({ runsHere }) => runsHere());
+  const builds = runnable.filter(({ file }) => exists(file));
+  const reason =
+    runnable.length === 0
+      ? "this host runs no WebAssembly with SIMD: use Node 20.19 or newer, or a browser of 2023 or newer"
+      : builds.length === 0
+        ? "its kernels are not built: run `npm run build`"
+        : "";
+  return { available: builds.length > 0, instructionSets: builds.map(({ name }) => name), reason };
+}
+
+/** Whether a file is there; a browser knows when it asks for it. */
+function exists(file: URL): boolean {
+  return !isNode || file.protocol !== "file:" || nodeModule("node:fs").existsSync(file);
+}
+
+/**
+ * The build of a name; by default that of the environment variable LOCAL_ENTROPY_WASM_BUILD, else the best that runs here.
+ *
+ * @throws BackendError for an unknown name and for a build that does not run here
+ */
+export function chooseBuild(name: string = environment("LOCAL_ENTROPY_WASM_BUILD") ?? ""): Build {
+  const { instructionSets, reason } = wasmStatus();
+  if (instructionSets.length === 0) throw new BackendError(`The wasm backend cannot be used: ${reason}`);
+  const wanted = name === "" ? instructionSets[0] : name;
+  if (!instructionSets.includes(wanted)) {
+    throw new BackendError(
+      `Expected one of ${instructionSets.join(", ")} for the build of the wasm backend but received "${name}"`,
+    );
+  }
+  return BUILDS.find((build) => build.name === wanted)!;
+}
+
+const compiled = new Map<Build, Promise<object>>();
+
+/** Loads and compiles a build's file, once a thread; a failure is tried again. */
+export function loadBuild(build: Build): Promise<object> {
+  const known = compiled.get(build);
+  if (known !== undefined) return known;
+  const module = bytesOf(build.file).then((bytes) => WebAssembly.compile(bytes));
+  compiled.set(build, module);
+  module.catch(() => compiled.delete(build));
+  return module;
+}
+
+async function bytesOf(file: URL): Promise<Uint8Array> {
+  if (isNode && file.protocol === "file:") return nodeModule("node:fs/promises").readFile(file);
+  const response = await fetch(file);
+  if (!response.ok) throw new BackendError(`${file} could not be fetched: status ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
+}

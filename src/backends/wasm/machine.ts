@@ -1,0 +1,181 @@
+/**
+ * The kernels on their memory: an instance of the WASM build, the arena that calls keep their arrays in, and the one job
+ * that is filled in and run for each call.
+ *
+ *     | the kernels' own | control | job | pieces of the arena: arrays of sessions and calls, workspace … |
+ *       0                  heap base
+ *
+ * It runs in the thread that computes, as thread 0 of T; the others stand in `serve` and take their part of each job.
+ */
+import { nextTurn } from "../../host.ts";
+import {
+  CONTROL,
+  CONTROL_BYTES,
+  JOB,
+  JOB_BYTES,
+  type JobField,
+  readJob,
+  type WasmExports,
+  writeJob,
+} from "./abi.ts";
+import { Arena, type WasmMemory } from "./memory.ts";
+
+/** The part of WebAssembly's interface in use: its types come with the DOM's, which is no part of this build. */
+declare const WebAssembly: {
+  Instance: new (module: object, imports: object) => { readonly exports: unknown };
+};
+
+/** Fields that outlive a call: the kernels' own, and the one that another thread writes. */
+const KEPT: ReadonlySet<string> = new Set(["arrived", "phase", "stopped", "next", "cancel"]);
+const CLEARED = Object.fromEntries(
+  Object.keys(JOB)
+    .filter((name) => !KEPT.has(name))
+    .map((name) => [name, 0]),
+) as Partial<Record<JobField, number>>;
+
+/** How long the calling thread computes before others have their turn. */
+export const TURN_MILLISECONDS = 10;
+
+export type Fields = Partial<Record<JobField, number>>;
+
+/** Instantiates the kernels. */
+export function instantiate(module: object, memory: WasmMemory): WasmExports {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as WasmExports;
+}
+
+/** Where the control of a memory is: the first thing that is the host's. */
+export function controlOf({ heapBase }: WasmExports): number {
+  return Math.ceil(heapBase.value / 64) * 64;
+}
+
+/** Pieces of the arena that are freed together. */
+export class Pieces {
+  readonly #memory: WasmMemory;
+  readonly #arena: Arena;
+  readonly #starts: number[] = [];
+
+  constructor(memory: WasmMemory, arena: Arena) {
+    this.#memory = memory;
+    this.#arena = arena;
+  }
+
+  /** Room for so many bytes, undefined. */
+  room(bytes: number): number {
+    const start = this.#arena.allocate(bytes);
+    this.#starts.push(start);
+    return start;
+  }
+
+  /** A copy of an array. */
+  put(array: ArrayBufferView): number {
+    const start = this.room(array.byteLength);
+    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    new Uint8Array(this.#memory.buffer).set(bytes, start);
+    return start;
+  }
+
+  free(): void {
+    for (const start of this.#starts.splice(0)) this.#arena.free(start);
+  }
+}
+
+export class Machine {
+  readonly #exports: WasmExports;
+  readonly #memory: WasmMemory;
+  readonly #arena: Arena;
+  readonly #threads: number;
+  readonly #control: number;
+  readonly #job: number;
+  #turnEnd = 0;
+
+  /** @param threads T; more than one only on a shared memory */
+  constructor(module: object, memory: WasmMemory, threads: number) {
+    this.#exports = instantiate(module, memory);
+    this.#memory = memory;
+    this.#threads = threads;
+    this.#control = controlOf(this.#exports);
+    this.#job = this.#control + CONTROL_BYTES;
+    this.#arena = new Arena(memory, this.#job + JOB_BYTES);
+  }
+
+  /** Byte address of the word that cancels the job in hand where it is not 0. */
+  get cancelAt(): number {
+    return this.#job + JOB.cancel;
+  }
+
+  pieces(): Pieces {
+    return new Pieces(this.#memory, this.#arena);
+  }
+
+  floats(start: number, length: number): Float32Array<ArrayBuffer> {
+    return new Float32Array(new Float32Array(this.#memory.buffer, start, length));
+  }
+
+  doubles(start: number, length: number): Float64Array<ArrayBuffer> {
+    return new Float64Array(new Float64Array(this.#memory.buffer, start, length));
+  }
+
+  shorts(start: number, length: number): Uint16Array<ArrayBuffer> {
+    return new Uint16Array(new Uint16Array(this.#memory.buffer, start, length));
+  }
+
+  /** A field of the job that ran last. */
+  field(name: JobField): number {
+    return readJob(this.#view, this.#job, name);
+  }
+
+  get #view(): DataView {
+    return new DataView(this.#memory.buffer);
+  }
+
+  /** Runs one job to its end on all threads. */
+  run(fields: Fields): void {
+    writeJob(this.#view, this.#job, { ...CLEARED, ...fields, threads: this.#threads });
+    const pieces = this.pieces();
+    try {
+      const workspace = pieces.room(this.#exports.workspaceBytes(this.#job));
+      writeJob(this.#view, this.#job, { workspace });
+      this.#enter();
+    } finally {
+      pieces.free();
+    }
+  }
+
+  /** This thread's part of the job, as `serve` does it for the others; returns when all have left it. */
+  #enter(): void {
+    if (this.#threads === 1) {
+      this.#exports.run(this.#job, 0);
+      return;
+    }
+    const words = new Int32Array(this.#memory.buffer);
+    const word = (name: keyof typeof CONTROL) => (this.#control + CONTROL[name]) / 4;
+    Atomics.store(words, word("job"), this.#job);
+    const before = Atomics.add(words, word("round"), 1);
+    Atomics.notify(words, word("round"));
+    this.#exports.run(this.#job, 0);
+    if (Atomics.add(words, word("running"), 1) + 1 === this.#threads) {
+      Atomics.store(words, word("running"), 0);
+      Atomics.store(words, word("finished"), before + 1);
+      return;
+    }
+    while (Atomics.load(words, word("finished")) !== ((before + 1) | 0)) {
+      Atomics.wait(words, word("finished"), before);
+    }
+  }
+
+  /**
+   * Says whether the job in hand is to stop, where messages can tell (`cancel`); lets them come every 10 ms.
+   */
+  async cancelled(): Promise<boolean> {
+    if (performance.now() >= this.#turnEnd) {
+      await nextTurn();
+      this.#turnEnd = performance.now() + TURN_MILLISECONDS;
+    }
+    return this.field("cancel") !== 0;
+  }
+
+  /** Sets or clears the word that cancels, on a memory that is not shared. */
+  cancel(on: boolean): void {
+    writeJob(this.#view, this.#job, { cancel: Number(on) });
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Threads of the WASM backend: workers of Node or of a browser; where none can be made, the calling thread itself,
+ * reached by the same messages.
+ *
+ * What runs in them is in `wasm/worker.ts`.
+ */
+import { isNode, nodeModule } from "../../host.ts";
+import { listen, type Port } from "./calls.ts";
+
+export interface Thread {
+  post(message: object, transfer?: readonly ArrayBuffer[]): void;
+  /** Whether Node's process must not end while this thread lives. */
+  hold(on: boolean): void;
+  /** Ends it at once, whatever it is doing. */
+  end(): void;
+}
+
+/** Who hears from a thread. */
+export interface Listener {
+  message(data: unknown): void;
+  /** It ended by itself, or by somebody else's hand. */
+  ended(reason: string): void;
+}
+
+/** A worker of a browser: its type comes with the DOM's, which is no part of this build. */
+interface WebWorker {
+  postMessage(message: object, transfer: readonly ArrayBuffer[]): void;
+  addEventListener(type: string, hear: (event: { data: unknown; message?: string }) => void): void;
+  terminate(): void;
+}
+declare const Worker: new (url: URL, options: { type: "module" }) => WebWorker;
+
+/** @returns a new thread, or null where no worker can be made */
+export function startThread(listener: Listener): Thread | null {
+  try {
+    return isNode ? nodeThread(listener) : webThread(listener);
+  } catch {
+    return null;
+  }
+}
+
+// From src as from dist it is the compiled worker that runs. Bundlers look for the expression
+// `new Worker(new URL("…", import.meta.url))` as it stands.
+
+function nodeThread(listener: Listener): Thread {
+  const { Worker } = nodeModule("node:worker_threads");
+  // The flags of this process may be such as no worker takes.
+  const worker = new Worker(new URL("../../../dist/backends/wasm/worker.js", import.meta.url), {
+    execArgv: [],
+  });
+  let ended = false;
+  const end = (reason: string) => {
+    if (!ended) listener.ended(reason);
+    ended = true;
+  };
+  worker.on("message", (data) => {
+    if (!ended) listener.message(data);
+  });
+  worker.on("error", ({ message }) => end(message));
+  worker.on("exit", (code) => end(`exit code ${code}`));
+  worker.unref();
+  return {
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
+    hold: (on) => (on ? worker.ref() : worker.unref()),
+    end() {
+      ended = true;
+      worker.terminate();
+    },
+  };
+}
+
+function webThread(listener: Listener): Thread {
+  const worker = new Worker(new URL("../../../dist/backends/wasm/worker.js", import.meta.url), {
+    type: "module",
+  });
+  worker.addEventListener("message", ({ data }) => listener.message(data));
+  worker.addEventListener("error", ({ message }) => listener.ended(message ?? "its script did not load"));
+  return {
+    post: (message, transfer = []) => worker.postMessage(message, transfer),
+    hold() {},
+    end: () => worker.terminate(),
+  };
+}
+
+/** The calling thread itself, in turns. */
+export function callingThread(listener: Listener): Thread {
+  const { port1, port2 } = new MessageChannel();
+  listen(port2 as unknown as Port);
+  const near = port1 as unknown as Port & { ref?(): void; unref?(): void; close(): void };
+  const far = port2 as unknown as typeof near;
+  near.addEventListener("message", ({ data }) => listener.message(data));
+  near.start?.();
+  const hold = (on: boolean) => {
+    for (const port of [near, far]) on ? port.ref?.() : port.unref?.();
+  };
+  hold(false);
+  return {
+    post: (message, transfer = []) => near.postMessage(message, transfer),
+    hold,
+    end() {
+      near.postMessage({ kind: "cancel" }, []);
+      near.close();
+    },
+  };
+}

@@ -1,0 +1,284 @@
+/**
+ * A dense network's loss, its gradient by back-propagation, predictions and accuracy, in float64.
+ *
+ * With the bias as one more input that is always 1, layer ℓ computes P^ℓ = A^{ℓ−1} W^ℓ, A^ℓ = [act(P^ℓ), 1]; the
+ * logits are P^L and f is the mean of the rows' losses (García Trillos, Kaplan, Sanz-Alonso, Entropy 2019,
+ * section 6, with a general loss of a row). Everything starts at P¹, so that the projected forms, which know P¹
+ * without W¹, use the same code.
+ *
+ * Symbols: B rows, d_0 … d_L widths, n parameters, n₁ = (d_0 + 1)·d_1 those of the first layer; A = A⁰.
+ * All matrices are row-major.
+ *
+ * What this file leaves out: speed (blocking, lanes, threads, lists of non-zero inputs), and float32.
+ */
+import type { Loss, Samples } from "../../backends/backend.ts";
+import { type Activation, layerShapes, type Network, parameterCount } from "../../network.ts";
+import type { LossFunction, Normals, Work } from "../machine/work.ts";
+import { gaussian } from "../random/gaussian.ts";
+import { type Key, layerStream } from "../random/streams.ts";
+
+/** A network at x on one minibatch, or on one for each transition of a chain. */
+export interface NetworkPoint {
+  readonly network: Network;
+  readonly loss: Loss;
+  readonly batches: readonly Samples[];
+  /** x, or x_k (n). */
+  readonly x: Float64Array;
+}
+
+/** Where an estimator on a network draws its noise, and in which form. */
+export interface Draw {
+  readonly key: Key;
+  /** k, zero-based. */
+  readonly update: number;
+  /** Whether the first layer's noise is drawn in the minibatch's span (one minibatch, B ≤ d_0). */
+  readonly projected: boolean;
+}
+
+/** n₁: where the second layer begins in the flat parameters. */
+export function firstLayerSize(network: Network): number {
+  return (network.layers[0] + 1) * network.layers[1];
+}
+
+/** A (B × (d_0 + 1)): bytes as byte/255, floats as they are, and the bias input 1 last. */
+export function inputMatrix(inputs: Uint8Array | Float32Array, d0: number): Float64Array {
+  const rows = inputs.length / d0;
+  const scale = inputs instanceof Uint8Array ? 255 : 1;
+  const matrix = new Float64Array(rows * (d0 + 1)).fill(1);
+  for (let b = 0; b < rows; b++) {
+    for (let i = 0; i < d0; i++) matrix[b * (d0 + 1) + i] = inputs[b * d0 + i] / scale;
+  }
+  return matrix;
+}
+
+/** X Y for X (rows × inner), Y (inner × columns). */
+export function multiply(x: Float64Array, y: Float64Array, inner: number, columns: number): Float64Array {
+  const rows = x.length / inner;
+  const product = new Float64Array(rows * columns);
+  for (let r = 0; r < rows; r++) {
+    for (let i = 0; i < inner; i++) {
+      const factor = x[r * inner + i];
+      if (factor === 0) continue;
+      for (let c = 0; c < columns; c++) product[r * columns + c] += factor * y[i * columns + c];
+    }
+  }
+  return product;
+}
+
+/** Xᵀ Y for X (rows × inner), Y (rows × columns). */
+export function multiplyTransposed(
+  x: Float64Array,
+  y: Float64Array,
+  inner: number,
+  columns: number,
+): Float64Array {
+  const rows = x.length / inner;
+  const product = new Float64Array(inner * columns);
+  for (let r = 0; r < rows; r++) {
+    for (let i = 0; i < inner; i++) {
+      const factor = x[r * inner + i];
+      if (factor === 0) continue;
+      for (let c = 0; c < columns; c++) product[i * columns + c] += factor * y[r * columns + c];
+    }
+  }
+  return product;
+}
+
+/**
+ * f from the first layer's pre-activations.
+ *
+ * @param first P¹ (B × d_1)
+ * @param upper layers 2 … L of the parameters (n − n₁)
+ * @param labels B
+ */
+export function lossFrom(
+  network: Network,
+  loss: Loss,
+  first: Float64Array,
+  upper: Float64Array,
+  labels: Uint16Array,
+): number {
+  const logits = forward(network, first, upper).at(-1)!;
+  const classes = network.layers.at(-1)!;
+  let sum = 0;
+  for (let b = 0; b < labels.length; b++) {
+    sum += rowLoss(loss, logits.subarray(b * classes, (b + 1) * classes), labels[b]);
+  }
+  return sum / labels.length;
+}
+
+/**
+ * The cross-entropy's gradient from the first layer's pre-activations: G^L = (softmax(P^L) − onehot)/B, then
+ * ∂f/∂W^ℓ = A^{ℓ−1}ᵀ G^ℓ and G^{ℓ−1} = (G^ℓ W^ℓᵀ) ∘ act'(P^{ℓ−1}), the bias row of W^ℓ left out.
+ *
+ * @returns `signal` = G¹ = ∂f/∂P¹ (B × d_1) and `upper`, the gradient of layers 2 … L (n − n₁)
+ */
+export function gradientFrom(
+  network: Network,
+  first: Float64Array,
+  upper: Float64Array,
+  labels: Uint16Array,
+): { signal: Float64Array; upper: Float64Array } {
+  const { layers, activation } = network;
+  const before = forward(network, first, upper);
+  const gradient = new Float64Array(upper.length);
+  let signal = crossEntropySignal(before.at(-1)!, labels, layers.at(-1)!);
+  for (let layer = layers.length - 1; layer >= 2; layer--) {
+    const { offset, rows, columns } = upperShape(network, layer);
+    const inputs = activate(activation, before[layer - 2], rows - 1);
+    gradient.set(multiplyTransposed(inputs, signal, rows, columns), offset);
+    const below = new Float64Array(labels.length * (rows - 1));
+    for (let b = 0; b < labels.length; b++) {
+      for (let h = 0; h < rows - 1; h++) {
+        let sum = 0;
+        for (let c = 0; c < columns; c++) {
+          sum += signal[b * columns + c] * upper[offset + h * columns + c];
+        }
+        const at = b * (rows - 1) + h;
+        below[at] = sum * slope(activation, before[layer - 2][at]);
+      }
+    }
+    signal = below;
+  }
+  return { signal, upper: gradient };
+}
+
+/** f and ∇f of a network on a minibatch, as functions of all n parameters. */
+export function networkLoss(network: Network, loss: Loss, batch: Samples): LossFunction {
+  const [d0, d1] = network.layers;
+  const a = inputMatrix(batch.inputs, d0);
+  const split = firstLayerSize(network);
+  const firstOf = (x: Float64Array) => multiply(a, x.subarray(0, split), d0 + 1, d1);
+  const value = (x: Float64Array) => lossFrom(network, loss, firstOf(x), x.subarray(split), batch.labels);
+  if (!differentiable(network, loss)) return { dimension: parameterCount(network), value };
+  return {
+    dimension: parameterCount(network),
+    value,
+    gradient(x) {
+      const { signal, upper } = gradientFrom(network, firstOf(x), x.subarray(split), batch.labels);
+      const gradient = new Float64Array(x.length);
+      gradient.set(multiplyTransposed(a, signal, d0 + 1, d1));
+      gradient.set(upper, split);
+      return gradient;
+    },
+  };
+}
+
+/** Whether back-propagation means anything: neither step activations nor costs of predictions have a slope. */
+export function differentiable(network: Network, loss: Loss): boolean {
+  const hidden = network.layers.length > 2;
+  return loss.kind === "cross-entropy" && !(hidden && network.activation === "step");
+}
+
+/** The normals of all n parameters: each layer's from its own stream, row-major; index = sample or step. */
+export function networkNormals(network: Network, key: Key, update: number): Normals {
+  const shapes = layerShapes(network);
+  return (index) => {
+    const normals = new Float64Array(parameterCount(network));
+    shapes.forEach(({ offset, rows, columns }, i) => {
+      normals.set(gaussian(key, layerStream(i + 1), update, index, rows * columns), offset);
+    });
+    return normals;
+  };
+}
+
+/** Rows looked at between pauses. */
+const ROWS = 64;
+
+/** Class probabilities (rows × classes) and the first largest logit's class of each row. */
+export function* predict(
+  network: Network,
+  parameters: Float64Array,
+  inputs: Uint8Array | Float32Array,
+): Work<{ probabilities: Float64Array; labels: Uint16Array }> {
+  const [d0, d1] = network.layers;
+  const classes = network.layers.at(-1)!;
+  const count = inputs.length / d0;
+  const split = firstLayerSize(network);
+  const probabilities = new Float64Array(count * classes);
+  const labels = new Uint16Array(count);
+  for (let start = 0; start < count; start += ROWS) {
+    const a = inputMatrix(inputs.subarray(start * d0, (start + ROWS) * d0), d0);
+    const first = multiply(a, parameters.subarray(0, split), d0 + 1, d1);
+    const logits = forward(network, first, parameters.subarray(split)).at(-1)!;
+    for (let b = 0; b * classes < logits.length; b++) {
+      const row = logits.subarray(b * classes, (b + 1) * classes);
+      probabilities.set(softmax(row), (start + b) * classes);
+      labels[start + b] = firstLargest(row);
+    }
+    yield;
+  }
+  return { probabilities, labels };
+}
+
+/** Fraction of the rows whose first largest logit is the label's. */
+export function* accuracy(network: Network, parameters: Float64Array, samples: Samples): Work<number> {
+  const { labels } = yield* predict(network, parameters, samples.inputs);
+  return labels.reduce((sum, label, b) => sum + (label === samples.labels[b] ? 1 : 0), 0) / labels.length;
+}
+
+/** P¹ … P^L from P¹. */
+function forward(network: Network, first: Float64Array, upper: Float64Array): Float64Array[] {
+  const before = [first];
+  for (let layer = 2; layer < network.layers.length; layer++) {
+    const { offset, rows, columns } = upperShape(network, layer);
+    const inputs = activate(network.activation, before[layer - 2], rows - 1);
+    before.push(multiply(inputs, upper.subarray(offset, offset + rows * columns), rows, columns));
+  }
+  return before;
+}
+
+/** Layer ℓ ≥ 2's matrix within the parameters above the first layer. */
+function upperShape(network: Network, layer: number) {
+  const { offset, rows, columns } = layerShapes(network)[layer - 1];
+  return { offset: offset - firstLayerSize(network), rows, columns };
+}
+
+/** [act(P), 1]: (B × (width + 1)) from (B × width). */
+export function activate(activation: Activation, before: Float64Array, width: number): Float64Array {
+  const after = new Float64Array((before.length / width) * (width + 1)).fill(1);
+  before.forEach((p, i) => {
+    const value =
+      activation === "relu" ? Math.max(p, 0) : activation === "tanh" ? Math.tanh(p) : p > 0 ? 1 : 0;
+    after[i + Math.floor(i / width)] = value;
+  });
+  return after;
+}
+
+/** act'(p); the ReLU's is 0 at 0. */
+function slope(activation: Activation, p: number): number {
+  if (activation === "relu") return p > 0 ? 1 : 0;
+  return activation === "tanh" ? 1 - Math.tanh(p) ** 2 : 0;
+}
+
+/** Loss of one row. A prediction is the label unless another logit exceeds its own; then the first largest. */
+export function rowLoss(loss: Loss, logits: Float64Array, label: number): number {
+  if (loss.kind === "cross-entropy") {
+    const largest = Math.max(...logits);
+    return largest - logits[label] + Math.log(logits.reduce((sum, z) => sum + Math.exp(z - largest), 0));
+  }
+  const best = firstLargest(logits);
+  const predicted = logits[best] > logits[label] ? best : label;
+  return loss.costs[label * logits.length + predicted];
+}
+
+/** (softmax − onehot)/B, B × classes. */
+function crossEntropySignal(logits: Float64Array, labels: Uint16Array, classes: number): Float64Array {
+  const signal = new Float64Array(logits.length);
+  for (let b = 0; b < labels.length; b++) {
+    signal.set(softmax(logits.subarray(b * classes, (b + 1) * classes)), b * classes);
+    signal[b * classes + labels[b]] -= 1;
+  }
+  return signal.map((g) => g / labels.length);
+}
+
+function softmax(logits: Float64Array): Float64Array {
+  const largest = Math.max(...logits);
+  const exponentials = logits.map((z) => Math.exp(z - largest));
+  const sum = exponentials.reduce((total, e) => total + e, 0);
+  return exponentials.map((e) => e / sum);
+}
+
+function firstLargest(logits: Float64Array): number {
+  return logits.reduce((best, z, c) => (z > logits[best] ? c : best), 0);
+}

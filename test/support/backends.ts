@@ -1,0 +1,114 @@
+/**
+ * Runs a test's body on every backend: the reference, native on each instruction set that this machine offers, each
+ * build of WASM, CUDA on its GPU, and CUDA's kernels on the host shim. An absent one is a reported skip whose name says
+ * why. At the end of a file it prints the worst errors seen.
+ */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, jest, test } from "@jest/globals";
+import { cudaStatus, openCuda } from "../../src/backends/addon/cuda.ts";
+import type { Addon, Loaded } from "../../src/backends/addon/load.ts";
+import { nativeStatus, openNative } from "../../src/backends/addon/native.ts";
+import type { Backend } from "../../src/backends/backend.ts";
+import { openReference } from "../../src/backends/reference.ts";
+import { openWasm } from "../../src/backends/wasm/backend.ts";
+import { wasmStatus } from "../../src/backends/wasm/load.ts";
+import { worstSeen } from "../tolerances.ts";
+
+/** Gives the backend under test; call it inside a test. */
+export interface Given {
+  (threads?: number): Backend;
+  /** On the host shim, which takes seconds for what others do in milliseconds. */
+  readonly slow: boolean;
+}
+
+interface Place {
+  readonly name: string;
+  readonly open: (threads: number) => Backend;
+}
+
+const status = { native: nativeStatus(), wasm: wasmStatus() };
+
+const CPU: readonly Place[] = [
+  ...status.native.instructionSets.map((instructionSet) => ({
+    name: `native ${instructionSet}`,
+    open: (threads: number) => openNative({ threads, instructionSet }),
+  })),
+  ...status.wasm.instructionSets.map((instructionSet) => ({
+    name: `wasm ${instructionSet}`,
+    open: (threads: number) => openWasm({ threads, instructionSet }),
+  })),
+];
+
+const cuda = cudaStatus();
+
+const GPU: readonly Place[] = cuda.available
+  ? [{ name: `cuda ${cuda.architecture}`, open: () => openCuda() }]
+  : [];
+
+/** The same kernels compiled by g++ (`node scripts/build-cuda.mjs --host`): right on any machine, and slow. */
+export const HOST_SHIM = fileURLToPath(
+  new URL("../../build/cuda-host/Release/local_entropy_cuda.node", import.meta.url),
+);
+
+function hostShim(): Loaded {
+  const addon = createRequire(import.meta.url)(HOST_SHIM) as Addon;
+  return { addon, attempts: [], reason: "" };
+}
+
+const SHIM: readonly Place[] = existsSync(HOST_SHIM)
+  ? [{ name: "cuda on the host shim", open: () => openCuda(hostShim()) }]
+  : [];
+
+/** Why a place is not there, for each that is not. */
+const ABSENT: readonly string[] = [
+  ...Object.entries(status)
+    .filter(([, { available }]) => !available)
+    .map(([name, { reason }]) => `${name}: ${reason}`),
+  ...(cuda.available ? [] : [`cuda: ${cuda.reason}`]),
+  ...(SHIM.length > 0 ? [] : ["cuda on the host shim: not built (node scripts/build-cuda.mjs --host)"]),
+];
+
+/** The backends that are held against the reference, as far as they are here. */
+export const FAST_PLACES: readonly Place[] = [...CPU, ...GPU, ...SHIM];
+
+// The host shim changes fibers where a GPU changes warps.
+if (SHIM.length > 0) jest.setTimeout(120_000);
+
+const REFERENCE: Place = { name: "reference", open: openReference };
+
+/** The body, once for each backend, in a `describe` of its name. */
+export function onEveryBackend(body: (given: Given) => void): void {
+  onEach([REFERENCE, ...FAST_PLACES], body);
+}
+
+/** The same for the backends that are held against the reference. */
+export function onEveryFastBackend(body: (given: Given) => void): void {
+  onEach(FAST_PLACES, body);
+}
+
+function onEach(places: readonly Place[], body: (given: Given) => void): void {
+  for (const { name, open } of places) {
+    describe(name, () => {
+      const opened = new Map<number, Backend>();
+      afterAll(() => {
+        for (const backend of opened.values()) backend.close();
+        const seen = worstSeen();
+        if (seen) process.stderr.write(`${name}\n${seen}\n`);
+      });
+      const given = (threads = 2) => {
+        const backend = opened.get(threads) ?? open(threads);
+        opened.set(threads, backend);
+        return backend;
+      };
+      body(Object.assign(given, { slow: SHIM.some((place) => place.name === name) }));
+    });
+  }
+  describe.each(ABSENT.map((reason) => reason.split("\n").join(" ")))("%s", () => {
+    test.skip("runs", () => {});
+  });
+}
+
+/** The reference's operations, for expected numbers. */
+export const reference = openReference().operations;
