@@ -47,7 +47,7 @@ struct Loss {
 };
 
 // Rows of inputs, bytes (byte/255) or floats (as is): one of the two is empty.
-struct Samples {
+struct Examples {
   std::vector<uint8_t> bytes;    // count x width
   std::vector<float> floats;     // count x width
   std::vector<uint16_t> labels;  // count, or empty for predict
@@ -56,14 +56,15 @@ struct Samples {
 
 // A minibatch: `size` rows of `samples`, picked by `rows`, or rows 0 … size - 1 where `rows` is null.
 struct Batch {
-  const Samples* samples;
+  const Examples* examples;
   const uint32_t* rows;
   size_t size;
 };
 
 struct Coupling {
   enum class Kind : uint8_t { kIndependent, kAntithetic, kWalsh } kind = Kind::kAntithetic;
-  uint32_t samples = 0;                            // J; of Walsh: blocks
+  uint32_t samples = 0;                            // J, but of Walsh
+  uint32_t blocks = 0;                             // Walsh only: J = 2m blocks
   bool sample_complement = false, centred = true;  // independent only
 };
 
@@ -114,9 +115,9 @@ struct Estimate {
 };
 
 // Where an operation runs. Results never depend on the number of threads of the team.
-class Team;
+class Executor;
 struct Context {
-  Team* team;
+  Executor* executor;
   const std::atomic<bool>* cancelled;  // polled for each block of samples or chain step
 };
 
@@ -155,9 +156,10 @@ const Kernels* select_kernels(const std::string& name, std::string* why);
 // Names of the tables that this processor can run, best first.
 std::vector<std::string> available_kernels();
 
-// The threads of one backend: `threads` of them, the caller's included. native/cpu/team.{h,cc}.
-Team* new_team(unsigned threads);
-void delete_team(Team*);
+// What one backend computes with: on the CPU `threads` threads, the caller's included
+// (native/cpu/machine/executor.h), on CUDA a stream (native/cuda/update/update.h).
+Executor* new_executor(unsigned threads);
+void delete_executor(Executor*);
 
 // Floats that begin on a cache line: a vector of sixteen at a multiple of 64 bytes is one access, else two.
 template <class T>
@@ -186,7 +188,7 @@ struct SessionState {
 struct SessionSetup {
   Network network;
   Loss loss;
-  Samples train, test, validation;
+  Examples train, test, validation;
   uint32_t batch_size;
   Estimator estimator;
   Optimizer optimizer;
@@ -207,7 +209,7 @@ constexpr size_t kValues = 4;  // loss, |gradient|, effective sample size, F_tau
 // A run's data and state. One call at a time; native/cpu/update/session.cc.
 class Session {
  public:
-  Session(SessionSetup setup, const Kernels* kernels, Team* team);
+  Session(SessionSetup setup, const Kernels* kernels, Executor* executor);
   ~Session();
   // Runs the plan; writes done x 4 values; returns `done`. A cancelled update leaves no trace.
   size_t run(const Plan& plan, const std::atomic<bool>& cancelled, double* values);

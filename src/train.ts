@@ -2,7 +2,7 @@
  * `train`: checks its options, opens a session on a backend, and starts the run (`run.ts`), whose updates are
  * Algorithm 1 or 2 of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, or SGD (`objectives/`).
  */
-import { type Backend, type Estimator, type Samples, type Split, sampleCount } from "./backends/backend.ts";
+import { type Backend, type Estimator, type Examples, type Split, sampleCount } from "./backends/backend.ts";
 import { type Declined, selectBackend } from "./backends/select.ts";
 import { minibatches } from "./data/minibatches.ts";
 import type { Network } from "./network.ts";
@@ -73,7 +73,7 @@ function start(checked: CheckedTrain, backend: Backend, declined: readonly Decli
     averaging: checked.averaging,
     accuracy(split, average) {
       if (average === null) return session.accuracy(split);
-      return backend.operations.accuracy({ network, parameters: average, batch: data[split] as Samples });
+      return backend.operations.accuracy({ network, parameters: average, batch: data[split] as Examples });
     },
     signal: checked.signal,
     resume,

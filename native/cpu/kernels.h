@@ -13,7 +13,7 @@
 #include "../backend.h"
 #include "../streams.h"
 #include "machine/denormals.h"
-#include "machine/team.h"
+#include "machine/executor.h"
 #include "machine/workspace.h"
 
 namespace local_entropy {

@@ -13,7 +13,7 @@
 namespace local_entropy {
 
 // Rows of inputs; one of bytes and floats is null. labels are null for predict.
-struct DeviceSamples {
+struct DeviceExamples {
   const uint8_t* bytes = nullptr;    // count x width
   const float* floats = nullptr;     // count x width
   const uint16_t* labels = nullptr;  // count
@@ -21,30 +21,30 @@ struct DeviceSamples {
 };
 
 // Samples of the host, copied to the device.
-class SampleArrays {
+class ExampleArrays {
  public:
-  SampleArrays(Stream stream, const Samples& from)
+  ExampleArrays(Stream stream, const Examples& from)
       : bytes_(stream, from.bytes),
         floats_(stream, from.floats),
         labels_(stream, from.labels),
         view_{bytes_.data(), floats_.data(), labels_.data(), from.count, from.width} {}
-  const DeviceSamples& view() const { return view_; }
+  const DeviceExamples& view() const { return view_; }
 
  private:
   DeviceArray<uint8_t> bytes_;
   DeviceArray<float> floats_;
   DeviceArray<uint16_t> labels_;
-  DeviceSamples view_;
+  DeviceExamples view_;
 };
 
 // `size` rows of `samples`, picked by `rows`, or rows 0 … size - 1 where `rows` is null.
 struct DeviceBatch {
-  DeviceSamples samples;
+  DeviceExamples examples;
   const uint32_t* rows = nullptr;
   size_t size = 0;
 
   __host__ __device__ size_t row(size_t b) const { return rows == nullptr ? b : rows[b]; }
-  __host__ __device__ uint32_t label(size_t b) const { return samples.labels[row(b)]; }
+  __host__ __device__ uint32_t label(size_t b) const { return examples.labels[row(b)]; }
 };
 
 // byte/255 rounded to nearest, without a division: the quotient's error is made good by one step (checked for
@@ -56,8 +56,8 @@ __host__ __device__ inline float byte_value(uint8_t byte) {
 
 // Input i of row b of A^0, its column of ones left out.
 __host__ __device__ inline float input_at(const DeviceBatch& batch, size_t b, size_t i) {
-  const size_t at = batch.row(b) * batch.samples.width + i;
-  return batch.samples.floats != nullptr ? batch.samples.floats[at] : byte_value(batch.samples.bytes[at]);
+  const size_t at = batch.row(b) * batch.examples.width + i;
+  return batch.examples.floats != nullptr ? batch.examples.floats[at] : byte_value(batch.examples.bytes[at]);
 }
 
 // Question of backend.h. `network` and `batches` are host memory.
@@ -107,7 +107,7 @@ inline size_t walsh_length(const Network& network, bool rowwise) {
 inline size_t sample_count(const Estimator& estimator, const Network& network) {
   const Coupling& coupling = estimator.coupling;
   if (coupling.kind != Coupling::Kind::kWalsh) return coupling.samples;
-  return 2 * walsh_length(network, estimator.rowwise) * coupling.samples;
+  return 2 * walsh_length(network, estimator.rowwise) * coupling.blocks;
 }
 
 // Where and with what an operation runs. One stream; the arena was reset by the caller.

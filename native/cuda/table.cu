@@ -25,22 +25,22 @@ class Inputs {
   DeviceBatch batch(const Batch& from) {
     words_.emplace_back(from.rows == nullptr ? 0 : from.size);
     if (from.rows != nullptr) upload(stream_, words_.back().data(), from.rows, from.size * sizeof(uint32_t));
-    return {samples(from.samples), words_.back().data(), from.size};
+    return {examples(from.examples), words_.back().data(), from.size};
   }
 
  private:
-  // The batches of a chain may share their samples.
-  DeviceSamples samples(const Samples* from) {
-    for (const auto& [host, there] : samples_)
+  // The batches of a chain may share their examples.
+  DeviceExamples examples(const Examples* from) {
+    for (const auto& [host, there] : examples_)
       if (host == from) return there.view();
-    samples_.emplace_back(from, SampleArrays(stream_, *from));
-    return samples_.back().second.view();
+    examples_.emplace_back(from, ExampleArrays(stream_, *from));
+    return examples_.back().second.view();
   }
 
   Stream stream_;
   std::vector<DeviceArray<float>> floats_;
   std::vector<DeviceArray<uint32_t>> words_;
-  std::vector<std::pair<const Samples*, SampleArrays>> samples_;
+  std::vector<std::pair<const Examples*, ExampleArrays>> examples_;
 };
 
 // What every operation has.
@@ -51,7 +51,7 @@ struct Operation {
   DeviceContext context;
 
   explicit Operation(const Context& from)
-      : stream(from.team->stream()), inputs(stream), context{stream, &arena, from.cancelled} {}
+      : stream(from.executor->stream()), inputs(stream), context{stream, &arena, from.cancelled} {}
 };
 
 bool gaussian(uint64_t seed, uint32_t stream, uint32_t update, uint32_t sample, size_t count,
@@ -214,7 +214,7 @@ const Kernels* select_kernels(const std::string& name, std::string* why) {
   return nullptr;
 }
 
-Team* new_team(unsigned) { return new Team(); }
-void delete_team(Team* team) { delete team; }
+Executor* new_executor(unsigned) { return new Executor(); }
+void delete_executor(Executor* executor) { delete executor; }
 
 }  // namespace local_entropy

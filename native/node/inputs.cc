@@ -97,8 +97,8 @@ Loss read_loss(Napi::Object input, const Network& network) {
   return {read_array<float>(from.Get("costs"), "loss.costs", size_t(network.classes()) * network.classes())};
 }
 
-Samples read_samples(Napi::Object from, size_t width) {
-  Samples samples;
+Examples read_examples(Napi::Object from, size_t width) {
+  Examples samples;
   samples.width = width;
   const auto inputs = from.Get("inputs").As<Napi::TypedArray>();
   const Napi::Value labels = from.Get("labels");
@@ -131,7 +131,7 @@ Coupling read_coupling(Napi::Object input) {
     coupling.kind = Coupling::Kind::kAntithetic;
   } else if (kind == "walsh") {
     coupling.kind = Coupling::Kind::kWalsh;
-    coupling.samples = uint32_t(read_number(from, "blocks"));
+    coupling.blocks = uint32_t(read_number(from, "blocks"));
     return coupling;
   } else {
     throw unknown_kind(from, "coupling");

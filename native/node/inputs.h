@@ -24,7 +24,7 @@ uint64_t read_seed(Napi::Object input);  // of key: [low word, high word]
 Network read_network(Napi::Object input);
 Loss read_loss(Napi::Object input, const Network& network);
 // Rows of `width` inputs, with a label each where there are any.
-Samples read_samples(Napi::Object samples, size_t width);
+Examples read_examples(Napi::Object samples, size_t width);
 Coupling read_coupling(Napi::Object input);
 Estimator read_estimator(Napi::Object estimator);
 Optimizer read_optimizer(Napi::Object input);

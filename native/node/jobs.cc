@@ -15,7 +15,7 @@ Napi::Error coded_error(Napi::Env env, const char* code, const std::string& mess
 }
 
 JobQueue::JobQueue(Napi::Env env, const Kernels* kernels, unsigned threads)
-    : env_(env), kernels_(kernels), team_(new_team(threads), delete_team) {
+    : env_(env), kernels_(kernels), executor_(new_executor(threads), delete_executor) {
   const napi_value name = Napi::String::New(env, "local-entropy");
   const napi_status status = napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr,
                                                              nullptr, this, on_finished, &notify_);
@@ -66,7 +66,7 @@ void JobQueue::work() {
 
 void JobQueue::compute(Job& job) {
   try {
-    const Context context{team_.get(), &job.cancelled};
+    const Context context{executor_.get(), &job.cancelled};
     if (job.cancelled || !job.compute(*kernels_, context)) job.code_ = "CANCELLED";
   } catch (const std::bad_alloc&) {
     job.code_ = "OUT_OF_MEMORY";
@@ -102,7 +102,7 @@ void JobQueue::release() {
   napi_remove_env_cleanup_hook(env_, on_environment_end, this);
   napi_release_threadsafe_function(notify_, napi_tsfn_abort);
   notify_ = nullptr;
-  team_.reset();
+  executor_.reset();
 }
 
 // The environment ends (exit of a worker thread or of the process): nobody is left to be told. The

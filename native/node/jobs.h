@@ -67,7 +67,7 @@ class JobQueue {
 
   const Kernels& kernels() const { return *kernels_; }
   // Sessions share the team, so that it outlives them.
-  std::shared_ptr<Team> team() const { return team_; }
+  std::shared_ptr<Executor> executor() const { return executor_; }
 
  private:
   void work();
@@ -80,7 +80,7 @@ class JobQueue {
 
   Napi::Env env_;
   const Kernels* kernels_;
-  std::shared_ptr<Team> team_;
+  std::shared_ptr<Executor> executor_;
   napi_threadsafe_function notify_ = nullptr;
   size_t pending_ = 0;  // submitted and not delivered
   std::mutex mutex_;

@@ -46,12 +46,12 @@ struct GaussianJob : Job {
 struct DenseJob : Job {
   Network network;
   std::vector<float> parameters;
-  Samples samples;
+  Examples samples;
 
   DenseJob(Napi::Object input, Napi::Object rows)
       : network(read_network(input)),
         parameters(read_array<float>(input.Get("parameters"), "parameters", network.parameters())),
-        samples(read_samples(rows, network.layers[0])) {}
+        samples(read_examples(rows, network.layers[0])) {}
 
   Batch batch() const { return {&samples, nullptr, samples.count}; }
 };
@@ -99,7 +99,7 @@ struct EstimateJob : Job {
   Loss loss;
   Estimator estimator;
   std::vector<float> parameters, gradient, mean, losses, chain;
-  std::vector<Samples> samples;
+  std::vector<Examples> samples;
   uint64_t seed;
   uint32_t update;
   double tau, noise_scale;
@@ -117,7 +117,7 @@ struct EstimateJob : Job {
         wanted_losses(size_t(read_number(input, "wantedLosses"))) {
     const auto batches = input.Get("batches").As<Napi::Array>();
     for (uint32_t i = 0; i < batches.Length(); i++) {
-      samples.push_back(read_samples(batches.Get(i).As<Napi::Object>(), network.layers[0]));
+      samples.push_back(read_examples(batches.Get(i).As<Napi::Object>(), network.layers[0]));
     }
     if (estimator.kind == Estimator::Kind::kSgld) {
       chain = read_array<float>(input.Get("start"), "start", parameters.size());
@@ -126,7 +126,7 @@ struct EstimateJob : Job {
 
   bool compute(const Kernels& kernels, const Context& context) override {
     std::vector<Batch> batches;
-    for (const Samples& rows : samples) batches.push_back({&rows, nullptr, rows.count});
+    for (const Examples& rows : samples) batches.push_back({&rows, nullptr, rows.count});
     gradient.resize(parameters.size());
     losses.resize(wanted_losses);
     const Question question{&network, &loss, parameters.data(), batches.data(), batches.size(), seed,

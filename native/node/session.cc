@@ -13,13 +13,13 @@ class OwnedSession {
  public:
   OwnedSession(SessionSetup setup, const JobQueue& queue)
       : batch_rows_(size_t(setup.batch_size) * setup.estimator.batches),
-        team_(queue.team()),
+        executor_(queue.executor()),
         kernels_(&queue.kernels()),
         setup_(std::move(setup)) {}
 
   Session& get() {
     if (setup_) {
-      session_ = std::make_unique<Session>(std::move(*setup_), kernels_, team_.get());
+      session_ = std::make_unique<Session>(std::move(*setup_), kernels_, executor_.get());
       setup_.reset();
     }
     if (!session_)
@@ -31,15 +31,15 @@ class OwnedSession {
 
  private:
   size_t batch_rows_;
-  std::shared_ptr<Team> team_;  // before the session, which it outlives
+  std::shared_ptr<Executor> executor_;  // before the session, which it outlives
   const Kernels* kernels_;
   std::optional<SessionSetup> setup_;
   std::unique_ptr<Session> session_;
 };
 
-static Samples read_split(Napi::Object data, const char* split, size_t width) {
+static Examples read_split(Napi::Object data, const char* split, size_t width) {
   const Napi::Value from = data.Get(split);
-  return from.IsUndefined() ? Samples{} : read_samples(from.As<Napi::Object>(), width);
+  return from.IsUndefined() ? Examples{} : read_examples(from.As<Napi::Object>(), width);
 }
 
 static SessionState read_state(Napi::Object from, const Network& network, const Optimizer& optimizer) {

@@ -49,7 +49,7 @@ void time_row_block(const char* name, const Kernels* kernels, const Problem& pro
   const std::string label = line(kernels, 1, name);
   if (label.empty()) return;
   std::atomic<bool> flag{false};
-  Team* team = new_team(1);
+  Executor* executor = new_executor(1);
   Workspace* workspace = kernels->new_workspace();
   std::vector<float> gradient(problem.network.parameters());
   const Batch batch = problem.batch();
@@ -62,18 +62,18 @@ void time_row_block(const char* name, const Kernels* kernels, const Problem& pro
     walsh.rowwise = rowwise;
     Estimate estimate{gradient.data()};
     ms[blocks == 8] = milliseconds(300, [&] {
-                        kernels->estimate(walsh, question, {team, &flag}, *workspace, &estimate);
+                        kernels->estimate(walsh, question, {executor, &flag}, *workspace, &estimate);
                       }).cpu;
   }
   std::printf("%s %8.3f us, noise included\n", label.c_str(),
               1e3 * (ms[1] - ms[0]) / (6 * double(batch.size)));
   kernels->delete_workspace(workspace);
-  delete_team(team);
+  delete_executor(executor);
 }
 
 // Images in the middle of an empty margin: 20,000 rows of 28 x 28, 19 % of the bytes not zero.
-Samples images() {
-  Samples samples;
+Examples images() {
+  Examples samples;
   samples.count = 20000;
   samples.width = 784;
   samples.bytes.resize(samples.count * samples.width);
@@ -90,12 +90,12 @@ Samples images() {
 }
 
 // Medians over 20 crossings of 100 updates each.
-void time_session(const char* name, const Kernels* kernels, unsigned threads, const Samples& train,
+void time_session(const char* name, const Kernels* kernels, unsigned threads, const Examples& train,
                   const Estimator& estimator) {
   const std::string label = line(kernels, threads, name);
   if (label.empty()) return;
   constexpr uint32_t kCrossing = 100, kBatch = 20;
-  Team* team = new_team(threads);
+  Executor* executor = new_executor(threads);
   SessionSetup setup{};
   setup.network.layers = {784, 200, 10};
   setup.train = train;
@@ -107,7 +107,7 @@ void time_session(const char* name, const Kernels* kernels, unsigned threads, co
   const size_t n = setup.network.parameters();
   for (size_t i = 0; i < n; i++) setup.state.parameters.push_back(float(0.15 * random.uniform() - 0.075));
   setup.state.moments.assign(2, Floats(n));
-  Session session(std::move(setup), kernels, team);
+  Session session(std::move(setup), kernels, executor);
   const std::atomic<bool> no{false};
   std::vector<double> values(kCrossing * kValues), wall, cpu;
   for (uint32_t crossing = 0; crossing < 21; crossing++) {
@@ -129,11 +129,11 @@ void time_session(const char* name, const Kernels* kernels, unsigned threads, co
   std::printf("%s %8.1f us, processor %8.1f us (median; least %.1f us, loss %.3f)\n", label.c_str(),
               wall[wall.size() / 2], cpu[cpu.size() / 2], wall[0], values[(kCrossing - 1) * kValues]);
   std::fflush(stdout);
-  delete_team(team);
+  delete_executor(executor);
 }
 
 void time_sessions(const Kernels* kernels) {
-  const Samples train = images();
+  const Examples train = images();
   Estimator plain;
   plain.kind = Estimator::Kind::kSgd;
   Estimator walsh = importance_sampling(true, Coupling::Kind::kWalsh, 1, false, false);
@@ -141,9 +141,9 @@ void time_sessions(const Kernels* kernels) {
   walsh.temperature = 1;
   for (const unsigned threads : {1u, 2u}) {
     time_session("session: sgd with Adam", kernels, threads, train, plain);
-    walsh.coupling.samples = 1;
+    walsh.coupling.blocks = 1;
     time_session("session: walsh + row split, K = 1", kernels, threads, train, walsh);
-    walsh.coupling.samples = 2;
+    walsh.coupling.blocks = 2;
     time_session("session: walsh + row split, K = 2", kernels, threads, train, walsh);
   }
 }
@@ -153,7 +153,7 @@ void time_estimator(const char* name, const Kernels* kernels, unsigned threads, 
   const std::string label = line(kernels, threads, name);
   if (label.empty()) return;
   std::atomic<bool> flag{false};
-  Team* team = new_team(threads);
+  Executor* executor = new_executor(threads);
   Workspace* workspace = kernels->new_workspace();
   const size_t n = problem.network.parameters();
   std::vector<float> parameters = problem.parameters, gradient(n), chain = problem.parameters, m(n), v(n);
@@ -169,13 +169,13 @@ void time_estimator(const char* name, const Kernels* kernels, unsigned threads, 
         problem.tau,      std::sqrt(problem.tau)};
     Estimate estimate{gradient.data()};
     estimate.chain = chain.data();
-    kernels->update(estimator, adam, 1e-4, question, {team, &flag}, *workspace, &estimate, parameters.data(),
-                    moments, &norm);
+    kernels->update(estimator, adam, 1e-4, question, {executor, &flag}, *workspace, &estimate,
+                    parameters.data(), moments, &norm);
   });
   std::printf("%s %8.3f ms, processor %8.3f ms (|gradient| %.4g)\n", label.c_str(), ms.wall, ms.cpu, norm);
   std::fflush(stdout);
   kernels->delete_workspace(workspace);
-  delete_team(team);
+  delete_executor(executor);
 }
 
 }  // namespace

@@ -192,12 +192,12 @@ const Register quiet("sgld, robbins-monro: projected is direct where there is no
         const Question q{&problem.network, &problem.loss, problem.parameters.data(), &batch, 1, problem.seed,
                          problem.update,   problem.tau,   which == 0 ? 1.0 : 0.0};
         std::atomic<bool> flag{false};
-        Team* team = new_team(2);
+        Executor* executor = new_executor(2);
         const Kernels* kernels = select_kernels("", nullptr);
         Workspace* workspace = kernels->new_workspace();
-        check(kernels->estimate(estimators[form], q, {team, &flag}, *workspace, &e), "done");
+        check(kernels->estimate(estimators[form], q, {executor, &flag}, *workspace, &e), "done");
         kernels->delete_workspace(workspace);
-        delete_team(team);
+        delete_executor(executor);
       }
       const std::vector<float> direct = answers[0].inside(answers[0].gradient);
       check_close(answers[1].inside(answers[1].gradient), direct, 5e-4 * largest(direct), 0,

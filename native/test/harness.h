@@ -35,9 +35,9 @@ void note(const std::string& text);
 inline void draw(const local_entropy::Kernels* kernels, uint64_t seed, uint32_t stream, uint32_t update,
                  uint32_t index, size_t count, float* out, unsigned threads = 1) {
   const std::atomic<bool> never{false};
-  local_entropy::Team* team = local_entropy::new_team(threads);
-  check(kernels->gaussian(seed, stream, update, index, count, {team, &never}, out), "cancelled");
-  local_entropy::delete_team(team);
+  local_entropy::Executor* executor = local_entropy::new_executor(threads);
+  check(kernels->gaussian(seed, stream, update, index, count, {executor, &never}, out), "cancelled");
+  local_entropy::delete_executor(executor);
 }
 
 std::string vectors_directory();       // of --vectors, or empty

@@ -27,7 +27,7 @@ struct Random {
 struct Problem {
   Network network;
   Loss loss;
-  Samples samples;
+  Examples samples;
   std::vector<float> parameters;
   std::vector<uint32_t> rows;
   uint64_t seed = 0x123456789abcdefull;
@@ -145,7 +145,7 @@ inline size_t transform_length(const Network& network, bool rowwise) {
 // J.
 inline size_t sample_count(const Problem& problem, const Estimator& e) {
   return e.coupling.kind == Coupling::Kind::kWalsh
-             ? 2 * transform_length(problem.network, e.rowwise) * e.coupling.samples
+             ? 2 * transform_length(problem.network, e.rowwise) * e.coupling.blocks
              : e.coupling.samples;
 }
 
@@ -170,11 +170,11 @@ inline Answer ask(const Kernels* kernels, const Problem& problem, const Estimato
                           batches.data(),   batches.size(), problem.seed,
                           problem.update,   problem.tau,    std::sqrt(problem.tau)};
   std::atomic<bool> flag{cancelled};
-  Team* team = new_team(threads);
+  Executor* executor = new_executor(threads);
   Workspace* workspace = kernels->new_workspace();
-  answer.done = kernels->estimate(estimator, question, {team, &flag}, *workspace, &e);
+  answer.done = kernels->estimate(estimator, question, {executor, &flag}, *workspace, &e);
   kernels->delete_workspace(workspace);
-  delete_team(team);
+  delete_executor(executor);
   return answer;
 }
 
@@ -215,13 +215,13 @@ inline Estimator sgd() {
   return e;
 }
 
-inline Estimator importance_sampling(bool projected, Coupling::Kind kind, uint32_t samples, bool centred,
+inline Estimator importance_sampling(bool projected, Coupling::Kind kind, uint32_t count, bool centred,
                                      bool complement) {
   Estimator e;
   e.kind = Estimator::Kind::kImportanceSampling;
   e.projected = projected;
   e.coupling.kind = kind;
-  e.coupling.samples = samples;
+  (kind == Coupling::Kind::kWalsh ? e.coupling.blocks : e.coupling.samples) = count;
   e.coupling.centred = centred;
   e.coupling.sample_complement = complement;
   e.temperature = 0.3f;

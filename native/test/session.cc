@@ -45,8 +45,8 @@ const Register runs("session: six updates at once are six one by one; cancelled 
   for (const Estimator& estimator : estimators)
     for (const auto kind :
          {Optimizer::Kind::kGradientDescent, Optimizer::Kind::kMomentum, Optimizer::Kind::kAdam}) {
-      Team* one = new_team(1);
-      Team* two = new_team(2);
+      Executor* one = new_executor(1);
+      Executor* two = new_executor(2);
       const Kernels* kernels = select_kernels("", nullptr);
       Session whole(setup(problem, estimator, kind), kernels, two),
           parts(setup(problem, estimator, kind), kernels, one);
@@ -66,15 +66,15 @@ const Register runs("session: six updates at once are six one by one; cancelled 
       check(whole.state().chain.empty() == (estimator.kind != Estimator::Kind::kSgld), "chain");
       double fraction = 0;
       check(whole.accuracy(1, no, &fraction) && fraction >= 0 && fraction <= 1, "accuracy");
-      delete_team(one);
-      delete_team(two);
+      delete_executor(one);
+      delete_executor(two);
     }
 });
 
 const Register steps("step: momentum and Adam by their formulas, on every target", [] {
   for (const Kernels* kernels : all_kernels())
     for (size_t n : {1, 3, 15, 16, 17, 64, 131}) {
-      Team* team = new_team(2);
+      Executor* executor = new_executor(2);
       const std::atomic<bool> no{false};
       std::vector<float> g(n), x(n), m(n), v(n);
       for (size_t i = 0; i < n; i++) {
@@ -90,8 +90,8 @@ const Register steps("step: momentum and Adam by their formulas, on every target
       momentum.kind = Optimizer::Kind::kMomentum;
       float* adam_moments[2] = {m1.data(), v1.data()};
       float* velocity[1] = {m2.data()};
-      kernels->step(adam, 0.02, 3, n, g.data(), x1.data(), adam_moments, {team, &no});
-      kernels->step(momentum, 0.02, 3, n, g.data(), x2.data(), velocity, {team, &no});
+      kernels->step(adam, 0.02, 3, n, g.data(), x1.data(), adam_moments, {executor, &no});
+      kernels->step(momentum, 0.02, 3, n, g.data(), x2.data(), velocity, {executor, &no});
       for (size_t i = 0; i < n; i++) {
         const double mean = 0.9 * m[i] + 0.1 * g[i], square = 0.999 * v[i] + 0.001 * g[i] * g[i];
         const double m_hat = mean / (1 - std::pow(0.9, 3)), v_hat = square / (1 - std::pow(0.999, 3));
@@ -99,7 +99,7 @@ const Register steps("step: momentum and Adam by their formulas, on every target
         check_near(x2[i], x[i] - 0.02 * (0.9 * m[i] + g[i]), 1e-6, "momentum");
         check_near(m2[i], 0.9 * m[i] + g[i], 1e-6, "velocity");
       }
-      delete_team(team);
+      delete_executor(executor);
     }
 });
 
@@ -107,13 +107,13 @@ const Register dense("dense: loss, predictions and accuracy over several blocks 
                      [] {
                        for (const Kernels* kernels : all_kernels()) {
                          const Problem problem({10, 7, 3}, Activation::kStep, 300, false, 0.2);
-                         Team* team = new_team(3);
+                         Executor* executor = new_executor(3);
                          const std::atomic<bool> no{false};
                          double loss = 0;
                          uint64_t correct = 0, expected = 0;
                          std::vector<float> probabilities(300 * 3 + 16, -1);
                          std::vector<uint16_t> labels(300 + 16, 77);
-                         const Context context{team, &no};
+                         const Context context{executor, &no};
                          check(kernels->dense_loss(problem.network, problem.loss, problem.parameters.data(),
                                                    problem.batch(), context, &loss) &&
                                    kernels->dense_correct(problem.network, problem.parameters.data(),
@@ -138,7 +138,7 @@ const Register dense("dense: loss, predictions and accuracy over several blocks 
                          }
                          check(correct == expected, "accuracy");
                          check(probabilities[900] == -1 && labels[300] == 77, "written past the end");
-                         delete_team(team);
+                         delete_executor(executor);
                        }
                      });
 

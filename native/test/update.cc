@@ -59,14 +59,14 @@ State fused(const Kernels* kernels, const Problem& problem, const Estimator& est
       &problem.network, &problem.loss, s.parameters.data() + kGuard, &batch, 1, problem.seed,
       kIndex - 1,       problem.tau,   std::sqrt(problem.tau)};
   const std::atomic<bool> no{false};
-  Team* team = new_team(threads);
+  Executor* executor = new_executor(threads);
   Workspace* workspace = kernels->new_workspace();
   Estimate estimate{gradient.data()};
-  check(kernels->update(estimator, optimizer(kind), kRate, question, {team, &no}, *workspace, &estimate,
+  check(kernels->update(estimator, optimizer(kind), kRate, question, {executor, &no}, *workspace, &estimate,
                         s.parameters.data() + kGuard, moments, &s.norm),
         "done");
   kernels->delete_workspace(workspace);
-  delete_team(team);
+  delete_executor(executor);
   return s;
 }
 

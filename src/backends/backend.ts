@@ -22,7 +22,7 @@ export type Loss =
   | { readonly kind: "cost-matrix"; readonly costs: Float64Array };
 
 /** Rows of inputs with their labels. Bytes stand for byte/255, floats for themselves. */
-export interface Samples {
+export interface Examples {
   /** count × width, row-major. */
   readonly inputs: Uint8Array | Float32Array;
   /** Class of each row, 0 … classes − 1. */
@@ -116,7 +116,7 @@ export type Split = "train" | "test" | "validation";
 export interface SessionSetup {
   readonly network: Network;
   readonly loss: Loss;
-  readonly data: { readonly train: Samples; readonly test?: Samples; readonly validation?: Samples };
+  readonly data: { readonly train: Examples; readonly test?: Examples; readonly validation?: Examples };
   readonly batchSize: number;
   readonly estimator: Estimator;
   readonly optimizer: Optimizer;
@@ -184,7 +184,7 @@ export interface BatchInput extends Call {
   readonly network: Network;
   readonly loss: Loss;
   readonly parameters: Vector;
-  readonly batch: Samples;
+  readonly batch: Examples;
 }
 
 export interface PredictInput extends Call {
@@ -216,7 +216,7 @@ interface ChainInput extends Call, Drawn {
   readonly network: Network;
   readonly loss: Loss;
   readonly parameters: Vector;
-  readonly batches: readonly Samples[];
+  readonly batches: readonly Examples[];
   readonly stepSizes: Float64Array;
   readonly projected: boolean;
 }

@@ -18,10 +18,10 @@ import { networkPlace, type State, update } from "../reference/update/update.ts"
 import {
   type Backend,
   type BatchInput,
+  type Examples,
   type Operations,
   type Plan,
   type PlanResult,
-  type Samples,
   type Session,
   type SessionSetup,
   type SessionState,
@@ -176,13 +176,13 @@ function stateOf({ parameters, moments, chain }: SessionState): State {
 
 const widened = (vector: Vector) => Float64Array.from(vector);
 
-function copied({ inputs, labels }: Samples): Samples {
+function copied({ inputs, labels }: Examples): Examples {
   return { inputs: inputs.slice(), labels: labels.slice() };
 }
 
 /** The minibatches that row numbers pick, `size` rows each. */
-function gathered(data: Samples, width: number, rows: Uint32Array, size: number): Samples[] {
-  const batches: Samples[] = [];
+function gathered(data: Examples, width: number, rows: Uint32Array, size: number): Examples[] {
+  const batches: Examples[] = [];
   for (let start = 0; start < rows.length; start += size) {
     const inputs = data.inputs.slice(0, size * width);
     const labels = new Uint16Array(size);
@@ -197,7 +197,7 @@ function gathered(data: Samples, width: number, rows: Uint32Array, size: number)
 
 function pointOf(
   { network, loss, parameters }: Omit<BatchInput, "batch">,
-  batches: readonly Samples[],
+  batches: readonly Examples[],
 ): NetworkPoint {
   return { network, loss, x: Float64Array.from(parameters), batches: batches.map(copied) };
 }

@@ -3,7 +3,7 @@
  *
  * The training data goes in whole: MNIST's 47 MB take some 30 ms, once a run.
  */
-import type { Samples } from "../backends/backend.ts";
+import type { Examples } from "../backends/backend.ts";
 import { typeName } from "../errors.ts";
 import { isNode, nodeModule } from "../host.ts";
 import { type OuterValues, type PlanValues, walk } from "./objective.ts";
@@ -22,7 +22,7 @@ export type Shaping = Record<
  */
 export function fingerprint(
   shaping: Shaping,
-  train: Samples,
+  train: Examples,
   planValues: PlanValues,
   updates: number,
 ): string {

@@ -5,10 +5,10 @@ import { z } from "zod";
 import type {
   BatchInput,
   EvolutionStrategiesInput,
+  Examples,
   GaussianInput,
   PredictInput,
   RobbinsMonroInput,
-  Samples,
   SgldInput,
   StepInput,
   Vector,
@@ -155,7 +155,7 @@ function locateWithLoss(root: string, given: Located & { readonly loss?: LossOpt
   return { ...place, loss: checkLoss(`${root}.loss`, given.loss, layers[layers.length - 1]) };
 }
 
-function checkRows(path: string, value: unknown, network: Network): Samples {
+function checkRows(path: string, value: unknown, network: Network): Examples {
   return checkSamples(path, parse(path, rowsSchema, value), network);
 }
 

@@ -2,7 +2,7 @@
  * The check of `train`'s options: everything that can be wrong is found here, before work starts.
  */
 import type { z } from "zod";
-import type { Estimator, Loss, Optimizer, Samples, SessionState, Vector } from "../backends/backend.ts";
+import type { Estimator, Examples, Loss, Optimizer, SessionState, Vector } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { availableThreads } from "../host.ts";
 import { initialParameters, type Network, parameterCount } from "../network.ts";
@@ -50,7 +50,7 @@ import {
 export interface CheckedTrain {
   readonly network: Network;
   readonly loss: Loss;
-  readonly data: { readonly train: Samples; readonly test?: Samples; readonly validation?: Samples };
+  readonly data: { readonly train: Examples; readonly test?: Examples; readonly validation?: Examples };
   readonly estimator: Estimator;
   readonly optimizer: Optimizer;
   /** τ, noise scale and rate of updates first … first + count − 1. */
@@ -201,7 +201,7 @@ function checkData(
   network: Network,
 ): { data: CheckedTrain["data"]; sizes: Record<string, Sizes> } {
   const splits = parse("train.data", dataSchema, value);
-  const data: Record<string, Samples> = {};
+  const data: Record<string, Examples> = {};
   const sizes: Record<string, Sizes> = {};
   for (const name of ["train", "test", "validation"] as const) {
     const split = splits[name];

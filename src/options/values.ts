@@ -4,7 +4,7 @@
  * A leaf of a schema carries its range in words; `parse` puts range, path and value together.
  */
 import { z } from "zod";
-import type { Loss, Samples, Vector } from "../backends/backend.ts";
+import type { Examples, Loss, Vector } from "../backends/backend.ts";
 import { expected, OptionError, typeName } from "../errors.ts";
 import { type Activation, type Network, parameterCount } from "../network.ts";
 import type { Schedule } from "../schedules.ts";
@@ -283,7 +283,7 @@ export function checkSamples(
   path: string,
   value: { inputs: unknown; labels: unknown },
   network: Network,
-): Samples {
+): Examples {
   const classes = network.layers[network.layers.length - 1];
   const given = checkArray<Uint8Array | Uint16Array>(`${path}.labels`, value.labels, [
     "Uint8Array",

@@ -3,7 +3,7 @@
  * law (moments and two-sample tests, complement included).
  */
 import { describe, expect, test } from "@jest/globals";
-import type { Samples } from "../../src/backends/backend.ts";
+import type { Examples } from "../../src/backends/backend.ts";
 import { robbinsMonroDirect, robbinsMonroProjected } from "../../src/reference/chains/robbins-monro.ts";
 import { sgldDirect, sgldProjected } from "../../src/reference/chains/sgld.ts";
 import {
@@ -307,7 +307,7 @@ test("a repeated row has pivot zero, whatever rounding leaves of it", () => {
 
 test("integer Gram matrices of bytes are exact", () => {
   const { batch } = networkCase({ layers: [784, 3], rows: 3 });
-  const pixels = (b: number) => (batch as Samples).inputs.subarray(b * 784, (b + 1) * 784);
+  const pixels = (b: number) => (batch as Examples).inputs.subarray(b * 784, (b + 1) * 784);
   const products = Array.from(pixels(0), (p, i) => BigInt(p) * BigInt(pixels(2)[i]));
   const sum = products.reduce((total, p) => total + p, 0n);
   expect(gramMatrix(batch.inputs, 784)[2]).toBe(Number(sum) / 65025 + 1);

@@ -1,5 +1,5 @@
 /** The networks and minibatches on which SGLD and Robbins–Monro are held against the reference. */
-import type { Samples } from "../../src/backends/backend.ts";
+import type { Examples } from "../../src/backends/backend.ts";
 import { type CaseOptions, samples } from "./fixtures.ts";
 
 export interface ChainForm {
@@ -21,7 +21,7 @@ export const CHAIN_FORMS: readonly ChainForm[] = [
 ];
 
 /** The form's one minibatch, or `transitions` fresh ones. */
-export function batchesOf({ options, fresh }: ChainForm, batch: Samples, transitions: number): Samples[] {
+export function batchesOf({ options, fresh }: ChainForm, batch: Examples, transitions: number): Examples[] {
   if (!fresh) return [batch];
   const { layers, rows, inputs = "bytes" } = options;
   return Array.from({ length: transitions }, (_, j) => samples(layers, rows, inputs, 40 + j));

@@ -4,7 +4,7 @@
  * Everything is made from Philox, so a test's numbers are the same on every machine. No two rows, units or
  * parameters are equal unless a test repeats rows on purpose, and settings are never the neutral ones.
  */
-import type { Loss, Samples } from "../../src/backends/backend.ts";
+import type { Examples, Loss } from "../../src/backends/backend.ts";
 import { type Activation, layerShapes, type Network, parameterCount } from "../../src/network.ts";
 import type { LossFunction, Normals } from "../../src/reference/machine/work.ts";
 import { gaussian } from "../../src/reference/random/gaussian.ts";
@@ -34,7 +34,7 @@ export interface NetworkCase {
   readonly network: Network;
   /** float32 values, so that every backend starts from the same numbers. */
   readonly parameters: Float32Array;
-  readonly batch: Samples;
+  readonly batch: Examples;
 }
 
 export interface CaseOptions {
@@ -67,7 +67,7 @@ export function samples(
   kind: "bytes" | "floats",
   number: number,
   repeats: readonly (readonly [number, number])[] = [],
-): Samples {
+): Examples {
   const d0 = layers[0];
   const inputs =
     kind === "bytes"

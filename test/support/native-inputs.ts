@@ -6,8 +6,8 @@ import { describe } from "@jest/globals";
 import { nativeStatus } from "../../src/backends/addon/native.ts";
 import type {
   Estimator,
+  Examples,
   Plan,
-  Samples,
   SessionSetup,
   SessionState,
   Vector,
@@ -27,7 +27,7 @@ const loss = { kind: "cross-entropy" } as const;
 const parameters = initialParameters(network, key);
 
 /** Rows first … first + count − 1 of made-up images, no two alike. */
-function images(first: number, count: number): Samples {
+function images(first: number, count: number): Examples {
   const width = network.layers[0];
   const pixel = (i: number) => Math.imul(i + first * width, 0x9e3779b1) >>> 24;
   return {

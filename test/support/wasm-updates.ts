@@ -3,7 +3,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
-import type { Estimator, Loss, Optimizer, Samples } from "../../src/backends/backend.ts";
+import type { Estimator, Examples, Loss, Optimizer } from "../../src/backends/backend.ts";
 import { VALUES } from "../../src/backends/backend.ts";
 import { openReference } from "../../src/backends/reference.ts";
 import {
@@ -29,7 +29,7 @@ import { type Arena, wasmFile } from "./wasm.ts";
 export interface Updates {
   readonly network: Network;
   readonly loss: Loss;
-  readonly train: Samples;
+  readonly train: Examples;
   readonly batchSize: number;
   readonly estimator: Estimator;
   readonly optimizer: Optimizer;

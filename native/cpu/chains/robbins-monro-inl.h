@@ -91,14 +91,14 @@ struct RobbinsMonro {
 };
 
 inline RobbinsMonro new_robbins_monro(Workspace& workspace, const Estimator& estimator, const Question& q,
-                                      const Projection* projection, Team* team) {
+                                      const Projection* projection, Executor* executor) {
   const Network& network = *q.network;
   const size_t rows = q.batches[0].size, stride = round_up(network.layers[1] + 1, 16);
   RobbinsMonro run{};
-  run.point = new_sampled_point(workspace, q, projection, team);
+  run.point = new_sampled_point(workspace, q, projection, executor);
   run.projection = projection;
-  run.samplers = workspace.take<Sampler>(team->size());
-  for (unsigned w = 0; w < team->size(); w++) run.samplers[w] = new_sampler(workspace, run.point);
+  run.samplers = workspace.take<Sampler>(executor->size());
+  for (unsigned w = 0; w < executor->size(); w++) run.samplers[w] = new_sampler(workspace, run.point);
   run.first_size = projection != nullptr ? rows * stride : tail_offset(network);
   run.tail_size = network.parameters() - tail_offset(network);
   run.group_count = sample_groups(estimator.samples, run.first_size + run.tail_size, 16);
@@ -122,7 +122,7 @@ inline void sample_gradients(const RobbinsMonro& run, const Estimator& estimator
                              const Context& context) {
   const Question& q = *run.point.q;
   const size_t samples = estimator.samples;
-  fork_items(context.team, run.group_count, [&](size_t g, unsigned worker) {
+  fork_items(context.executor, run.group_count, [&](size_t g, unsigned worker) {
     Sampler* sampler = &run.samplers[worker];
     const size_t begin = samples * g / run.group_count, end = samples * (g + 1) / run.group_count;
     run.groups[g].loss = 0;
@@ -143,12 +143,12 @@ inline void sample_gradients(const RobbinsMonro& run, const Estimator& estimator
 }
 
 // Where the chain stands: position and, projected, A x^j.
-inline void set_position(const RobbinsMonro& run, Team* team) {
+inline void set_position(const RobbinsMonro& run, Executor* executor) {
   const Question& q = *run.point.q;
   const size_t offset = tail_offset(*q.network), columns = q.network->layers[1];
   if (run.projection == nullptr) {
-    fork(team, [&](unsigned worker) {
-      const Share share(offset, 64, worker, team->size());
+    fork(executor, [&](unsigned worker) {
+      const Share share(offset, 64, worker, executor->size());
       add_scaled(q.parameters + share.begin, 1, run.first + share.begin, share.end - share.begin,
                  run.position + share.begin);
     });
@@ -163,16 +163,16 @@ inline void set_position(const RobbinsMonro& run, Team* team) {
 
 inline bool robbins_monro(const Estimator& estimator, const Question& q, const Context& context,
                           Workspace& workspace, Factored* factored, Estimate* estimate) {
-  Team* team = context.team;
+  Executor* executor = context.executor;
   Projection factors;
-  if (estimator.projected) factors = new_projection(workspace, q.batches[0], team);
+  if (estimator.projected) factors = new_projection(workspace, q.batches[0], executor);
   RobbinsMonro& run =
       *workspace.take<RobbinsMonro>(1);  // outlives this call where A^T C is left to the caller
-  run = new_robbins_monro(workspace, estimator, q, estimator.projected ? &factors : nullptr, team);
+  run = new_robbins_monro(workspace, estimator, q, estimator.projected ? &factors : nullptr, executor);
   const size_t steps = estimator.step_sizes.size(), offset = tail_offset(*q.network);
   double loss = 0;
   for (size_t j = 0; j < steps; j++) {
-    set_position(run, team);
+    set_position(run, executor);
     sample_gradients(run, estimator, j, context);
     if (context.cancelled->load()) return false;
     for (size_t g = 0; g < run.group_count; g++) loss += run.groups[g].loss;
@@ -180,8 +180,8 @@ inline bool robbins_monro(const Estimator& estimator, const Question& q, const C
     if (estimator.projected) {
       descend(run.groups, run.group_count, &GradientSums::first, a, factor, 0, run.first_size, run.first);
     } else {
-      fork(team, [&](unsigned worker) {
-        const Share share(offset, 64, worker, team->size());
+      fork(executor, [&](unsigned worker) {
+        const Share share(offset, 64, worker, executor->size());
         descend(run.groups, run.group_count, &GradientSums::first, a, factor, share.begin, share.end,
                 run.first);
       });
@@ -197,14 +197,14 @@ inline bool robbins_monro(const Estimator& estimator, const Question& q, const C
   if (estimator.projected) write(run.first, 0, run.first_size, run.first);
   const bool leave = estimator.projected && factored != nullptr;
   if (leave) *factored = {&run.point.rows, run.first, round_up(q.network->layers[1] + 1, 16)};
-  fork(team, [&](unsigned worker) {
+  fork(executor, [&](unsigned worker) {
     if (leave) return;
     if (estimator.projected) {
-      const Share share(q.network->layers[1], 16, worker, team->size());
+      const Share share(q.network->layers[1], 16, worker, executor->size());
       first_gradient(run.point.rows, run.first, round_up(q.network->layers[1] + 1, 16), q.network->layers[1],
                      share.begin, share.end, false, estimate->gradient);
     } else {
-      const Share share(offset, 64, worker, team->size());
+      const Share share(offset, 64, worker, executor->size());
       write(run.first, share.begin, share.end, estimate->gradient);
     }
   });

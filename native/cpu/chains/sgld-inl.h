@@ -82,23 +82,24 @@ inline bool sgld_direct(const Estimator& estimator, const Question& q, const Con
   const Network& network = *q.network;
   const size_t n = network.parameters(), steps = estimator.step_sizes.size();
   const size_t room = std::max(kMoves, size_t(network.layers[1]));
-  Team* team = context.team;
-  TeamGradient state = new_team_gradient(workspace, network, q.batches[0].size, team->size());
+  Executor* executor = context.executor;
+  TeamGradient state = new_team_gradient(workspace, network, q.batches[0].size, executor->size());
   float* gradient = workspace.take<float>(n);
   const DirectChain chain{&estimator,
                           &q,
                           x,
                           sum,
                           workspace.take<float>(n),
-                          workspace.take<float>((room + kLanes) * team->size()),
-                          workspace.take<float>((room + 128) * team->size())};
+                          workspace.take<float>((room + kLanes) * executor->size()),
+                          workspace.take<float>((room + 128) * executor->size())};
   add_scaled(q.parameters, 1, x, n, chain.position);
   for (size_t j = 0; j + 1 < steps; j++) {
     if (context.cancelled->load(std::memory_order_relaxed)) return false;
     Factored factored;
-    *loss += team_gradient(network, *q.loss, chain.position, q.batches[q.batch_count > 1 ? j : 0], team,
+    *loss += team_gradient(network, *q.loss, chain.position, q.batches[q.batch_count > 1 ? j : 0], executor,
                            &state, &factored, gradient);
-    fork(team, [&](unsigned worker) { direct_moves(chain, j, factored, gradient, worker, team->size()); });
+    fork(executor,
+         [&](unsigned worker) { direct_moves(chain, j, factored, gradient, worker, executor->size()); });
   }
   return true;
 }
@@ -158,12 +159,12 @@ inline bool sgld_in_span(const Estimator& estimator, const Question& q, const Co
     draw_noise(layout, &projection, q.seed, q.update, uint32_t(step),
                noise[step / kAhead % 2] + step % kAhead * size);
   };
-  fork_items(context.team, std::min(kAhead, transitions), [&](size_t step, unsigned) { draw(step); });
+  fork_items(context.executor, std::min(kAhead, transitions), [&](size_t step, unsigned) { draw(step); });
   for (size_t first = 0; first < transitions; first += kAhead) {
     if (context.cancelled->load(std::memory_order_relaxed)) return false;
     const size_t end = std::min(transitions, first + kAhead), end_next = std::min(transitions, end + kAhead);
     std::atomic<size_t> next{end};
-    fork(context.team, [&](unsigned worker) {
+    fork(context.executor, [&](unsigned worker) {
       if (worker == 0)
         for (size_t j = first; j < end; j++)
           *loss += span_step(estimator, q, j, noise[j / kAhead % 2] + j % kAhead * size, chain);
@@ -199,10 +200,10 @@ inline ComplementLaw complement_law(const Estimator& estimator, double tau) {
 }
 
 // last, sum ((d0 + 1) x d1) <- the complement's two vectors, before I - Q Q^T. start: x^1 - x_k.
-inline void draw_complement(const ComplementLaw& law, const Question& q, const float* start, Team* team,
-                            float* last, float* sum) {
-  fork(team, [&](unsigned worker) {
-    const Share share(tail_offset(*q.network), 64, worker, team->size());
+inline void draw_complement(const ComplementLaw& law, const Question& q, const float* start,
+                            Executor* executor, float* last, float* sum) {
+  fork(executor, [&](unsigned worker) {
+    const Share share(tail_offset(*q.network), 64, worker, executor->size());
     alignas(64) float n1[64], n2[64];
     const PhiloxKey key(q.seed);
     for (size_t i = share.begin; i < share.end; i += 64) {
@@ -221,13 +222,13 @@ inline void draw_complement(const ComplementLaw& law, const Question& q, const f
 inline bool sgld_projected(const Estimator& estimator, const Question& q, const Context& context,
                            Workspace& workspace, float* x, float* sum, double* loss) {
   const Network& network = *q.network;
-  Team* team = context.team;
+  Executor* executor = context.executor;
   const size_t rows = q.batches[0].size, columns = network.layers[1], offset = tail_offset(network);
-  const Projection projection = new_projection(workspace, q.batches[0], team);
+  const Projection projection = new_projection(workspace, q.batches[0], executor);
   Question unscaled = q;
   unscaled.noise_scale = 1;  // the factor of the chain is L itself
   const size_t rest = network.parameters() - offset;
-  SpanChain chain{new_sampled_point(workspace, unscaled, &projection, team),
+  SpanChain chain{new_sampled_point(workspace, unscaled, &projection, executor),
                   new_pass(workspace, network, rows),
                   workspace.take<float>(rows * columns),
                   workspace.take<float>(rows * columns),
@@ -237,30 +238,30 @@ inline bool sgld_projected(const Estimator& estimator, const Question& q, const 
                   workspace.take<float>(rest),
                   workspace.take<float>(rows * columns)};
   double* span = workspace.take<double>(rows * columns);
-  into_span(workspace, chain.point.rows, projection, x, columns, team, span);
+  into_span(workspace, chain.point.rows, projection, x, columns, executor, span);
   for (size_t i = 0; i < rows * columns; i++) {
     chain.v[i] = float(span[i]);
     chain.v_sum[i] = float(estimator.step_sizes[0] * span[i]);
   }
   if (!sgld_in_span(estimator, q, context, workspace, projection, &chain, loss)) return false;
-  draw_complement(complement_law(estimator, q.tau), q, x, team, x, sum);
+  draw_complement(complement_law(estimator, q.tau), q, x, executor, x, sum);
   for (size_t i = 0; i < rows * columns; i++) span[i] = chain.v[i];
-  from_span(workspace, chain.point.rows, projection, span, columns, team, x);
+  from_span(workspace, chain.point.rows, projection, span, columns, executor, x);
   for (size_t i = 0; i < rows * columns; i++) span[i] = chain.v_sum[i];
-  from_span(workspace, chain.point.rows, projection, span, columns, team, sum);
+  from_span(workspace, chain.point.rows, projection, span, columns, executor, sum);
   return true;
 }
 
 inline bool sgld(const Estimator& estimator, const Question& q, const Context& context, Workspace& workspace,
                  Estimate* estimate) {
   const size_t n = q.network->parameters(), steps = estimator.step_sizes.size();
-  Team* team = context.team;
+  Executor* executor = context.executor;
   float* x = estimate->chain;       // relative to x_k while the chain runs
   float* sum = estimate->gradient;  // of eps_j x^j
   double weight = 0, loss = 0;
   for (const double eps : estimator.step_sizes) weight += eps;
-  fork(team, [&](unsigned worker) {
-    const Share share(n, 64, worker, team->size());
+  fork(executor, [&](unsigned worker) {
+    const Share share(n, 64, worker, executor->size());
     const size_t count = share.end - share.begin;
     add_scaled(x + share.begin, -1, q.parameters + share.begin, count, x + share.begin);
     const Float first = set(float(estimator.step_sizes[0]));
@@ -271,8 +272,8 @@ inline bool sgld(const Estimator& estimator, const Question& q, const Context& c
   const bool done = estimator.projected ? sgld_projected(estimator, q, context, workspace, x, sum, &loss)
                                         : sgld_direct(estimator, q, context, workspace, x, sum, &loss);
   if (!done) return false;
-  fork(team, [&](unsigned worker) {
-    const Share share(n, 64, worker, team->size());
+  fork(executor, [&](unsigned worker) {
+    const Share share(n, 64, worker, executor->size());
     const size_t count = share.end - share.begin;
     add_scaled(x + share.begin, 1, q.parameters + share.begin, count, x + share.begin);
     const Float factor = set(float(-1 / (weight * q.tau)));

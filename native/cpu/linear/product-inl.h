@@ -156,15 +156,15 @@ struct Share {
 
 // Runs task(worker) on every worker of the team.
 template <class Task>
-inline void fork(Team* team, Task task) {
-  team->run([](void* argument, unsigned worker) { (*static_cast<Task*>(argument))(worker); }, &task);
+inline void fork(Executor* executor, Task task) {
+  executor->run([](void* argument, unsigned worker) { (*static_cast<Task*>(argument))(worker); }, &task);
 }
 
 // Runs task(item, worker) for items 0 … count - 1, each as soon as a worker is free.
 template <class Task>
-inline void fork_items(Team* team, size_t count, Task task) {
+inline void fork_items(Executor* executor, size_t count, Task task) {
   std::atomic<size_t> next{0};
-  fork(team, [&](unsigned worker) {
+  fork(executor, [&](unsigned worker) {
     for (size_t item; (item = next.fetch_add(1, std::memory_order_relaxed)) < count;) task(item, worker);
   });
 }

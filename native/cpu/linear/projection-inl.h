@@ -47,7 +47,7 @@ constexpr size_t kGramColumns = 4;
 // Columns j … j + kGramColumns - 1 of the Gram matrix from the diagonal down: their rows of the batch stay in
 // the first cache while all others pass. bytes: the batch's (B x width), or null.
 inline void gram_columns(const Batch& batch, const int16_t* bytes, size_t j, double* gram) {
-  const Samples& samples = *batch.samples;
+  const Examples& samples = *batch.examples;
   const size_t width = samples.width, rows = batch.size, end = std::min(rows, j + kGramColumns);
   for (size_t i = j; i < rows; i++) {
     double* row = gram + i * rows;
@@ -67,7 +67,7 @@ inline void gram_columns(const Batch& batch, const int16_t* bytes, size_t j, dou
 }
 
 inline void widen_bytes(const Batch& batch, int16_t* wide) {
-  const Samples& samples = *batch.samples;
+  const Examples& samples = *batch.examples;
   for (size_t r = 0; r < batch.size; r++) {
     const uint8_t* from = samples.bytes.data() + row_number(batch, r) * samples.width;
     for (size_t i = 0; i < samples.width; i++) wide[r * samples.width + i] = from[i];
@@ -134,7 +134,7 @@ inline void cholesky(Projection* p) {
 // Memory for a batch's projection.
 inline Projection take_projection(Workspace& workspace, const Batch& batch) {
   const size_t rows = batch.size;
-  const Samples& samples = *batch.samples;
+  const Examples& samples = *batch.examples;
   return {rows,
           workspace.take<double>(rows * rows),
           workspace.take<double>(rows * rows),
@@ -147,21 +147,21 @@ inline Projection take_projection(Workspace& workspace, const Batch& batch) {
 constexpr size_t kFewRows = 64;  // below, all of it takes some microseconds: not worth a fork
 
 // Fills p. The team is not asked for few rows, and may be null then: within a fork there is none to ask.
-inline void form_projection(const Batch& batch, Team* team, Projection* p) {
+inline void form_projection(const Batch& batch, Executor* executor, Projection* p) {
   if (p->bytes != nullptr) widen_bytes(batch, p->bytes);
   const size_t blocks = (p->rows + kGramColumns - 1) / kGramColumns;
   if (p->rows < kFewRows)
     for (size_t block = 0; block < blocks; block++)
       gram_columns(batch, p->bytes, block * kGramColumns, p->gram);
   else
-    fork_items(team, blocks,
+    fork_items(executor, blocks,
                [&](size_t block, unsigned) { gram_columns(batch, p->bytes, block * kGramColumns, p->gram); });
   cholesky(p);
 }
 
-inline Projection new_projection(Workspace& workspace, const Batch& batch, Team* team) {
+inline Projection new_projection(Workspace& workspace, const Batch& batch, Executor* executor) {
   Projection p = take_projection(workspace, batch);
-  form_projection(batch, team, &p);
+  form_projection(batch, executor, &p);
   return p;
 }
 
@@ -204,14 +204,14 @@ inline void solve_upper(const Projection& p, double* c, size_t columns, size_t b
 
 // c (B x columns, float64) <- L^{-1} A w: the part of w ((d0 + 1) x columns) within the span.
 inline void into_span(Workspace& workspace, const Rows& rows, const Projection& p, const float* w,
-                      size_t columns, Team* team, double* c) {
+                      size_t columns, Executor* executor, double* c) {
   float* image = workspace.take<float>(p.rows * columns);
-  fork(team, [&](unsigned worker) {
-    const Share share(p.rows, 1, worker, team->size());
+  fork(executor, [&](unsigned worker) {
+    const Share share(p.rows, 1, worker, executor->size());
     first_product(rows, share.begin, share.end, w, columns, image, columns);
   });
-  fork(team, [&](unsigned worker) {
-    const Share share(columns, 16, worker, team->size());
+  fork(executor, [&](unsigned worker) {
+    const Share share(columns, 16, worker, executor->size());
     for (size_t i = 0; i < p.rows; i++)
       for (size_t j = share.begin; j < share.end; j++) c[i * columns + j] = image[i * columns + j];
     solve_lower(p, c, columns, share.begin, share.end);
@@ -221,12 +221,12 @@ inline void into_span(Workspace& workspace, const Rows& rows, const Projection& 
 // out ((d0 + 1) x columns) <- Q v + (I - Q Q^T) out. v (B x columns) is overwritten.
 //   Q v + (I - Q Q^T) R = R + A^T L^{-T} (v - L^{-1} A R)
 inline void from_span(Workspace& workspace, const Rows& rows, const Projection& p, double* v, size_t columns,
-                      Team* team, float* out) {
+                      Executor* executor, float* out) {
   double* inside = workspace.take<double>(p.rows * columns);
-  into_span(workspace, rows, p, out, columns, team, inside);
+  into_span(workspace, rows, p, out, columns, executor, inside);
   float* coefficients = workspace.take<float>(p.rows * columns);
-  fork(team, [&](unsigned worker) {
-    const Share share(columns, 16, worker, team->size());
+  fork(executor, [&](unsigned worker) {
+    const Share share(columns, 16, worker, executor->size());
     for (size_t i = 0; i < p.rows; i++)
       for (size_t j = share.begin; j < share.end; j++) v[i * columns + j] -= inside[i * columns + j];
     solve_upper(p, v, columns, share.begin, share.end);

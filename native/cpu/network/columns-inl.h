@@ -112,20 +112,20 @@ inline void add_pieces(const Rows& rows, size_t begin, size_t end, const float* 
 }
 
 // P (B x columns, stride p_row) = A^0 W by the team; rows.columns must be there.
-inline void team_product(const Rows& rows, const float* w, size_t columns, Team* team, float* p,
+inline void team_product(const Rows& rows, const float* w, size_t columns, Executor* executor, float* p,
                          size_t p_row) {
-  fork(team, [&](unsigned worker) { multiply_pieces(rows, w, columns, worker, team->size()); });
-  fork(team, [&](unsigned worker) {
-    const Share share(rows.count, 1, worker, team->size());
+  fork(executor, [&](unsigned worker) { multiply_pieces(rows, w, columns, worker, executor->size()); });
+  fork(executor, [&](unsigned worker) {
+    const Share share(rows.count, 1, worker, executor->size());
     add_pieces(rows, share.begin, share.end, w, columns, p, p_row);
   });
 }
 
 // All rows of the batch by the team: rows <- the block first … first + count - 1.
-inline void team_load(const Batch& batch, size_t first, size_t count, Team* team, Rows* rows) {
+inline void team_load(const Batch& batch, size_t first, size_t count, Executor* executor, Rows* rows) {
   choose_form(batch, first, count, rows);
-  fork(team, [&](unsigned worker) {
-    const Share share(count, 1, worker, team->size());
+  fork(executor, [&](unsigned worker) {
+    const Share share(count, 1, worker, executor->size());
     load_share(batch, first, share.begin, share.end, rows);
   });
 }

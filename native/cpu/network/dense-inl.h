@@ -189,10 +189,10 @@ inline bool for_row_blocks(const Network& network, const float* parameters, cons
   const size_t blocks = (batch.size + kRowBlock - 1) / kRowBlock;
   const size_t capacity = std::min(batch.size, kRowBlock);
   Workspace workspace;
-  Evaluator* evaluators = workspace.take<Evaluator>(context.team->size());
-  for (unsigned w = 0; w < context.team->size(); w++)
+  Evaluator* evaluators = workspace.take<Evaluator>(context.executor->size());
+  for (unsigned w = 0; w < context.executor->size(); w++)
     evaluators[w] = new_evaluator(workspace, network, capacity);
-  fork_items(context.team, blocks, [&](size_t block, unsigned worker) {
+  fork_items(context.executor, blocks, [&](size_t block, unsigned worker) {
     if (context.cancelled->load(std::memory_order_relaxed)) return;
     const FlushDenormals flush;
     const size_t first = block * kRowBlock, count = std::min(kRowBlock, batch.size - first);

@@ -127,14 +127,14 @@ inline void load_row(const Input* row, size_t r, Rows* rows) {
 
 // Chooses the form of rows first … first + count - 1; load_share then reads some of them.
 inline void choose_form(const Batch& batch, size_t first, size_t count, Rows* rows) {
-  const Samples& samples = *batch.samples;
+  const Examples& samples = *batch.examples;
   rows->count = count;
   rows->sparse = samples.bytes.empty() ? mostly_zero(samples.floats.data(), batch, first, count, rows->width)
                                        : mostly_zero(samples.bytes.data(), batch, first, count, rows->width);
 }
 
 inline void load_share(const Batch& batch, size_t first, size_t begin, size_t end, Rows* rows) {
-  const Samples& samples = *batch.samples;
+  const Examples& samples = *batch.examples;
   for (size_t r = begin; r < end; r++) {
     const size_t from = row_number(batch, first + r);
     if (samples.bytes.empty())

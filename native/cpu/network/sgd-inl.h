@@ -26,16 +26,17 @@ inline TeamGradient new_team_gradient(Workspace& workspace, const Network& netwo
 // gradient (n) <- grad f; returns f. Where `factored` is not null and one block holds the batch, the first
 // layer's part is left as A^T C, C = df/dP^1.
 inline double team_gradient(const Network& network, const Loss& loss, const float* parameters,
-                            const Batch& batch, Team* team, TeamGradient* state, Factored* factored,
+                            const Batch& batch, Executor* executor, TeamGradient* state, Factored* factored,
                             float* gradient) {
-  const unsigned workers = team->size();
+  const unsigned workers = executor->size();
   const size_t columns = network.layers[1], offset = tail_offset(network);
   double total = 0;
   for (size_t first = 0; first < batch.size; first += kRowBlock) {
     const size_t count = std::min(kRowBlock, batch.size - first);
-    team_load(batch, first, count, team, &state->rows);
-    fork(team, [&](unsigned worker) { multiply_pieces(state->rows, parameters, columns, worker, workers); });
-    fork(team, [&](unsigned worker) {
+    team_load(batch, first, count, executor, &state->rows);
+    fork(executor,
+         [&](unsigned worker) { multiply_pieces(state->rows, parameters, columns, worker, workers); });
+    fork(executor, [&](unsigned worker) {
       const Share share(count, 1, worker, workers);
       const Pass& pass = state->passes[worker];
       if (share.begin == share.end) return;
@@ -46,7 +47,7 @@ inline double team_gradient(const Network& network, const Loss& loss, const floa
     });
     const bool leave = factored != nullptr && count == batch.size;
     if (leave) *factored = {&state->rows, state->passes[0].signal[1], state->passes[0].stride[1]};
-    fork(team, [&](unsigned worker) {
+    fork(executor, [&](unsigned worker) {
       const Pass& pass = state->passes[worker];
       const Share share(columns, 16, worker, workers);
       if (!leave)
@@ -63,8 +64,8 @@ inline bool sgd(const Question& q, const Context& context, Workspace& workspace,
                 Estimate* estimate) {
   TeamGradient& state =
       *workspace.take<TeamGradient>(1);  // outlives this call where A^T C is left to the caller
-  state = new_team_gradient(workspace, *q.network, q.batches[0].size, context.team->size());
-  estimate->loss = team_gradient(*q.network, *q.loss, q.parameters, q.batches[0], context.team, &state,
+  state = new_team_gradient(workspace, *q.network, q.batches[0].size, context.executor->size());
+  estimate->loss = team_gradient(*q.network, *q.loss, q.parameters, q.batches[0], context.executor, &state,
                                  factored, estimate->gradient);
   estimate->samples = 1;
   return !context.cancelled->load();

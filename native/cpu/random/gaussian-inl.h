@@ -100,7 +100,7 @@ inline bool gaussian(uint64_t seed, uint32_t stream, uint32_t update, uint32_t i
   if (parts == 1)  // a fork costs as much
     fill(0, 0);
   else
-    fork_items(context.team, parts, fill);
+    fork_items(context.executor, parts, fill);
   if (64 * whole != count) {
     float rest[64];
     gaussian_fill(key, stream, update, index, uint32_t(whole), 1, rest);

@@ -94,7 +94,7 @@ struct SampledPoint {
 };
 
 inline SampledPoint new_sampled_point(Workspace& workspace, const Question& q, const Projection* projection,
-                                      Team* team) {
+                                      Executor* executor) {
   const Network& network = *q.network;
   const Batch& batch = q.batches[0];
   SampledPoint point{&q,      projection, new_noise_layout(workspace, network, projection), false, {},
@@ -102,12 +102,12 @@ inline SampledPoint new_sampled_point(Workspace& workspace, const Question& q, c
   point.whole = projection != nullptr || (q.batch_count == 1 && batch.size <= kRowBlock);
   if (!point.whole) return point;
   point.rows = new_rows(workspace, batch.size, network.layers[0]);
-  team_load(batch, 0, batch.size, team, &point.rows);
+  team_load(batch, 0, batch.size, executor, &point.rows);
   if (projection == nullptr) return point;
   const size_t columns = network.layers[1], stride = round_up(columns + 1, 16);
   float* base = workspace.zeros<float>(batch.size * stride);
   point.rows.columns = new_columns(workspace, batch.size, network.layers[0], columns);
-  team_product(point.rows, q.parameters, columns, team, base, stride);
+  team_product(point.rows, q.parameters, columns, executor, base, stride);
   point.base = base;
   point.factor = scaled_factor(workspace, *projection, q.noise_scale);
   return point;
@@ -196,9 +196,9 @@ inline Weights merge_weights(const WeightSums* groups, size_t count) {
 // total (size) <- factor · sum over all units of c Z, or of (w - mean) Z where centred. In one group's own
 // scale r_g = exp(top_g - top): sum (r_g w - mean) Z = r_g sum (w - 1) Z + (r_g - mean) sum Z.
 inline void merge_noise(const WeightSums* groups, size_t count, double top, double mean, double factor,
-                        size_t size, Team* team, float* total) {
-  fork(team, [&](unsigned worker) {
-    const Share share(size, 64, worker, team->size());
+                        size_t size, Executor* executor, float* total) {
+  fork(executor, [&](unsigned worker) {
+    const Share share(size, 64, worker, executor->size());
     for (size_t i = share.begin; i < share.end; i += kLanes) {
       Float x = set(0);
       for (size_t g = 0; g < count; g++) {
@@ -215,13 +215,13 @@ inline void merge_noise(const WeightSums* groups, size_t count, double top, doub
 // First layer's gradient of the projected form with its complement's one draw: Q `total` + scale (I - Q Q^T)
 // Z.
 inline void sample_first_layer(Workspace& workspace, const SampledPoint& point, const float* total,
-                               double scale, Team* team, float* gradient) {
+                               double scale, Executor* executor, float* gradient) {
   const Question& q = *point.q;
   const size_t columns = q.network->layers[1], rows = q.batches[0].size, count = tail_offset(*q.network);
   double* v = workspace.take<double>(rows * columns);
   for (size_t i = 0; i < rows * columns; i++) v[i] = total[i];
-  fork(team, [&](unsigned worker) {
-    const Share share(count, 64, worker, team->size());
+  fork(executor, [&](unsigned worker) {
+    const Share share(count, 64, worker, executor->size());
     alignas(64) float normals[64];
     const PhiloxKey key(q.seed);
     for (size_t i = share.begin; i < share.end; i += 64) {
@@ -229,7 +229,7 @@ inline void sample_first_layer(Workspace& workspace, const SampledPoint& point, 
       for (size_t k = i; k < std::min(i + 64, share.end); k++) gradient[k] = float(scale) * normals[k - i];
     }
   });
-  from_span(workspace, point.rows, *point.projection, v, columns, team, gradient);
+  from_span(workspace, point.rows, *point.projection, v, columns, executor, gradient);
 }
 
 // The first layer's gradient ((d0 + 1) x d1) <- A^T scale C + factor Q R (direct: factor R), C (B x stride,
@@ -237,14 +237,14 @@ inline void sample_first_layer(Workspace& workspace, const SampledPoint& point, 
 // block of it. Where `factored` is not null and the batch is projected, A^T C is left to the caller.
 inline void write_first_layer(Workspace& workspace, const Question& q, const Projection* projection,
                               Rows& rows, float* coefficients, size_t stride, double scale,
-                              const float* noise, double factor, Team* team, Factored* factored,
+                              const float* noise, double factor, Executor* executor, Factored* factored,
                               float* gradient) {
   const Batch& batch = q.batches[0];
   const size_t columns = q.network->layers[1], count = tail_offset(*q.network);
   if (projection != nullptr && noise != nullptr) {
     double* v = workspace.take<double>(batch.size * columns);
-    fork(team, [&](unsigned worker) {
-      const Share share(columns, 16, worker, team->size());
+    fork(executor, [&](unsigned worker) {
+      const Share share(columns, 16, worker, executor->size());
       for (size_t b = 0; b < batch.size; b++)
         for (size_t h = share.begin; h < share.end; h++) v[b * columns + h] = factor * noise[b * columns + h];
       solve_upper(*projection, v, columns, share.begin, share.end);
@@ -269,8 +269,8 @@ inline void write_first_layer(Workspace& workspace, const Question& q, const Pro
   const size_t step = projection != nullptr ? batch.size : rows.capacity;
   for (size_t first = 0; first < batch.size; first += step) {
     if (projection == nullptr) load_rows(batch, first, std::min(step, batch.size - first), &rows);
-    fork(team, [&](unsigned worker) {
-      const Share share(columns, 16, worker, team->size());
+    fork(executor, [&](unsigned worker) {
+      const Share share(columns, 16, worker, executor->size());
       first_gradient(rows, coefficients + first * stride, stride, columns, share.begin, share.end, add,
                      gradient);
     });
@@ -281,16 +281,16 @@ inline void write_first_layer(Workspace& workspace, const Question& q, const Pro
 inline bool importance_sampling(const Estimator& estimator, const Question& q, const Context& context,
                                 Workspace& workspace, Factored* factored, Estimate* estimate) {
   const Coupling& coupling = estimator.coupling;
-  Team* team = context.team;
+  Executor* executor = context.executor;
   const bool pair = coupling.kind == Coupling::Kind::kAntithetic;
   const bool centred = !pair && coupling.centred;
   const size_t samples = coupling.samples, per_unit = pair ? 2 : 1, units = samples / per_unit;
   Projection factors;
-  if (estimator.projected) factors = new_projection(workspace, q.batches[0], team);
+  if (estimator.projected) factors = new_projection(workspace, q.batches[0], executor);
   const Projection* projection = estimator.projected ? &factors : nullptr;
   SampledPoint& point =
       *workspace.take<SampledPoint>(1);  // outlives this call where A^T C is left to the caller
-  point = new_sampled_point(workspace, q, projection, team);
+  point = new_sampled_point(workspace, q, projection, executor);
   const size_t size = point.layout.offset[q.network->depth()];
 
   const size_t count = sample_groups(units, centred ? 2 * size : size, 32);
@@ -300,9 +300,9 @@ inline bool importance_sampling(const Estimator& estimator, const Question& q, c
     groups[g].weighted = workspace.zeros<float>(size);
     if (centred) groups[g].unweighted = workspace.zeros<float>(size);
   }
-  Sampler* samplers = workspace.take<Sampler>(team->size());
-  for (unsigned w = 0; w < team->size(); w++) samplers[w] = new_sampler(workspace, point);
-  fork_items(team, count, [&](size_t g, unsigned worker) {
+  Sampler* samplers = workspace.take<Sampler>(executor->size());
+  for (unsigned w = 0; w < executor->size(); w++) samplers[w] = new_sampler(workspace, point);
+  fork_items(executor, count, [&](size_t g, unsigned worker) {
     Sampler& sampler = samplers[worker];
     for (size_t unit = units * g / count; unit < units * (g + 1) / count; unit++) {
       if (context.cancelled->load(std::memory_order_relaxed)) return;
@@ -323,17 +323,17 @@ inline bool importance_sampling(const Estimator& estimator, const Question& q, c
   const double scale = estimator.temperature * q.noise_scale / q.tau, mean = all.weight / double(samples);
   float* total = workspace.take<float>(size);
   merge_noise(groups, count, all.top, mean, -scale / (centred ? double(samples - 1) * mean : all.weight),
-              size, team, total);
+              size, executor, total);
   const bool sampled = projection != nullptr && !pair && coupling.sample_complement;
   const double complement_scale = sampled ? scale * std::sqrt(all.weight2) / all.weight : 0;
   float* gradient = estimate->gradient;
   for (size_t l = 0; l < q.network->depth(); l++) {
     if (l == 0 && sampled) {
-      sample_first_layer(workspace, point, total, -complement_scale, team, gradient);
+      sample_first_layer(workspace, point, total, -complement_scale, executor, gradient);
     } else if (l == 0 && projection != nullptr) {
       const size_t stride = round_up(q.network->layers[1], 16);
       float* coefficients = workspace.zeros<float>(q.batches[0].size * stride);
-      write_first_layer(workspace, q, projection, point.rows, coefficients, stride, 1, total, 1, team,
+      write_first_layer(workspace, q, projection, point.rows, coefficients, stride, 1, total, 1, executor,
                         factored, gradient);
     } else {
       std::memcpy(gradient, total + point.layout.offset[l], point.layout.count[l] * sizeof(float));

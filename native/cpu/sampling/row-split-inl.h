@@ -87,7 +87,7 @@ inline void new_walsh_run(const Estimator& estimator, const Question& q, const C
   run.sampled.q = &q;
   run.sampled.projection = projection;
   run.sampled.layout = run.layout;
-  run.blocks = estimator.coupling.samples;
+  run.blocks = estimator.coupling.blocks;
   const size_t group = std::min(run.blocks, kGroup);
   run.chunks = row_chunks(batch, group);
   run.chunk_rows = (batch + run.chunks - 1) / run.chunks;
@@ -96,8 +96,8 @@ inline void new_walsh_run(const Estimator& estimator, const Question& q, const C
     run.drawn[i] = workspace.take<float>(run.layout.offset[q.network->depth()]);
     run.noise[i] = {run.drawn[i], workspace.padded(shape.classes, shape.width + 1, shape.length)};
   }
-  run.workers = workspace.take<WalshWorker>(context.team->size());
-  for (unsigned w = 0; w < context.team->size(); w++) {
+  run.workers = workspace.take<WalshWorker>(context.executor->size());
+  for (unsigned w = 0; w < context.executor->size(); w++) {
     WalshWorker& worker = run.workers[w];
     worker = WalshWorker();
     if (!run.projected) worker.rows = new_rows(workspace, rows, width);
@@ -127,7 +127,7 @@ inline void draw_block(const WalshRun& run, size_t block, size_t i) {
 
 // Draws the noise of blocks first … first + count - 1.
 inline void draw_blocks(const WalshRun& run, size_t first, size_t count) {
-  fork_items(run.context->team, count, [&](size_t i, unsigned) {
+  fork_items(run.context->executor, count, [&](size_t i, unsigned) {
     draw_block(run, first + i, i);
     if (run.projected) drop_rows(run.layout, run.projection, run.drawn[i]);
   });
@@ -140,13 +140,13 @@ inline void prepare_walsh_run(WalshRun* run, size_t count) {
   const Question& q = *run->q;
   const WalshShape& shape = run->point.shape;
   const Batch& batch = q.batches[0];
-  Team* team = run->context->team;
+  Executor* executor = run->context->executor;
   Rows& rows = run->sampled.rows;
   if (run->projected) choose_form(batch, 0, batch.size, &rows);
   const bool few = batch.size < kFewRows;
-  if (run->projected && !few) form_projection(batch, team, &run->projection);
+  if (run->projected && !few) form_projection(batch, executor, &run->projection);
   const size_t loads = run->projected ? (batch.size + kLoaded - 1) / kLoaded : 0;
-  fork_items(team, 2 + count + loads, [&](size_t item, unsigned) {
+  fork_items(executor, 2 + count + loads, [&](size_t item, unsigned) {
     if (item == 0) {
       if (run->projected && few) form_projection(batch, nullptr, &run->projection);
     } else if (item <= count) {
@@ -161,7 +161,7 @@ inline void prepare_walsh_run(WalshRun* run, size_t count) {
   if (!run->projected) return;
   for (size_t i = 0; i < count; i++) drop_rows(run->layout, run->projection, run->drawn[i]);
   float* base = run->workspace->padded(batch.size, shape.width, shape.length);
-  team_product(rows, q.parameters, shape.width, team, base, shape.length);
+  team_product(rows, q.parameters, shape.width, executor, base, shape.length);
   run->sampled.base = base;
   run->sampled.factor = scaled_factor(*run->workspace, run->projection, q.noise_scale);
 }
@@ -297,7 +297,7 @@ inline bool walsh_rows(const WalshRun& run, size_t count, double scale, bool fir
   const WalshShape& shape = run.point.shape;
   const size_t batch = run.q->batches[0].size, length = shape.length;
   const float per_row = float(scale / double(batch));
-  fork_items(run.context->team, run.chunks, [&](size_t chunk, unsigned w) {
+  fork_items(run.context->executor, run.chunks, [&](size_t chunk, unsigned w) {
     WalshWorker& worker = run.workers[w];
     const WalshSums& sums = run.sums[chunk];
     std::memset(sums.second, 0, shape.classes * length * sizeof(float));

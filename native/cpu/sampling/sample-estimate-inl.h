@@ -68,7 +68,7 @@ inline void prepare_rows(SampleRun* run) {
   run->center = center_losses(q, point.whole ? &point.rows : nullptr, base, run->stride, workspace);
   const size_t lifted =
       point.projection != nullptr ? batch * run->columns : q.network->shape(1).rows * run->columns;
-  for (unsigned w = 0; w < run->context->team->size(); w++) {
+  for (unsigned w = 0; w < run->context->executor->size(); w++) {
     RowSampler& s = run->samplers[w];
     const Pass& pass = s.sampler.evaluator.pass;
     s.eta = workspace.take<float*>(depth + 1);
@@ -87,13 +87,13 @@ inline SampleRun new_sample_run(const Estimator& estimator, const Question& q, c
   run.q = &q;
   run.context = &context;
   run.workspace = &workspace;
-  run.point = new_sampled_point(workspace, q, projection, context.team);
+  run.point = new_sampled_point(workspace, q, projection, context.executor);
   run.pair = estimator.coupling.kind == Coupling::Kind::kAntithetic;
   run.units = estimator.coupling.samples / (run.pair ? 2 : 1);
   run.columns = q.network->layers[1];
   run.tail_size = q.network->parameters() - tail_offset(*q.network);
-  run.samplers = workspace.take<RowSampler>(context.team->size());
-  for (unsigned w = 0; w < context.team->size(); w++) {
+  run.samplers = workspace.take<RowSampler>(context.executor->size());
+  for (unsigned w = 0; w < context.executor->size(); w++) {
     run.samplers[w] = RowSampler{};
     run.samplers[w].sampler = new_sampler(workspace, run.point);
   }
@@ -189,7 +189,7 @@ inline void rowwise_losses(const SampleRun& run, RowSampler* s, float* coefficie
 template <class Task>
 inline bool for_units(const SampleRun& run, Task task) {
   const Question& q = *run.q;
-  fork_items(run.context->team, run.groups, [&](size_t g, unsigned worker) {
+  fork_items(run.context->executor, run.groups, [&](size_t g, unsigned worker) {
     RowSampler& s = run.samplers[worker];
     for (size_t unit = run.units * g / run.groups; unit < run.units * (g + 1) / run.groups; unit++) {
       if (run.context->cancelled->load(std::memory_order_relaxed)) return;
@@ -202,9 +202,9 @@ inline bool for_units(const SampleRun& run, Task task) {
 
 // sums (groups x size) -> their sum in the first.
 inline void merge_groups(const SampleRun& run, float* sums, size_t size) {
-  Team* team = run.context->team;
-  fork(team, [&](unsigned worker) {
-    const Share share(size, 64, worker, team->size());
+  Executor* executor = run.context->executor;
+  fork(executor, [&](unsigned worker) {
+    const Share share(size, 64, worker, executor->size());
     for (size_t g = 1; g < run.groups; g++)
       add_scaled(sums + share.begin, 1, sums + g * size + share.begin, share.end - share.begin,
                  sums + share.begin);
@@ -302,7 +302,7 @@ inline void write_sample_gradient(SampleRun& run, float alpha, const FirstOrder&
     add_scaled(coefficients, alpha, h.coefficients, batch * run.stride, coefficients);
   write_first_layer(*run.workspace, q, run.point.projection,
                     run.point.whole ? run.point.rows : run.samplers[0].sampler.evaluator.rows, coefficients,
-                    run.stride, 1, total, 1, run.context->team, factored, gradient);
+                    run.stride, 1, total, 1, run.context->executor, factored, gradient);
   const float* tail = h.tail;
   for (size_t l = 1; l < run.point.layout.depth; l++) {
     const size_t count = run.point.layout.count[l], n = q.network->shape(l + 1).offset;
@@ -339,7 +339,7 @@ inline void sample_weights(const SampleRun& run, double* losses, double level, E
 inline bool sample_estimate(const Estimator& estimator, const Question& q, const Context& context,
                             Workspace& workspace, Factored* factored, Estimate* estimate) {
   Projection factors;
-  if (estimator.projected) factors = new_projection(workspace, q.batches[0], context.team);
+  if (estimator.projected) factors = new_projection(workspace, q.batches[0], context.executor);
   SampleRun& run = *workspace.take<SampleRun>(1);  // outlives this call where A^T C is left to the caller
   run = new_sample_run(estimator, q, estimator.projected ? &factors : nullptr, context, workspace);
   const size_t samples = estimator.coupling.samples;

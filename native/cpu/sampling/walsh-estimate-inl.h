@@ -132,7 +132,7 @@ inline void write_walsh_gradient(WalshRun& run, double scale, double factor, Wal
   const WalshShape& shape = run.point.shape;
   Rows& rows = run.projected ? run.sampled.rows : run.workers[0].rows;
   write_first_layer(*run.workspace, q, run.sampled.projection, rows, g->coefficients, shape.length, scale,
-                    factor == 0 ? nullptr : g->first, factor, run.context->team, factored, gradient);
+                    factor == 0 ? nullptr : g->first, factor, run.context->executor, factored, gradient);
   if (shape.layout == WalshLayout::kNoHidden) return;
   transpose(g->second, shape.classes, shape.width + 1, shape.length, 1, gradient + tail_offset(*q.network),
             shape.classes);

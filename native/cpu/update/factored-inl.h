@@ -83,15 +83,15 @@ inline double step_rows(const Step& given, const Factored& factored, size_t colu
 
 // Steps x ((d0 + 1) x columns) and its moments along A^T C; returns |A^T C|^2.
 inline double factored_step(const Optimizer& optimizer, double rate, uint64_t index, const Factored& factored,
-                            size_t columns, Workspace& workspace, Team* team, float* x,
+                            size_t columns, Workspace& workspace, Executor* executor, float* x,
                             float* const* moments) {
   const size_t width = factored.rows->width, room = std::max(kSlopes, columns) + kLanes;
-  float* slopes = workspace.take<float>(room * team->size());
+  float* slopes = workspace.take<float>(room * executor->size());
   double squares[kPieces];
   with_step(optimizer, rate, index, [&](const auto& step) {
-    fork(team, [&](unsigned worker) {
+    fork(executor, [&](unsigned worker) {
       const FlushDenormals flush;
-      const Share share(kPieces, 1, worker, team->size());
+      const Share share(kPieces, 1, worker, executor->size());
       for (size_t piece = share.begin; piece < share.end; piece++) {
         const size_t end = piece + 1 == kPieces ? width + 1 : piece_begin(width, piece + 1);
         squares[piece] = step_rows(step, factored, columns, piece_begin(width, piece), end,

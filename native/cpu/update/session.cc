@@ -21,17 +21,17 @@ void prefetch_rows(const Input* inputs, size_t width, const uint32_t* rows, size
 struct Session::Impl {
   SessionSetup setup;
   const Kernels* kernels;
-  Team* team;
+  Executor* executor;
   Workspace* workspace;
   Floats gradient, chain;
 
-  Impl(SessionSetup given, const Kernels* table, Team* threads)
-      : setup(std::move(given)), kernels(table), team(threads), workspace(table->new_workspace()) {}
+  Impl(SessionSetup given, const Kernels* table, Executor* threads)
+      : setup(std::move(given)), kernels(table), executor(threads), workspace(table->new_workspace()) {}
   ~Impl() { kernels->delete_workspace(workspace); }
 };
 
-Session::Session(SessionSetup setup, const Kernels* kernels, Team* team)
-    : impl_(new Impl(std::move(setup), kernels, team)) {
+Session::Session(SessionSetup setup, const Kernels* kernels, Executor* executor)
+    : impl_(new Impl(std::move(setup), kernels, executor)) {
   impl_->gradient.resize(impl_->setup.network.parameters());
 }
 
@@ -76,7 +76,7 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
     if (langevin) estimate.chain = run.chain.data();
     double norm;
     if (!run.kernels->update(setup.estimator, setup.optimizer, plan.rate[done], question,
-                             {run.team, &cancelled}, *run.workspace, &estimate, state.parameters.data(),
+                             {run.executor, &cancelled}, *run.workspace, &estimate, state.parameters.data(),
                              moments.data(), &norm))
       return done;
     if (langevin && setup.estimator.chain_previous) state.chain.swap(run.chain);
@@ -91,14 +91,14 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
 
 bool Session::accuracy(int split, const std::atomic<bool>& cancelled, double* fraction) {
   Impl& run = *impl_;
-  const Samples& samples = split == 0 ? run.setup.train : split == 1 ? run.setup.test : run.setup.validation;
+  const Examples& samples = split == 0 ? run.setup.train : split == 1 ? run.setup.test : run.setup.validation;
   if (samples.count == 0) {
     *fraction = kNone;
     return true;
   }
   uint64_t correct;
   if (!run.kernels->dense_correct(run.setup.network, run.setup.state.parameters.data(),
-                                  {&samples, nullptr, samples.count}, {run.team, &cancelled}, &correct))
+                                  {&samples, nullptr, samples.count}, {run.executor, &cancelled}, &correct))
     return false;
   *fraction = double(correct) / double(samples.count);
   return true;

@@ -74,11 +74,11 @@ __attribute__((always_inline)) inline void step_vector(const Step& step, Float s
 
 inline bool step(const Optimizer& optimizer, double rate, uint64_t index, size_t n, const float* gradient,
                  float* parameters, float* const* moments, const Context& context) {
-  Team* team = context.team;
+  Executor* executor = context.executor;
   with_step(optimizer, rate, index, [&](const auto& one) {
-    fork(team, [&](unsigned worker) {
+    fork(executor, [&](unsigned worker) {
       const FlushDenormals flush;
-      const Share share(n, 64, worker, team->size());
+      const Share share(n, 64, worker, executor->size());
       for_vectors(share.end - share.begin, [&](size_t i, size_t count) {
         const size_t at = share.begin + i;
         step_vector(one, load_some(gradient + at, count), count, at, parameters, moments);

@@ -41,7 +41,7 @@ inline bool update(const Estimator& estimator, const Optimizer& optimizer, doubl
   double norm2 = 0;
   size_t done = 0;  // parameters that are stepped already
   if (factored.rows != nullptr) {
-    norm2 = factored_step(optimizer, rate, index, factored, q.network->layers[1], workspace, context.team,
+    norm2 = factored_step(optimizer, rate, index, factored, q.network->layers[1], workspace, context.executor,
                           parameters, moments);
     done = tail_offset(*q.network);
   }

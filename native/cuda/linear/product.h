@@ -30,7 +30,7 @@ struct InputsLeft {
   __device__ bool along_depth() const { return !transposed; }
   __device__ float at(size_t i, size_t k, size_t) const {
     if (!transposed) return input_at(batch, i, k);
-    return i < batch.samples.width ? input_at(batch, k, i) : 1.0f;
+    return i < batch.examples.width ? input_at(batch, k, i) : 1.0f;
   }
 };
 

@@ -16,15 +16,15 @@ constexpr unsigned kThreads = 256;
 __global__ void gram_entries(DeviceBatch batch, double* gram) {
   const size_t i = blockIdx.y, j = blockIdx.x * (kThreads / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
   if (j > i) return;  // whole warps
-  const size_t width = batch.samples.width, a = batch.row(i) * width, b = batch.row(j) * width;
+  const size_t width = batch.examples.width, a = batch.row(i) * width, b = batch.row(j) * width;
   double value;
-  if (batch.samples.floats == nullptr) {
-    const uint8_t* bytes = batch.samples.bytes;
+  if (batch.examples.floats == nullptr) {
+    const uint8_t* bytes = batch.examples.bytes;
     uint64_t total = 0;
     for (size_t at = lane; at < width; at += 32) total += uint32_t(bytes[a + at]) * uint32_t(bytes[b + at]);
     value = double(warp_sum(total)) / 65025.0 + 1;
   } else {
-    const float* floats = batch.samples.floats;
+    const float* floats = batch.examples.floats;
     double total = 0;
     for (size_t at = lane; at < width; at += 32) total += double(floats[a + at]) * double(floats[b + at]);
     value = warp_sum(total) + 1;
@@ -135,7 +135,7 @@ __global__ void norms_of(DeviceBatch batch, float* norms) {
   const size_t b = size_t(blockIdx.x) * (kThreads / 32) + threadIdx.x / 32;
   if (b >= batch.size) return;
   float sum = 0;
-  for (size_t i = threadIdx.x % 32; i < batch.samples.width; i += 32) {
+  for (size_t i = threadIdx.x % 32; i < batch.examples.width; i += 32) {
     const float value = input_at(batch, b, i);
     sum = fmaf(value, value, sum);
   }
@@ -178,15 +178,15 @@ DeviceBatch rows_of(const DeviceBatch& batch, size_t first, size_t count) {
     part.rows += first;
     return part;
   }
-  if (part.samples.bytes != nullptr) part.samples.bytes += first * batch.samples.width;
-  if (part.samples.floats != nullptr) part.samples.floats += first * batch.samples.width;
-  if (part.samples.labels != nullptr) part.samples.labels += first;
+  if (part.examples.bytes != nullptr) part.examples.bytes += first * batch.examples.width;
+  if (part.examples.floats != nullptr) part.examples.floats += first * batch.examples.width;
+  if (part.examples.labels != nullptr) part.examples.labels += first;
   return part;
 }
 
 void first_product(const DeviceBatch& batch, const float* w, size_t columns, float* out, size_t out_row,
                    DeviceContext& context) {
-  const size_t width = batch.samples.width;
+  const size_t width = batch.examples.width;
   product(context, InputsLeft{batch, false},
           Product{batch.size, columns, width, w, columns, 1, w + width * columns, 0, out, out_row});
 }
@@ -194,7 +194,7 @@ void first_product(const DeviceBatch& batch, const float* w, size_t columns, flo
 void first_gradient(const DeviceBatch& batch, const float* c, size_t c_row, size_t columns, bool add,
                     float* gradient, DeviceContext& context) {
   product(context, InputsLeft{batch, true},
-          Product{batch.samples.width + 1, columns, batch.size, c, c_row, 1, add ? gradient : nullptr,
+          Product{batch.examples.width + 1, columns, batch.size, c, c_row, 1, add ? gradient : nullptr,
                   columns, gradient, columns});
 }
 

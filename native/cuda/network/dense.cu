@@ -191,7 +191,7 @@ void dense_tail_gradient(DeviceContext& context, const Network& network, const D
 void dense_first_gradient(DeviceContext& context, const DeviceBatch& batch, const float* c, size_t c_row,
                           size_t columns, float* gradient) {
   product(context, InputsLeft{batch, true},
-          Product{batch.samples.width + 1, columns, batch.size, c, c_row, 1, nullptr, 0, gradient, columns});
+          Product{batch.examples.width + 1, columns, batch.size, c, c_row, 1, nullptr, 0, gradient, columns});
 }
 
 void mean_of_losses(DeviceContext& context, const float* losses, size_t count, double* mean) {

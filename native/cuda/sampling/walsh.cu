@@ -131,7 +131,7 @@ WalshRun new_walsh_run(const Estimator& estimator, const DeviceQuestion& q, cons
   run.q = &q;
   run.context = &context;
   run.projection = projection;
-  run.blocks = estimator.coupling.samples;
+  run.blocks = estimator.coupling.blocks;
   const Network& network = *q.network;
   const DeviceBatch& batch = q.batches[0];
   WalshPoint& point = run.point;

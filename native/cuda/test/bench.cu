@@ -84,7 +84,7 @@ Estimator samples(Coupling::Kind kind, uint32_t count, bool projected, bool roww
 struct Place {
   Problem problem;
   Stream stream;
-  SampleArrays data;
+  ExampleArrays data;
   DeviceArray<uint32_t> rows;
   DeviceArray<float> parameters, moments[2], gradient, chain;
   DeviceArray<EstimateNumbers> numbers{1};

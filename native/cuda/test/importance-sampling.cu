@@ -19,7 +19,7 @@ struct Asked {
   Stream stream = new_stream();
   DeviceArena arena;
   DeviceContext context{stream, &arena, &cancelled};
-  SampleArrays samples;
+  ExampleArrays samples;
   DeviceArray<uint32_t> rows;
   DeviceArray<float> parameters, costs;
   DeviceBatch batch;

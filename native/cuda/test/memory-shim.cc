@@ -30,9 +30,9 @@ const Register memory("shim: a session without memory for an update throws, lose
     Plan both{0, 2, problem.rows, {0.02, 0.01}, {0.1, 0.1}, {0.01, 0.01}};
     both.rows.insert(both.rows.end(), problem.rows.begin(), problem.rows.end());
 
-    Team* team = new_team(1);
+    Executor* executor = new_executor(1);
     const Kernels* kernels = select_kernels("", nullptr);
-    Session whole(setup, kernels, team), poor(setup, kernels, team);
+    Session whole(setup, kernels, executor), poor(setup, kernels, executor);
     const std::atomic<bool> no{false};
     std::vector<double> values(2 * kValues), again(2 * kValues);
     check(whole.run(both, no, values.data()) == 2, "done");
@@ -51,7 +51,7 @@ const Register memory("shim: a session without memory for an update throws, lose
     check(poor.state().parameters == whole.state().parameters, "parameters differ");
     check(poor.state().moments == whole.state().moments, "moments differ");
     check(poor.state().chain == whole.state().chain, "chains differ");
-    delete_team(team);
+    delete_executor(executor);
   }
 });
 

@@ -84,9 +84,9 @@ struct Evaluation {
 
 Evaluation evaluate(const Problem& problem) {
   const Kernels* kernels = select_kernels("", nullptr);
-  Team* team = new_team(1);
+  Executor* executor = new_executor(1);
   std::atomic<bool> no{false};
-  const Context context{team, &no};
+  const Context context{executor, &no};
   const Network& network = problem.network;
   const float* x = problem.parameters.data();
   Evaluation all;
@@ -97,7 +97,7 @@ Evaluation evaluate(const Problem& problem) {
             kernels->dense_predict(network, x, problem.batch(), context, all.probabilities.data(),
                                    all.labels.data()),
         "not done");
-  delete_team(team);
+  delete_executor(executor);
   return all;
 }
 

@@ -20,7 +20,7 @@ struct Run {
   Stream stream = new_stream();
   DeviceArena arena;
   DeviceContext context{stream, &arena, &cancelled};
-  SampleArrays samples;
+  ExampleArrays samples;
   DeviceArray<uint32_t> rows;
   DeviceBatch batch;
 

@@ -32,7 +32,7 @@ struct Session::Impl {
   size_t batch_size;
   Stream stream;
   DeviceArray<float> costs;
-  SampleArrays train, test, validation;
+  ExampleArrays train, test, validation;
   DeviceArray<float> parameters, moments[2];
   bool has_chain;  // whether there was one before, in `chain`
   DeviceArray<float> chain, next_chain, gradient;
@@ -44,13 +44,13 @@ struct Session::Impl {
   bool records = false;  // whether updates can be recorded: known from the first
   SessionState host;     // what `state` gave out last
 
-  Impl(const SessionSetup& setup, Team* team)
+  Impl(const SessionSetup& setup, Executor* executor)
       : network(setup.network),
         estimator(setup.estimator),
         optimizer(setup.optimizer),
         seed(setup.seed),
         batch_size(setup.batch_size),
-        stream(team->stream()),
+        stream(executor->stream()),
         costs(stream, setup.loss.costs),
         train(stream, setup.train),
         test(stream, setup.test),
@@ -145,7 +145,7 @@ struct Session::Impl {
   }
 };
 
-Session::Session(SessionSetup setup, const Kernels*, Team* team) : impl_(new Impl(setup, team)) {}
+Session::Session(SessionSetup setup, const Kernels*, Executor* executor) : impl_(new Impl(setup, executor)) {}
 
 Session::~Session() = default;
 
@@ -172,7 +172,7 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
 
 bool Session::accuracy(int split, const std::atomic<bool>& cancelled, double* fraction) {
   Impl& run = *impl_;
-  const SampleArrays& samples = split == 0 ? run.train : split == 1 ? run.test : run.validation;
+  const ExampleArrays& samples = split == 0 ? run.train : split == 1 ? run.test : run.validation;
   const size_t count = samples.view().count;
   if (count == 0) {
     *fraction = kNone;

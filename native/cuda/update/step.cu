@@ -73,7 +73,7 @@ __global__ void step_vector(StepNumbers step, DeviceState state, const float* gr
 __global__ void step_factored(StepNumbers step, DeviceState state, DeviceBatch batch, const float* c,
                               size_t c_row, size_t columns, double* squares) {
   __shared__ float inputs[kBatchRows][kInputs];
-  const size_t width = batch.samples.width, first = size_t(blockIdx.x) * kInputs;
+  const size_t width = batch.examples.width, first = size_t(blockIdx.x) * kInputs;
   double sum = 0;
   for (size_t column = threadIdx.x; column - threadIdx.x < columns; column += kThreads) {
     float slopes[kInputs] = {};

@@ -8,12 +8,12 @@ namespace local_entropy {
 
 // A backend's stream, and memory for its operations. Made on the JavaScript thread, so that it opens nothing
 // on the device before its job thread asks.
-class Team {
+class Executor {
  public:
-  Team() = default;
-  Team(const Team&) = delete;
-  Team& operator=(const Team&) = delete;
-  ~Team() {
+  Executor() = default;
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+  ~Executor() {
     if (open_) delete_stream(stream_);
   }
   Stream stream() {

@@ -9,13 +9,13 @@ import { type Network, parameterCount } from "../../network.ts";
 import type {
   BatchInput,
   EvolutionStrategiesInput,
+  Examples,
   GaussianInput,
   Loss,
   Optimizer,
   Plan,
   PredictInput,
   RobbinsMonroInput,
-  Samples,
   SessionSetup,
   SessionState,
   SgldInput,
@@ -63,7 +63,7 @@ class Copies {
     return this.#kept(new Uint32Array(from));
   }
 
-  rows({ inputs, labels }: { inputs: Samples["inputs"]; labels?: Uint16Array }, width: number): Rows {
+  rows({ inputs, labels }: { inputs: Examples["inputs"]; labels?: Uint16Array }, width: number): Rows {
     const count = labels?.length ?? inputs.length / width;
     if (count === 0) {
       throw new OptionError(
@@ -80,7 +80,7 @@ class Copies {
   }
 
   /** Several batches of as many rows each as one set of rows: bytes where all are bytes, else byte/255 as a float. */
-  joined(batches: readonly Samples[], width: number): Rows {
+  joined(batches: readonly Examples[], width: number): Rows {
     if (batches.length === 1) return this.rows(batches[0], width);
     const copies = batches.map((batch) => new Copies().rows(batch, width));
     const bytes = copies.every(({ inputs }) => inputs.BYTES_PER_ELEMENT === 1);
@@ -140,7 +140,7 @@ function copied<T>(copy: (copies: Copies) => T): Copied<T> {
 function pointOf(
   copies: Copies,
   { network, loss, parameters }: { network: Network; loss: Loss; parameters: Vector },
-  batches: readonly Samples[],
+  batches: readonly Examples[],
 ) {
   return {
     network,

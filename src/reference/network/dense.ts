@@ -11,7 +11,7 @@
  *
  * What this file leaves out: speed (blocking, lanes, threads, lists of non-zero inputs), and float32.
  */
-import type { Loss, Samples } from "../../backends/backend.ts";
+import type { Examples, Loss } from "../../backends/backend.ts";
 import { type Activation, layerShapes, type Network, parameterCount } from "../../network.ts";
 import type { LossFunction, Normals, Work } from "../machine/work.ts";
 import { gaussian } from "../random/gaussian.ts";
@@ -21,7 +21,7 @@ import { type Key, layerStream } from "../random/streams.ts";
 export interface NetworkPoint {
   readonly network: Network;
   readonly loss: Loss;
-  readonly batches: readonly Samples[];
+  readonly batches: readonly Examples[];
   /** x, or x_k (n). */
   readonly x: Float64Array;
 }
@@ -144,7 +144,7 @@ export function gradientFrom(
 }
 
 /** f and ∇f of a network on a minibatch, as functions of all n parameters. */
-export function networkLoss(network: Network, loss: Loss, batch: Samples): LossFunction {
+export function networkLoss(network: Network, loss: Loss, batch: Examples): LossFunction {
   const [d0, d1] = network.layers;
   const a = inputMatrix(batch.inputs, d0);
   const split = firstLayerSize(network);
@@ -212,7 +212,7 @@ export function* predict(
 }
 
 /** Fraction of the rows whose first largest logit is the label's. */
-export function* accuracy(network: Network, parameters: Float64Array, samples: Samples): Work<number> {
+export function* accuracy(network: Network, parameters: Float64Array, samples: Examples): Work<number> {
   const { labels } = yield* predict(network, parameters, samples.inputs);
   return labels.reduce((sum, label, b) => sum + (label === samples.labels[b] ? 1 : 0), 0) / labels.length;
 }

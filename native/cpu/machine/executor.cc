@@ -1,5 +1,5 @@
-// Fork and join: see team.h.
-#include "team.h"
+// Fork and join: see executor.h.
+#include "executor.h"
 
 #if defined(__linux__)
 #include <sched.h>
@@ -57,7 +57,7 @@ inline void leave_processor(int taken) {
 
 }  // namespace
 
-Team::Team(unsigned threads) : claims_(new std::atomic<uint64_t>[threads]()) {
+Executor::Executor(unsigned threads) : claims_(new std::atomic<uint64_t>[threads]()) {
   try {
     for (unsigned worker = 1; worker < threads; worker++)
       threads_.emplace_back([this, worker] { work(worker); });
@@ -67,9 +67,9 @@ Team::Team(unsigned threads) : claims_(new std::atomic<uint64_t>[threads]()) {
   }
 }
 
-Team::~Team() { join_all(); }
+Executor::~Executor() { join_all(); }
 
-void Team::join_all() {
+void Executor::join_all() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     stop_ = true;
@@ -78,7 +78,7 @@ void Team::join_all() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Team::work(unsigned worker) {
+void Executor::work(unsigned worker) {
   const FlushDenormals flush;
   for (uint64_t seen = 0;;) {
     const auto ready = [&] { return round_.load() != seen || stop_.load(); };
@@ -99,12 +99,12 @@ void Team::work(unsigned worker) {
   }
 }
 
-bool Team::claim(unsigned worker, uint64_t round) {
+bool Executor::claim(unsigned worker, uint64_t round) {
   uint64_t before = round - 1;
   return claims_[worker].compare_exchange_strong(before, round);
 }
 
-void Team::run(void (*task)(void*, unsigned), void* argument) {
+void Executor::run(void (*task)(void*, unsigned), void* argument) {
   if (threads_.empty()) return task(argument, 0);
   std::lock_guard<std::mutex> turn(turn_);
   task_ = task;
@@ -132,7 +132,7 @@ void Team::run(void (*task)(void*, unsigned), void* argument) {
   }
 }
 
-Team* new_team(unsigned threads) { return new Team(threads < 1 ? 1 : threads); }
-void delete_team(Team* team) { delete team; }
+Executor* new_executor(unsigned threads) { return new Executor(threads < 1 ? 1 : threads); }
+void delete_executor(Executor* executor) { delete executor; }
 
 }  // namespace local_entropy

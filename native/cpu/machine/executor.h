@@ -15,12 +15,12 @@
 
 namespace local_entropy {
 
-class Team {
+class Executor {
  public:
-  explicit Team(unsigned threads);
-  ~Team();
-  Team(const Team&) = delete;
-  Team& operator=(const Team&) = delete;
+  explicit Executor(unsigned threads);
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
 
   unsigned size() const { return unsigned(threads_.size()) + 1; }
 
