@@ -6,13 +6,12 @@
  */
 import type {
   Backend,
-  BackendName,
   EvolutionStrategiesOutput,
   ImportanceSamplingOutput,
   Vector,
 } from "./backends/backend.ts";
 import { sampleCount } from "./backends/backend.ts";
-import { type Declined, selectBackend } from "./backends/select.ts";
+import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import {
   type AccuracyOptions,
   type BatchOptions,
@@ -122,7 +121,7 @@ async function into<Name extends keyof OperationInputs, Result extends object, F
   return rest;
 }
 
-function openOperations(backend: Backend, declined: readonly Declined[]): OpenBackend {
+function openOperations(backend: Backend<BackendName>, declined: readonly Declined[]): OpenBackend {
   const run = backend.operations;
   const n = ({ parameters }: { parameters: Vector }) => parameters.length;
   const weights = async (input: OperationInputs["weights"]) => {

@@ -17,6 +17,7 @@ import { step } from "../reference/update/step.ts";
 import { networkPlace, type State, update } from "../reference/update/update.ts";
 import {
   type Backend,
+  type BackendStatus,
   type BatchInput,
   type Examples,
   type Operations,
@@ -30,7 +31,12 @@ import {
   type Vector,
 } from "./backend.ts";
 
-export function openReference(): Backend {
+/** The reference runs everywhere. */
+export function referenceStatus(): BackendStatus {
+  return { available: true, instructionSets: ["float64"], reason: "" };
+}
+
+export function openReference(): Backend<"reference"> {
   const sessions = new Set<Session>();
   let closed = false;
   return {

@@ -1,10 +1,11 @@
 /**
  * The check of `minimize`'s options: a user's own function under the algorithms of `train`.
  */
-import type { z } from "zod";
 import type { Estimator, Optimizer, SessionState } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
+import { checkNumbers } from "./arrays.ts";
+import { DEFAULTS } from "./defaults.ts";
 import {
   describeOptions,
   momentCount,
@@ -16,9 +17,9 @@ import {
   seamOptimizer,
   walk,
 } from "./objective.ts";
-import { type Allows, DEFAULTS, minimizeObjectiveSchema, optimizerSchema } from "./schemas.ts";
+import { type Hold, minimizeObjectiveSchema, optimizerSchema, type SameKeys } from "./schemas.ts";
 import type { FunctionLoss, MinimizeOptions } from "./types.ts";
-import { checkedElsewhere, checkNumbers, integer, leaf, object, parse, seed, signal } from "./values.ts";
+import { checkedElsewhere, integer, leaf, object, parse, seed, signal } from "./values.ts";
 
 /** Options of a run on a function, in the seam's language; the estimator is never projected. */
 export interface CheckedMinimize {
@@ -98,5 +99,4 @@ export function checkMinimizeOptions(options: MinimizeOptions | unknown): Checke
 }
 
 // The schema and the public type have the same keys.
-type Given = z.input<typeof minimizeSchema>;
-export type Tied = [Allows<keyof MinimizeOptions, keyof Given>, Allows<keyof Given, keyof MinimizeOptions>];
+export type Tied = Hold<[SameKeys<MinimizeOptions, typeof minimizeSchema>]>;

@@ -43,7 +43,16 @@ export function resolveObjective(
 export function needsGradient(objective: Objective | MinimizeObjective): string | null {
   if (objective.kind === "loss") return 'the objective "loss"';
   const { kind } = objective.estimator;
-  return kind === "sgld" || kind === "robbins-monro" ? `the estimator "${kind}"` : null;
+  switch (kind) {
+    case "sgld":
+    case "robbins-monro":
+      return `the estimator "${kind}"`;
+    case "importance-sampling":
+    case "evolution-strategies":
+      return null;
+    default:
+      return kind satisfies never;
+  }
 }
 
 /** The optimizer that was asked for, or the objective's own. */
@@ -85,8 +94,17 @@ export function seamOptimizer(optimizer: Optimizer): SeamOptimizer {
 }
 
 /** Number of vectors that an optimizer carries from step to step. */
-export function momentCount(optimizer: SeamOptimizer): number {
-  return optimizer.kind === "adam" ? 2 : optimizer.kind === "momentum" ? 1 : 0;
+export function momentCount({ kind }: SeamOptimizer): number {
+  switch (kind) {
+    case "gradient-descent":
+      return 0;
+    case "momentum":
+      return 1;
+    case "adam":
+      return 2;
+    default:
+      return kind satisfies never;
+  }
 }
 
 /** The outer schedules of a run as a function of the updates asked for; τ is 0 where the objective has none. */

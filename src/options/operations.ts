@@ -15,10 +15,12 @@ import type {
   WeightsInput,
 } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
-import { availableThreads } from "../host.ts";
 import { type Network, parameterCount } from "../network.ts";
 import { checkDraws } from "../objectives/heat.ts";
 import { keyOf, layerStream, STREAMS } from "../reference/random/streams.ts";
+import { checkArray, checkExamples, checkInputs, checkNumbers, checkVector } from "./arrays.ts";
+import { DEFAULTS } from "./defaults.ts";
+import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
 import { momentCount } from "./objective.ts";
 import type {
   AccuracyOptions,
@@ -32,35 +34,28 @@ import type {
 } from "./operation-types.ts";
 import { resolveSampling } from "./sampling.ts";
 import {
-  type Allows,
   adamShape,
   coupling,
-  DEFAULTS,
+  type Hold,
+  machineShape,
   momentumShape,
   projection,
   rowwise,
+  type SameKeys,
   samples,
   temperature,
 } from "./schemas.ts";
 import type { BackendChoice, LossOptions, NetworkOptions } from "./types.ts";
 import {
-  checkArray,
   checkedElsewhere,
-  checkInputs,
-  checkLoss,
-  checkNetwork,
-  checkNumbers,
-  checkSamples,
-  checkVector,
-  choice,
   integer,
   leaf,
   notNegative,
   object,
+  oneOf,
   parse,
   positive,
   quoted,
-  refuseWithoutGradient,
   seed,
   signal,
   word,
@@ -117,10 +112,7 @@ export function checkOut(path: string, out: unknown, length: number): Vector {
   return checkArray<Vector>(path, out, ["Float32Array", "Float64Array"], length);
 }
 
-const openBackendSchema = object({
-  backend: choice("auto", "cuda", "native", "wasm", "reference").default("auto"),
-  threads: integer(1, 1024).default(availableThreads),
-});
+const openBackendSchema = object(machineShape);
 
 function checkOpenBackend(root: string, input: unknown): OperationInputs["openBackend"] {
   return parse(root, openBackendSchema, input);
@@ -156,7 +148,7 @@ function locateWithLoss(root: string, given: Located & { readonly loss?: LossOpt
 }
 
 function checkRows(path: string, value: unknown, network: Network): Examples {
-  return checkSamples(path, parse(path, rowsSchema, value), network);
+  return checkExamples(path, parse(path, rowsSchema, value), network);
 }
 
 // One operation each.
@@ -344,10 +336,9 @@ function checkRobbinsMonro(root: string, input: unknown): RobbinsMonroInput {
 }
 
 const stepSchema = object({
-  optimizer: z.discriminatedUnion(
-    "kind",
+  optimizer: oneOf(
     [object({ kind: z.literal("gradient-descent") }), object(momentumShape), object(adamShape)],
-    { error: `${quoted(["gradient-descent", "momentum", "adam"])}, its rate beside it,` },
+    ", its rate beside it,",
   ),
   rate: notNegative(),
   parameters: checkedElsewhere<Vector>(),
@@ -373,22 +364,15 @@ function checkStep(root: string, input: unknown): StepInput {
 }
 
 // The schemas and the public types have the same keys.
-type Keys<Schema extends z.ZodType> = keyof z.input<Schema>;
-export type Tied = [
-  Allows<keyof GaussianOptions, Keys<typeof gaussianSchema>>,
-  Allows<Keys<typeof gaussianSchema>, keyof GaussianOptions>,
-  Allows<keyof BatchOptions, Keys<typeof batchSchema>>,
-  Allows<Keys<typeof batchSchema>, keyof BatchOptions>,
-  Allows<keyof PredictOptions, Keys<typeof predictSchema>>,
-  Allows<Keys<typeof predictSchema>, keyof PredictOptions>,
-  Allows<keyof AccuracyOptions, Keys<typeof accuracySchema>>,
-  Allows<Keys<typeof accuracySchema>, keyof AccuracyOptions>,
-  Allows<keyof WeightsOptions, Keys<typeof weightsSchema>>,
-  Allows<Keys<typeof weightsSchema>, keyof WeightsOptions>,
-  Allows<keyof SgldCallOptions, Keys<typeof sgldSchema>>,
-  Allows<Keys<typeof sgldSchema>, keyof SgldCallOptions>,
-  Allows<keyof RobbinsMonroCallOptions, Keys<typeof robbinsMonroSchema>>,
-  Allows<Keys<typeof robbinsMonroSchema>, keyof RobbinsMonroCallOptions>,
-  Allows<keyof StepOptions, Keys<typeof stepSchema>>,
-  Allows<Keys<typeof stepSchema>, keyof StepOptions>,
-];
+export type Tied = Hold<
+  [
+    SameKeys<GaussianOptions, typeof gaussianSchema>,
+    SameKeys<BatchOptions, typeof batchSchema>,
+    SameKeys<PredictOptions, typeof predictSchema>,
+    SameKeys<AccuracyOptions, typeof accuracySchema>,
+    SameKeys<WeightsOptions, typeof weightsSchema>,
+    SameKeys<SgldCallOptions, typeof sgldSchema>,
+    SameKeys<RobbinsMonroCallOptions, typeof robbinsMonroSchema>,
+    SameKeys<StepOptions, typeof stepSchema>,
+  ]
+>;

@@ -6,6 +6,7 @@
  * A wrong option throws an `OptionError` that names it, what is allowed and what was given, before work starts.
  */
 import type { Vector } from "../backends/backend.ts";
+import type { BackendName } from "../backends/registry.ts";
 import type { Activation } from "../network.ts";
 import type { Schedule } from "../schedules.ts";
 
@@ -149,7 +150,7 @@ export type OptimizerOptions =
       readonly weightDecay?: number;
     };
 
-export type BackendChoice = "auto" | "cuda" | "native" | "wasm" | "reference";
+export type BackendChoice = "auto" | BackendName;
 
 export interface TrainOptions {
   readonly network: NetworkOptions;

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { whyNot } from "../../src/backends/select.ts";
+import { whyNot } from "../../src/backends/registry.ts";
 import { wasmStatus } from "../../src/backends/wasm/load.ts";
 import { decodeSafetensors } from "../../src/runs/safetensors.ts";
 

@@ -184,7 +184,7 @@ describe("wrong inputs", () => {
     [
       "weights",
       { ...located, batch, tau: 1, coupling: { kind: "hadamard", blocks: 1 } },
-      'Expected "independent", "antithetic" or "walsh" for weights.coupling.kind but received "hadamard"',
+      'Expected "walsh", "antithetic" or "independent" for weights.coupling.kind but received "hadamard"',
     ],
     [
       "importanceSampling",

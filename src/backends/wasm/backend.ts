@@ -38,7 +38,13 @@ import { WasmQueue } from "./queue.ts";
  *   LOCAL_ENTROPY_WASM_BUILD, else the best that runs here)
  * @throws BackendError where none runs here, or not the one that was named
  */
-export function openWasm({ threads, instructionSet }: { threads: number; instructionSet?: string }): Backend {
+export function openWasm({
+  threads,
+  instructionSet,
+}: {
+  threads: number;
+  instructionSet?: string;
+}): Backend<"wasm"> {
   const queue = new WasmQueue(chooseBuild(instructionSet), threads);
   const backend = new WasmBackend(queue);
   abandoned.register(backend, () => queue.fail(closed("backend")));
@@ -52,7 +58,7 @@ function closed(owner: "backend" | "session"): BackendError {
   return new BackendError(`The ${owner} is closed; open a new one`);
 }
 
-class WasmBackend implements Backend {
+class WasmBackend implements Backend<"wasm"> {
   readonly name = "wasm";
   readonly instructionSet: string;
   readonly threads: number;
