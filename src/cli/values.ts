@@ -2,7 +2,7 @@
  * The values of flags: numbers, and schedules written as `name:number,…`.
  */
 import type { Schedule } from "../options.ts";
-import { annealed, constant, cosine, inverseShift, power, reversed } from "../schedules.ts";
+import { annealed, constant, cosine, describeSchedule, inverseShift, power, reversed } from "../schedules.ts";
 
 /** A command line that makes no sense: exit code 2. */
 export class UsageError extends Error {
@@ -42,6 +42,19 @@ export function parseSchedule(text: string, flag: string): Schedule {
     throw new UsageError(`Expected ${known.count} numbers after ${name}: for ${flag} but received "${text}"`);
   }
   return known.make(...numbers);
+}
+
+/** A schedule of numbers as it is written: what `parseSchedule` reads. */
+export function scheduleText(schedule: Schedule): string {
+  const described = describeSchedule(schedule);
+  return typeof described === "number"
+    ? String(described)
+    : `${kebab(described.name)}:${described.arguments.join(",")}`;
+}
+
+/** inverseShift as inverse-shift. */
+export function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 /** Reads a number; `range` says what else was allowed. */

@@ -256,6 +256,12 @@ describe("what makes no sense", () => {
       "--steps has no effect with --objective local-entropy --estimator importance-sampling",
     ],
     [
+      ["train", "--optimizer", "shift", "--rate", "1"],
+      2,
+      "--rate has no effect with --objective local-entropy",
+    ],
+    [["train", "--coupling", "walsh", "--samples", "4"], 2, "--samples has no effect with"],
+    [
       ["train", "--optimizer", "adagrad"],
       2,
       'Expected "shift", "gradient-descent", "momentum" or "adam" for --optimizer',
