@@ -4,13 +4,13 @@
  * `x(options)` allocates; `xInto(options, out)` writes the result's first array into `out` when the work is done and
  * resolves to the rest. Inputs are checked and copied before the call returns.
  */
-import type {
-  Backend,
-  EvolutionStrategiesOutput,
-  ImportanceSamplingOutput,
-  Vector,
+import {
+  type Backend,
+  type EvolutionStrategiesOutput,
+  type ImportanceSamplingOutput,
+  sampleCount,
+  type Vector,
 } from "./backends/backend.ts";
-import { sampleCount } from "./backends/backend.ts";
 import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import {
   type AccuracyOptions,

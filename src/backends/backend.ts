@@ -281,6 +281,14 @@ export interface Operations {
   step(input: StepInput): Promise<{ parameters: Vector; moments: Vector[] }>;
 }
 
+/** What opens a backend. */
+export interface BackendOptions {
+  /** At least 1. */
+  readonly threads: number;
+  /** One of its status (default: the one that its environment variable forces, else the best that runs here). */
+  readonly instructionSet?: string;
+}
+
 /** Whether a backend can be opened here. */
 export interface BackendStatus {
   readonly available: boolean;

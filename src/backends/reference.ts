@@ -17,7 +17,6 @@ import { step } from "../reference/update/step.ts";
 import { networkPlace, type State, update } from "../reference/update/update.ts";
 import {
   type Backend,
-  type BackendStatus,
   type BatchInput,
   type Examples,
   type Operations,
@@ -30,11 +29,6 @@ import {
   VALUES,
   type Vector,
 } from "./backend.ts";
-
-/** The reference runs everywhere. */
-export function referenceStatus(): BackendStatus {
-  return { available: true, instructionSets: ["float64"], reason: "" };
-}
 
 export function openReference(): Backend<"reference"> {
   const sessions = new Set<Session>();

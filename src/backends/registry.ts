@@ -9,8 +9,8 @@ import { BackendError } from "../errors.ts";
 import { environment } from "../host.ts";
 import { cudaStatus, openCuda } from "./addon/cuda.ts";
 import { nativeStatus, openNative } from "./addon/native.ts";
-import type { Backend, BackendStatus } from "./backend.ts";
-import { openReference, referenceStatus } from "./reference.ts";
+import type { Backend, BackendOptions, BackendStatus } from "./backend.ts";
+import { openReference } from "./reference.ts";
 import { openWasm } from "./wasm/backend.ts";
 import { wasmStatus } from "./wasm/load.ts";
 
@@ -20,8 +20,7 @@ interface Entry {
   /** What `instructionSets` of its status are, for `doctor`. */
   readonly unit: string;
   readonly status: () => BackendStatus;
-  /** @param options.threads at least 1 */
-  readonly open: (options: { threads: number }) => Backend;
+  readonly open: (options: BackendOptions) => Backend;
 }
 
 /** Fastest first. */
@@ -47,7 +46,7 @@ const REGISTRY = {
   reference: {
     what: "TypeScript, float64, one thread: the specification that the others are tested against",
     unit: "",
-    status: referenceStatus,
+    status: () => ({ available: true, instructionSets: ["float64"], reason: "" }),
     open: openReference,
   },
 } as const satisfies Record<string, Entry>;

@@ -8,8 +8,7 @@ import { checkNumbers } from "./arrays.ts";
 import { DEFAULTS } from "./defaults.ts";
 import {
   describeOptions,
-  momentCount,
-  needsGradient,
+  MOMENTS,
   type PlanValues,
   resolveObjective,
   resolveOptimizer,
@@ -17,7 +16,13 @@ import {
   seamOptimizer,
   walk,
 } from "./objective.ts";
-import { type Hold, minimizeObjectiveSchema, optimizerSchema, type SameKeys } from "./schemas.ts";
+import {
+  type Hold,
+  minimizeObjectiveSchema,
+  needsGradient,
+  optimizerSchema,
+  type SameKeys,
+} from "./schemas.ts";
 import type { FunctionLoss, MinimizeOptions } from "./types.ts";
 import { checkedElsewhere, integer, leaf, object, parse, seed, signal } from "./values.ts";
 
@@ -81,7 +86,7 @@ export function checkMinimizeOptions(options: MinimizeOptions | unknown): Checke
     key: keyOf(given.seed),
     state: {
       parameters,
-      moments: Array.from({ length: momentCount(optimizer) }, () => new Float64Array(loss.dimension)),
+      moments: Array.from({ length: MOMENTS[optimizer.kind] }, () => new Float64Array(loss.dimension)),
       chain: null,
     },
     recordEvery,

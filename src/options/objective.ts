@@ -39,22 +39,6 @@ export function resolveObjective(
   }
 }
 
-/** Who needs ∇f, or null. */
-export function needsGradient(objective: Objective | MinimizeObjective): string | null {
-  if (objective.kind === "loss") return 'the objective "loss"';
-  const { kind } = objective.estimator;
-  switch (kind) {
-    case "sgld":
-    case "robbins-monro":
-      return `the estimator "${kind}"`;
-    case "importance-sampling":
-    case "evolution-strategies":
-      return null;
-    default:
-      return kind satisfies never;
-  }
-}
-
 /** The optimizer that was asked for, or the objective's own. */
 export function resolveOptimizer(
   root: string,
@@ -94,18 +78,10 @@ export function seamOptimizer(optimizer: Optimizer): SeamOptimizer {
 }
 
 /** Number of vectors that an optimizer carries from step to step. */
-export function momentCount({ kind }: SeamOptimizer): number {
-  switch (kind) {
-    case "gradient-descent":
-      return 0;
-    case "momentum":
-      return 1;
-    case "adam":
-      return 2;
-    default:
-      return kind satisfies never;
-  }
-}
+export const MOMENTS = { "gradient-descent": 0, momentum: 1, adam: 2 } as const satisfies Record<
+  SeamOptimizer["kind"],
+  number
+>;
 
 /** The outer schedules of a run as a function of the updates asked for; τ is 0 where the objective has none. */
 export function resolvePlanValues(

@@ -21,7 +21,7 @@ import { keyOf, layerStream, STREAMS } from "../reference/random/streams.ts";
 import { checkArray, checkExamples, checkInputs, checkNumbers, checkVector } from "./arrays.ts";
 import { DEFAULTS } from "./defaults.ts";
 import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
-import { momentCount } from "./objective.ts";
+import { MOMENTS } from "./objective.ts";
 import type {
   AccuracyOptions,
   BatchOptions,
@@ -45,7 +45,7 @@ import {
   samples,
   temperature,
 } from "./schemas.ts";
-import type { BackendChoice, LossOptions, NetworkOptions } from "./types.ts";
+import type { LossOptions, NetworkOptions } from "./types.ts";
 import {
   checkedElsewhere,
   integer,
@@ -61,51 +61,37 @@ import {
   word,
 } from "./values.ts";
 
-/** What each check gives. */
-export interface OperationInputs {
-  openBackend: { backend: BackendChoice; threads: number };
-  gaussian: GaussianInput;
-  loss: BatchInput;
-  gradient: BatchInput;
-  predict: PredictInput;
-  accuracy: Omit<BatchInput, "loss">;
-  weights: WeightsInput;
-  importanceSampling: WeightsInput;
-  evolutionStrategies: EvolutionStrategiesInput;
-  sgld: SgldInput;
-  robbinsMonro: RobbinsMonroInput;
-  step: StepInput;
-}
+const CHECKS = {
+  openBackend: (root: string, input: unknown) => parse(root, openBackendSchema, input),
+  gaussian: checkGaussian,
+  loss: checkBatch,
+  gradient: checkGradient,
+  predict: checkPredict,
+  accuracy: checkAccuracy,
+  weights: checkWeights,
+  importanceSampling: checkWeights,
+  evolutionStrategies: checkEvolutionStrategies,
+  sgld: checkSgld,
+  robbinsMonro: checkRobbinsMonro,
+  step: checkStep,
+};
 
-type Name = keyof OperationInputs;
+/** What each check gives. */
+export type OperationInputs = {
+  [Operation in keyof typeof CHECKS]: ReturnType<(typeof CHECKS)[Operation]>;
+};
 
 /**
  * The seam's input for what a user passed to an operation.
  *
  * @throws OptionError that names the option, what is allowed and what was given
  */
-export function checkOperation<Operation extends Name>(
+export function checkOperation<Operation extends keyof OperationInputs>(
   name: Operation,
   input: unknown,
 ): OperationInputs[Operation] {
-  return CHECKS[name](name, input);
+  return CHECKS[name](name, input) as OperationInputs[Operation];
 }
-
-const CHECKS: { readonly [Operation in Name]: (root: string, input: unknown) => OperationInputs[Operation] } =
-  {
-    openBackend: checkOpenBackend,
-    gaussian: checkGaussian,
-    loss: checkBatch,
-    gradient: checkGradient,
-    predict: checkPredict,
-    accuracy: checkAccuracy,
-    weights: checkWeights,
-    importanceSampling: checkWeights,
-    evolutionStrategies: checkEvolutionStrategies,
-    sgld: checkSgld,
-    robbinsMonro: checkRobbinsMonro,
-    step: checkStep,
-  };
 
 /** Where `xInto` writes: a float array of this length that is still there. */
 export function checkOut(path: string, out: unknown, length: number): Vector {
@@ -113,10 +99,6 @@ export function checkOut(path: string, out: unknown, length: number): Vector {
 }
 
 const openBackendSchema = object(machineShape);
-
-function checkOpenBackend(root: string, input: unknown): OperationInputs["openBackend"] {
-  return parse(root, openBackendSchema, input);
-}
 
 // Shapes that several operations share. Arrays are checked once the network is known.
 
@@ -129,11 +111,7 @@ const located = {
 const withLoss = { ...located, loss: checkedElsewhere<LossOptions>().optional() };
 const rowsSchema = object({ inputs: checkedElsewhere<unknown>(), labels: checkedElsewhere<unknown>() });
 
-interface Located {
-  readonly network: NetworkOptions;
-  readonly parameters: Vector;
-  readonly signal?: AbortSignal;
-}
+type Located = z.output<z.ZodObject<typeof located>>;
 
 function locate(root: string, given: Located) {
   const network = checkNetwork(`${root}.network`, given.network);
@@ -353,7 +331,7 @@ function checkStep(root: string, input: unknown): StepInput {
   const n = checkArray(`${root}.parameters`, given.parameters, ["Float32Array", "Float64Array"]).length;
   const parameters = checkVector(`${root}.parameters`, given.parameters, n);
   const gradient = checkVector(`${root}.gradient`, given.gradient, n);
-  const count = momentCount(optimizer);
+  const count = MOMENTS[optimizer.kind];
   const state = given.state ?? Array.from({ length: count }, () => new Float64Array(n));
   if (state.length !== count) {
     const range = count === 1 ? "1 vector" : `${count} vectors`;

@@ -28,21 +28,27 @@ import {
   schedule,
 } from "./values.ts";
 
-/** The optimizer of a run that names none; null for `loss`, whose good rate depends on the problem. */
-export function defaultOptimizer(objective: ObjectiveOptions | MinimizeObjectiveOptions): Optimizer | null {
-  if (objective.kind === "loss") return null;
+/** Who needs ∇f, or null. */
+export function needsGradient(objective: ObjectiveOptions | MinimizeObjectiveOptions): string | null {
+  if (objective.kind === "loss") return 'the objective "loss"';
   const { kind } = objective.estimator ?? DEFAULTS.estimator;
   switch (kind) {
-    // Chains estimate the mean well enough to take it, as Algorithms 1 and 2 do.
     case "sgld":
     case "robbins-monro":
-      return { kind: "shift" };
+      return `the estimator "${kind}"`;
     case "importance-sampling":
     case "evolution-strategies":
-      return { ...DEFAULTS.adam, ...DEFAULTS.weighted };
+      return null;
     default:
       return kind satisfies never;
   }
+}
+
+/** The optimizer of a run that names none; null for `loss`, whose good rate depends on the problem. */
+export function defaultOptimizer(objective: ObjectiveOptions | MinimizeObjectiveOptions): Optimizer | null {
+  if (objective.kind === "loss") return null;
+  // Chains estimate the mean well enough to take it, as Algorithms 1 and 2 do.
+  return needsGradient(objective) ? { kind: "shift" } : { ...DEFAULTS.adam, ...DEFAULTS.weighted };
 }
 
 /** Most samples or steps: what 32-bit counters and memory hold with room to spare. */

@@ -11,8 +11,7 @@ import { fingerprint } from "./fingerprint.ts";
 import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
 import {
   describeOptions,
-  momentCount,
-  needsGradient,
+  MOMENTS,
   type PlanValues,
   resolveObjective,
   resolveOptimizer,
@@ -22,6 +21,7 @@ import {
 import {
   type Hold,
   machineShape,
+  needsGradient,
   type Objective,
   objectiveSchema,
   optimizerSchema,
@@ -135,8 +135,8 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     updates,
     key,
     state: resume
-      ? resumedState(resume, print, updates, n, momentCount(optimizer))
-      : freshState(parameters ?? initialParameters(network, key), momentCount(optimizer)),
+      ? resumedState(resume, print, updates, n, MOMENTS[optimizer.kind])
+      : freshState(parameters ?? initialParameters(network, key), MOMENTS[optimizer.kind]),
     backend,
     threads,
     recordEvery,

@@ -3,7 +3,7 @@
  */
 import { BackendError } from "../../errors.ts";
 import { environment } from "../../host.ts";
-import type { Backend, BackendStatus } from "../backend.ts";
+import type { Backend, BackendOptions, BackendStatus } from "../backend.ts";
 import { AddonBackend } from "./backend.ts";
 import { type Engine, loadAddon } from "./load.ts";
 
@@ -24,10 +24,7 @@ export function nativeStatus(): BackendStatus {
 export function openNative({
   threads,
   instructionSet = environment("LOCAL_ENTROPY_INSTRUCTION_SET") ?? "",
-}: {
-  threads: number;
-  instructionSet?: string;
-}): Backend<Engine> {
+}: BackendOptions): Backend<Engine> {
   const { addon, reason } = loadAddon("native");
   if (addon === null) throw new BackendError(reason);
   return new AddonBackend("native", addon, { instructionSet, threads });

@@ -7,6 +7,7 @@
 import { BackendError, OptionError } from "../../errors.ts";
 import type {
   Backend,
+  BackendOptions,
   Operations,
   Plan,
   PlanResult,
@@ -38,13 +39,7 @@ import { WasmQueue } from "./queue.ts";
  *   LOCAL_ENTROPY_WASM_BUILD, else the best that runs here)
  * @throws BackendError where none runs here, or not the one that was named
  */
-export function openWasm({
-  threads,
-  instructionSet,
-}: {
-  threads: number;
-  instructionSet?: string;
-}): Backend<"wasm"> {
+export function openWasm({ threads, instructionSet }: BackendOptions): Backend<"wasm"> {
   const queue = new WasmQueue(chooseBuild(instructionSet), threads);
   const backend = new WasmBackend(queue);
   abandoned.register(backend, () => queue.fail(closed("backend")));
