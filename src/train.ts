@@ -2,7 +2,13 @@
  * `train`: checks its options, opens a session on a backend, and starts the run (`run.ts`), whose updates are
  * Algorithm 1 or 2 of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, or SGD (`objectives/`).
  */
-import { type Backend, type Estimator, type Examples, type Split, sampleCount } from "./backends/backend.ts";
+import {
+  type Backend,
+  type DataSplit,
+  type Estimator,
+  type Examples,
+  sampleCount,
+} from "./backends/backend.ts";
 import { type Declined, selectBackend } from "./backends/select.ts";
 import { minibatches } from "./data/minibatches.ts";
 import type { Network } from "./network.ts";
@@ -69,7 +75,7 @@ function start(checked: CheckedTrain, backend: Backend, declined: readonly Decli
     updates,
     recordEvery: checked.recordEvery,
     evaluateEvery: checked.evaluateEvery,
-    splits: (["test", "validation"] satisfies Split[]).filter((split) => data[split] !== undefined),
+    splits: (["test", "validation"] satisfies DataSplit[]).filter((split) => data[split] !== undefined),
     averaging: checked.averaging,
     accuracy(split, average) {
       if (average === null) return session.accuracy(split);

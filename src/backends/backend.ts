@@ -111,7 +111,7 @@ export interface SessionState {
   readonly chain: Vector | null;
 }
 
-export type Split = "train" | "test" | "validation";
+export type DataSplit = "train" | "test" | "validation";
 
 export interface SessionSetup {
   readonly network: Network;
@@ -158,7 +158,7 @@ export interface Session {
    */
   run(plan: Plan, signal?: AbortSignal): Promise<PlanResult>;
   /** Fraction 0 … 1 of a split's rows whose largest logit is the label's. */
-  accuracy(split: Split): Promise<number>;
+  accuracy(split: DataSplit): Promise<number>;
   /** A copy of the state after the last update. */
   read(): Promise<SessionState>;
   /** Frees everything; safe to repeat. A call under way is cancelled first. */
@@ -276,8 +276,8 @@ export interface Operations {
   accuracy(input: Omit<BatchInput, "loss">): Promise<number>;
   /** `losses` in order of the samples, J of them; the caller makes the log weights −losses/δ. */
   weights(input: WeightsInput): Promise<{ losses: Vector }>;
-  importanceSampling(input: ImportanceSamplingInput): Promise<ImportanceSamplingOutput>;
-  evolutionStrategies(input: EvolutionStrategiesInput): Promise<EvolutionStrategiesOutput>;
+  importanceSampling(input: ImportanceSamplingInput): Promise<Omit<ImportanceSamplingOutput, "mean">>;
+  evolutionStrategies(input: EvolutionStrategiesInput): Promise<Omit<EvolutionStrategiesOutput, "mean">>;
   sgld(input: SgldInput): Promise<{ mean: Vector; last: Vector; loss: number }>;
   robbinsMonro(input: RobbinsMonroInput): Promise<{ mean: Vector; loss: number }>;
   step(input: StepInput): Promise<{ parameters: Vector; moments: Vector[] }>;
