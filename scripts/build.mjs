@@ -6,6 +6,10 @@
  *     native/    ── CMake ───▶ build/Release/local_entropy.node
  *     assembly/  ── asc ─────▶ dist/wasm/local-entropy.{relaxed,threads,simd}.wasm
  *
+ * `--only typescript`, `--only native[:avx2]`, `--only wasm[:simd]`, as often as wanted, build that part alone, for one
+ * instruction set or one build of the kernels. An addon for one instruction set is marked as out of date, so that the
+ * next whole build makes the others.
+ *
  * No compiler or no CMake is no error: other backends run instead, and one sentence says so. A compile that fails
  * is one. Everything is told on stderr, so that stdout stays free for results.
  */
@@ -15,6 +19,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 const require = createRequire(import.meta.url);
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
@@ -67,11 +72,12 @@ function buildTypeScript() {
   utimesSync(stamp, start, start); // what was changed during the build is built next time
 }
 
-async function buildAddon() {
+/** @param instructionSet the only one to build for; all of this processor's kind where it is undefined */
+async function buildAddon(instructionSet) {
   const output = "build/Release/local_entropy.node";
   const sources = readdirSync("native").filter((name) => name !== "test" && name !== "cuda");
   const inputs = [...sources.map((name) => join("native", name)), "package.json"];
-  if (upToDate(output, inputs)) return;
+  if (!instructionSet && upToDate(output, inputs)) return;
   const lacking = missing();
   if (lacking !== null) {
     const instead = existsSync(output)
@@ -87,11 +93,13 @@ async function buildAddon() {
   mkdirSync("build", { recursive: true });
   const start = new Date();
   const [configure, ...configureArgs] = await cmake.getConfigureCommand();
-  if (!run("native", configure, ...configureArgs, "-B", "build")) return;
+  const only = `-DLOCAL_ENTROPY_INSTRUCTION_SET=${instructionSet ?? ""}`;
+  if (!run("native", configure, ...configureArgs, "-B", "build", only)) return;
   const [build, ...buildArgs] = await cmake.getBuildCommand();
   buildArgs.push("--target", "local_entropy", "--parallel", String(availableParallelism()));
   if (!run("native", build, ...buildArgs)) return;
-  utimesSync(output, start, start); // CMake leaves it alone where nothing that it holds was changed
+  const made = instructionSet ? new Date(0) : start;
+  utimesSync(output, made, made); // CMake leaves it alone where nothing that it holds was changed
 }
 
 /** One source, three builds (src/backends/wasm/abi.ts): what a host of each kind offers. */
@@ -101,9 +109,11 @@ const WASM_BUILDS = {
   relaxed: ["--enable", "simd,threads,relaxed-simd", "--sharedMemory", "--maximumMemory", "65536"],
 };
 
-function buildAssembly() {
+/** @param only the one of `WASM_BUILDS` to make; all where it is undefined */
+function buildAssembly(only) {
   const asc = join("node_modules", "assemblyscript", "bin", "asc.js");
   for (const [name, flags] of Object.entries(WASM_BUILDS)) {
+    if (only && only !== name) continue;
     const output = `dist/wasm/local-entropy.${name}.wasm`;
     if (upToDate(output, ["assembly"])) continue;
     console.error(`assembly: compiling to ${output}`);
@@ -114,6 +124,23 @@ function buildAssembly() {
   }
 }
 
-buildTypeScript();
-await buildAddon();
-buildAssembly();
+/** Each part's build, and what may stand after its name. */
+const PARTS = {
+  typescript: [buildTypeScript, []],
+  native: [buildAddon, ["avx512", "avx2", "sse4", "neon"]],
+  wasm: [buildAssembly, Object.keys(WASM_BUILDS)],
+};
+
+const { only = Object.keys(PARTS) } = parseArgs({
+  options: { only: { type: "string", multiple: true } },
+}).values;
+const wanted = only.map((name) => name.split(":"));
+for (const [part, target] of wanted) {
+  if (PARTS[part] && (target === undefined || PARTS[part][1].includes(target))) continue;
+  const parts = Object.entries(PARTS).map(([name, [, targets]]) => [name, ...targets].join(":"));
+  console.error(
+    `Expected one of ${parts.join(", ")} for --only but received ${part}${target ? `:${target}` : ""}`,
+  );
+  process.exit(1);
+}
+for (const [part, target] of wanted) await PARTS[part][0](target);

@@ -61,6 +61,15 @@ const SHIM: readonly Place[] = existsSync(HOST_SHIM)
   ? [{ name: "cuda on the host shim", open: () => openCuda(hostShim()) }]
   : [];
 
+/**
+ * Whether `LOCAL_ENTROPY_TEST_BACKEND` leaves a backend in: it may name one ("wasm") or one build of it ("native avx2"),
+ * for who works on that alone (`npm run watch`).
+ */
+function chosen({ name }: Place): boolean {
+  const only = process.env.LOCAL_ENTROPY_TEST_BACKEND;
+  return !only || name === only || name.startsWith(`${only} `);
+}
+
 /** Why a place is not there, for each that is not. */
 const ABSENT: readonly string[] = [
   ...Object.entries(status)
@@ -89,7 +98,7 @@ export function onEveryFastBackend(body: (given: Given) => void): void {
 }
 
 function onEach(places: readonly Place[], body: (given: Given) => void): void {
-  for (const { name, open } of places) {
+  for (const { name, open } of places.filter(chosen)) {
     describe(name, () => {
       const opened = new Map<number, Backend>();
       afterAll(() => {
