@@ -23,26 +23,31 @@ import type { Resume } from "./options.ts";
 export interface TrainRecord {
   /** Updates done, from 1. */
   readonly update: number;
-  /** Mean loss that the updates saw, in nats. */
+  /** Mean loss that the updates saw on their minibatches, in nats (a cost matrix's in its own unit). */
   readonly loss: number;
-  /** |gradient of the objective|. */
+  /** |gradient of the objective|, Euclidean. */
   readonly gradientNorm: number;
   /** (Σw)²/Σw², 1 … J: how far the weights spread. Importance sampling only. */
   readonly effectiveSampleSize?: number;
-  /** Estimate of F_τ. Importance sampling only. */
+  /** Estimate of F_τ = −δ log E e^{−f/δ} (eq. 2), in the loss's unit. Importance sampling only. */
   readonly freeEnergy?: number;
-  /** Fraction of the test set, where evaluated and at the end. */
+  /** Fraction 0 … 1 of the test rows, where evaluated and at the end. */
   readonly testAccuracy?: number;
+  /** The same of the validation rows. */
   readonly validationAccuracy?: number;
   /** Seconds of training so far, evaluation left out. */
   readonly seconds: number;
+  /** Updates a second since the record before, evaluation left out. */
   readonly updatesPerSecond: number;
 }
 
 /** What ran, and why nothing better did. */
 export interface BackendReport {
+  /** Which backend ran. */
   readonly name: BackendName;
+  /** Of native "avx512", "avx2", "sse4" or "neon"; of wasm the build, as "simd+threads"; of the reference "float64". */
   readonly instructionSet: string;
+  /** Threads that it worked on, at least 1. */
   readonly threads: number;
   /** How the noise of the first layer was computed. */
   readonly form: "projected" | "direct";
@@ -50,37 +55,51 @@ export interface BackendReport {
   readonly coupling?: string;
   /** J: loss evaluations or chain steps an update (Robbins–Monro: M·J). */
   readonly samples?: number;
-  /** Each better backend and why it was not taken. */
+  /** Each better backend by `name`, and the `reason` why it was not taken. */
   readonly declined: readonly { readonly name: BackendName; readonly reason: string }[];
 }
 
+/** What a run of `train` comes to. */
 export interface TrainResult {
   /** The last iterate, or with `averaging` the average of the iterates (n). */
   readonly parameters: Vector;
+  /** The network that they belong to, its defaults filled in. */
   readonly network: Network;
-  /** Fraction of the test set; null without one. */
+  /** Fraction 0 … 1 of the test rows that `parameters` predict right; null without test rows. */
   readonly testAccuracy: number | null;
+  /** The same of the validation rows; null without them. */
   readonly validationAccuracy: number | null;
+  /** Updates done, those before a `resume` included. */
   readonly updates: number;
+  /** Time spent in updates, in seconds, evaluation left out, that before a `resume` included. */
   readonly seconds: number;
   /** False after `break` or `stop()`. */
   readonly completed: boolean;
+  /** What ran, and why nothing better did. */
   readonly backend: BackendReport;
   /**
-   * Writes `checkpoint.safetensors` and `run.json` into a directory, made if missing.
+   * Writes `checkpoint.safetensors` and `run.json` into a `directory`, made if missing.
    *
    * @throws CheckpointError if it cannot be written; what was there before then stays
    */
   save(directory: string): Promise<void>;
 }
 
-/** A run under way: iterate over its records, or await its result, or both. */
+/**
+ * A run under way: iterate over its records, or await its result, or both. Records wait for a reader, the latest
+ * 100,000 of them.
+ */
 export interface Run<Result = TrainResult> extends AsyncIterable<TrainRecord> {
+  /** What runs, and why nothing better does. */
   readonly backend: BackendReport;
+  /**
+   * What the run came to, once it has ended. Rejects, as iterating does, with a DivergedError, a BackendError or the
+   * signal's reason.
+   */
   readonly result: Promise<Result>;
   /** Stops as `break` does: `result` resolves with `completed: false`. */
   stop(): void;
-  /** Writes the state between two updates, as `TrainResult.save`; the run goes on. */
+  /** Writes the state between two updates into a `directory`, as `TrainResult.save`; the run goes on. */
   save(directory: string): Promise<void>;
 }
 

@@ -19,7 +19,8 @@ const ROWS_PER_CROSSING = 2 ** 22;
  * Trains a network. Everything is checked before it returns; the run then goes on by itself, on the backend's own
  * threads, whether or not anyone reads its records.
  *
- * @returns the run: iterate over its records, await its `result`
+ * @returns the run: iterate over its records, await its `result`, which rejects with a DivergedError once the loss or
+ *   the gradient is no longer finite
  * @throws OptionError for a wrong option, BackendError for a backend that cannot be used here
  */
 export function train(options: TrainOptions): Run {

@@ -11,6 +11,7 @@
 import { type Network, transformLength } from "../network.ts";
 import type { Key } from "../reference/random/streams.ts";
 
+/** A backend, best first. */
 export type BackendName = "cuda" | "native" | "wasm" | "reference";
 
 /** Parameters, gradients, probabilities: float32, or float64 from the reference. */
@@ -242,12 +243,17 @@ export interface StepInput extends Call {
   readonly index: number;
 }
 
+/** An estimate of E_q[X] from weighted samples, and how good it is. */
 export interface ImportanceSamplingOutput {
+  /** E_q[X] = x − (τ/δ)·gradient (n; eq. 12). */
   readonly mean: Vector;
+  /** ∇F_τ (n). */
   readonly gradient: Vector;
   /** Mean of the samples' losses. */
   readonly loss: number;
+  /** F_τ = −δ log mean e^{−f/δ} over the samples (eq. 2), in the loss's unit. */
   readonly freeEnergy: number;
+  /** (Σw)²/Σw², 1 … J. With Walsh blocks the spread of the weights, and no measure of the error. */
   readonly effectiveSampleSize: number;
   /** Largest normalized weight, 1/J … 1. */
   readonly largestWeight: number;
@@ -263,6 +269,7 @@ export interface ImportanceSamplingOutput {
   readonly samples: number;
 }
 
+/** An estimate of ∇F^H_τ (`gradient`, n), with mean = x − τ·gradient (n). */
 export type EvolutionStrategiesOutput = Pick<
   ImportanceSamplingOutput,
   "mean" | "gradient" | "loss" | "standardError" | "samples"

@@ -12,8 +12,11 @@ import { openReference } from "./reference.ts";
 import { openWasm } from "./wasm/backend.ts";
 import { wasmStatus } from "./wasm/load.ts";
 
+/** A backend that would have been better than the one that was taken. */
 export interface Declined {
+  /** Which. */
   readonly name: BackendName;
+  /** Why it cannot be opened here, and what to do, in a sentence. */
   readonly reason: string;
 }
 

@@ -64,8 +64,12 @@ function hostShim(): Loaded {
   return { addon, attempts: [], reason: "" };
 }
 
+/** Named by `LOCAL_ENTROPY_TEST_BACKEND`, for who works on that alone (`npm run watch`): "wasm", or "native avx2". */
+const ONLY = process.env.LOCAL_ENTROPY_TEST_BACKEND;
+const chosen = ({ name }: Place) => !ONLY || name === ONLY || name.startsWith(`${ONLY} `);
+
 const SHIM: readonly Place[] =
-  EVERYTHING && existsSync(HOST_SHIM)
+  (EVERYTHING || ONLY?.startsWith("cuda")) && existsSync(HOST_SHIM)
     ? [{ name: "cuda on the host shim", open: () => openCuda(hostShim()) }]
     : [];
 
@@ -101,7 +105,7 @@ export function onReferenceOrAll(body: (given: Given) => void): void {
 }
 
 function onEach(places: readonly Place[], body: (given: Given) => void): void {
-  for (const { name, open, threaded = false } of places) {
+  for (const { name, open, threaded = false } of places.filter(chosen)) {
     describe(name, () => {
       const opened = new Map<number, Backend>();
       afterAll(() => {
