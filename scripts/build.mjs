@@ -13,7 +13,8 @@
  * No compiler or no CMake is no error: other backends run instead, and one sentence says so. A compile that fails
  * is one. Everything is told on stderr, so that stdout stays free for results.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
@@ -37,10 +38,11 @@ function upToDate(output, inputs) {
 }
 
 /** Runs a command with its output on stderr; false, and a build that failed, if it fails. The others go on. */
-function run(part, command, ...args) {
-  const { status, signal, error } = spawnSync(command, args, { stdio: ["ignore", 2, 2] });
+async function run(part, command, ...args) {
+  const child = spawn(command, args, { stdio: ["ignore", 2, 2] });
+  const [status, signal] = await once(child, "close").catch(({ message }) => [message]);
   if (status === 0) return true;
-  console.error(`${part}: failed, ${error?.message ?? (signal ? `ended by ${signal}` : `status ${status}`)}`);
+  console.error(`${part}: failed, ${signal ? `ended by ${signal}` : `status ${status}`}`);
   process.exitCode = 1;
   return false;
 }
@@ -57,7 +59,7 @@ function missing() {
   return lacking.length > 0 ? lacking.join(" and no ") : null;
 }
 
-function buildTypeScript() {
+async function buildTypeScript() {
   // tsc leaves outputs alone that would not change, so a file of our own says when it last succeeded.
   const stamp = "dist/.built";
   if (upToDate(stamp, ["src", "tsconfig.json", "package.json"])) return;
@@ -67,7 +69,7 @@ function buildTypeScript() {
   const outputs = existsSync("dist") ? readdirSync("dist").filter((name) => name !== "wasm") : [];
   for (const name of outputs) rmSync(join("dist", name), { recursive: true });
   const tsc = require.resolve("typescript/bin/tsc");
-  if (!run("typescript", process.execPath, tsc, "-p", "tsconfig.json", "--noEmitOnError")) return;
+  if (!(await run("typescript", process.execPath, tsc, "-p", "tsconfig.json", "--noEmitOnError"))) return;
   writeFileSync(stamp, "");
   utimesSync(stamp, start, start); // what was changed during the build is built next time
 }
@@ -94,10 +96,10 @@ async function buildAddon(instructionSet) {
   const start = new Date();
   const [configure, ...configureArgs] = await cmake.getConfigureCommand();
   const only = `-DLOCAL_ENTROPY_INSTRUCTION_SET=${instructionSet ?? ""}`;
-  if (!run("native", configure, ...configureArgs, "-B", "build", only)) return;
+  if (!(await run("native", configure, ...configureArgs, "-B", "build", only))) return;
   const [build, ...buildArgs] = await cmake.getBuildCommand();
   buildArgs.push("--target", "local_entropy", "--parallel", String(availableParallelism()));
-  if (!run("native", build, ...buildArgs)) return;
+  if (!(await run("native", build, ...buildArgs))) return;
   const made = instructionSet ? new Date(0) : start;
   utimesSync(output, made, made); // CMake leaves it alone where nothing that it holds was changed
 }
@@ -110,7 +112,7 @@ const WASM_BUILDS = {
 };
 
 /** @param only the one of `WASM_BUILDS` to make; all where it is undefined */
-function buildAssembly(only) {
+async function buildAssembly(only) {
   const asc = join("node_modules", "assemblyscript", "bin", "asc.js");
   for (const [name, flags] of Object.entries(WASM_BUILDS)) {
     if (only && only !== name) continue;
@@ -120,14 +122,14 @@ function buildAssembly(only) {
     const start = new Date();
     mkdirSync("dist/wasm", { recursive: true });
     const config = ["--config", "assembly/asconfig.json", "--outFile", output];
-    if (run("assembly", process.execPath, asc, ...config, ...flags)) utimesSync(output, start, start);
+    if (await run("assembly", process.execPath, asc, ...config, ...flags)) utimesSync(output, start, start);
   }
 }
 
 /** Each part's build, and what may stand after its name. */
 const PARTS = {
-  typescript: [buildTypeScript, []],
   native: [buildAddon, ["avx512", "avx2", "sse4", "neon"]],
+  typescript: [buildTypeScript, []],
   wasm: [buildAssembly, Object.keys(WASM_BUILDS)],
 };
 
@@ -143,4 +145,5 @@ for (const [part, target] of wanted) {
   );
   process.exit(1);
 }
-for (const [part, target] of wanted) await PARTS[part][0](target);
+// The parts need nothing of each other. The addon's compilers are most of the work, so they begin first.
+await Promise.all(wanted.map(([part, target]) => PARTS[part][0](target)));

@@ -7,8 +7,9 @@ import type { Coupling, ImportanceSamplingInput } from "../../src/backends/backe
 import { layerShapes, meanOf } from "../../src/network.ts";
 import { gaussian } from "../../src/reference/random/gaussian.ts";
 import { layerStream } from "../../src/reference/random/streams.ts";
-import { onEveryBackend, onEveryFastBackend, reference } from "../support/backends.ts";
+import { onEveryBackend, onEveryFastBackend, reference, sameBitsOnThreads } from "../support/backends.ts";
 import { KEY } from "../support/fixtures.ts";
+import { patience } from "../support/patience.ts";
 import { COSTS, namedForms, type SamplingForm, samplingInput } from "../support/sampling-forms.ts";
 import { matches } from "../tolerances.ts";
 
@@ -69,16 +70,13 @@ onEveryFastBackend((given) => {
     matches("importance-sampling diagnostics", actual.effectiveSampleSize, expected.effectiveSampleSize);
   });
 
-  test.each(named)("the same bits on 1, 2, 3 and 5 threads: %s", async (_, form) => {
-    for (const coupling of COUPLINGS) {
-      const many = { ...coupling, samples: 150 } as Coupling;
-      const input = inputOf(form, many);
-      const one = await given(1).operations.importanceSampling(input);
-      for (const threads of [2, 3, 5]) {
-        expect(await given(threads).operations.importanceSampling(input)).toEqual(one);
+  if (given.threaded)
+    test.each(named)("the same bits on any number of threads: %s", async (_, form) => {
+      for (const coupling of COUPLINGS) {
+        const input = inputOf(form, { ...coupling, samples: 150 } as Coupling);
+        await sameBitsOnThreads(given, ({ operations }) => operations.importanceSampling(input));
       }
-    }
-  });
+    });
 });
 
 const shiftOf = (mean: ArrayLike<number>, { parameters }: ImportanceSamplingInput) =>
@@ -158,6 +156,6 @@ onEveryBackend((given) => {
     setTimeout(() => controller.abort(new Error("enough")), 5);
     const start = performance.now();
     await expect(call).rejects.toThrow("enough");
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(performance.now() - start).toBeLessThan(patience(1000));
   });
 });

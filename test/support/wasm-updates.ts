@@ -19,6 +19,7 @@ import { openReference } from "../../src/backends/reference.ts";
 import { BUILDS, CONTROL, CONTROL_BYTES, readJob, writeJob } from "../../src/backends/wasm/abi.ts";
 import { type Network, parameterCount } from "../../src/network.ts";
 import { KEY } from "./fixtures.ts";
+import { patience } from "./patience.ts";
 import { type Arena, wasmFile } from "./wasm.ts";
 
 /** Updates of a session, with settings that are not the neutral ones. */
@@ -125,7 +126,7 @@ export async function referenceUpdates(updates: Updates) {
   return { ...state, values };
 }
 
-/** Runs here: Node 20 knows relaxed SIMD behind a flag only. */
+/** Those that run here. */
 export const BUILDS_HERE = BUILDS.filter((build) => validates(build));
 
 declare const WebAssembly: { validate(code: Uint8Array): boolean };
@@ -158,9 +159,9 @@ export function openTeam(arena: Arena, build: "threads" | "relaxed", threads: nu
   }
   return {
     begin,
-    /** Blocks this thread until the round is done; throws after twenty seconds. */
+    /** Blocks this thread until the round is done; throws after twenty seconds of a quiet machine. */
     finish(round: number): void {
-      const waited = Atomics.wait(words, CONTROL.finished / 4, round - 1, 20_000);
+      const waited = Atomics.wait(words, CONTROL.finished / 4, round - 1, patience(20_000));
       if (waited === "timed-out") throw new Error("Expected the threads to finish within 20 s");
     },
     async close(): Promise<void> {
