@@ -4,15 +4,14 @@
  * `x(options)` allocates; `xInto(options, out)` writes the result's first array into `out` when the work is done and
  * resolves to the rest. Inputs are checked and copied before the call returns.
  */
-import type {
-  Backend,
-  BackendName,
-  EvolutionStrategiesOutput,
-  ImportanceSamplingOutput,
-  Vector,
+import {
+  type Backend,
+  type EvolutionStrategiesOutput,
+  type ImportanceSamplingOutput,
+  sampleCount,
+  type Vector,
 } from "./backends/backend.ts";
-import { sampleCount } from "./backends/backend.ts";
-import { type Declined, selectBackend } from "./backends/select.ts";
+import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import { meanOf } from "./network.ts";
 import {
   type AccuracyOptions,
@@ -141,7 +140,7 @@ async function into<Name extends keyof OperationInputs, Result extends object, F
   return rest;
 }
 
-function openOperations(backend: Backend, declined: readonly Declined[]): OpenBackend {
+function openOperations(backend: Backend<BackendName>, declined: readonly Declined[]): OpenBackend {
   const run = backend.operations;
   const n = ({ parameters }: { parameters: Vector }) => parameters.length;
   const weights = async (input: OperationInputs["weights"]) => {

@@ -5,16 +5,9 @@
  * backend's. The loop here knows updates, records, evaluations, stopping and saving, and no mathematics.
  */
 import { AVERAGE_EVERY, averaged } from "./averaging.ts";
-import type {
-  BackendName,
-  DataSplit,
-  Plan,
-  PlanResult,
-  Session,
-  SessionState,
-  Vector,
-} from "./backends/backend.ts";
+import type { DataSplit, Plan, PlanResult, Session, SessionState, Vector } from "./backends/backend.ts";
 import { VALUES } from "./backends/backend.ts";
+import type { BackendName } from "./backends/registry.ts";
 import { DivergedError } from "./errors.ts";
 import type { Network } from "./network.ts";
 import type { Resume } from "./options.ts";

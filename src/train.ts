@@ -9,7 +9,7 @@ import {
   type Examples,
   sampleCount,
 } from "./backends/backend.ts";
-import { type Declined, selectBackend } from "./backends/select.ts";
+import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import { minibatches } from "./data/minibatches.ts";
 import type { Network } from "./network.ts";
 import { type CheckedTrain, checkTrainOptions, type TrainOptions } from "./options.ts";
@@ -40,7 +40,7 @@ export function train(options: TrainOptions): Run {
   }
 }
 
-function start(checked: CheckedTrain, backend: Backend, declined: readonly Declined[]): Run {
+function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: readonly Declined[]): Run {
   const { network, loss, data, estimator, optimizer, batchSize, updates, key, state, resume } = checked;
   const session = backend.openSession({ network, loss, data, batchSize, estimator, optimizer, key, state });
   const batches = "batches" in estimator ? estimator.batches : 1;
@@ -108,7 +108,7 @@ function start(checked: CheckedTrain, backend: Backend, declined: readonly Decli
 
 /** What ran, for `run.backend` and `run.json`. */
 export function describeBackend(
-  { name, instructionSet, threads }: Backend,
+  { name, instructionSet, threads }: Backend<BackendName>,
   network: Network,
   estimator: Estimator,
   declined: readonly Declined[],

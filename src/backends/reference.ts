@@ -30,7 +30,7 @@ import {
   type Vector,
 } from "./backend.ts";
 
-export function openReference(): Backend {
+export function openReference(): Backend<"reference"> {
   const sessions = new Set<Session>();
   let closed = false;
   return {

@@ -6,6 +6,7 @@
  * A wrong option throws an `OptionError` that names it, what is allowed and what was given, before work starts.
  */
 import type { Vector } from "../backends/backend.ts";
+import type { BackendName } from "../backends/registry.ts";
 import type { Activation } from "../network.ts";
 import type { Schedule } from "../schedules.ts";
 
@@ -195,7 +196,7 @@ export type OptimizerOptions =
     };
 
 /** A backend by its name, or "auto": the best that loads, in the order cuda, native, wasm, reference. */
-export type BackendChoice = "auto" | "cuda" | "native" | "wasm" | "reference";
+export type BackendChoice = "auto" | BackendName;
 
 /** What `train` is told. Everything but `network`, `data` and `updates` has a default. */
 export interface TrainOptions {

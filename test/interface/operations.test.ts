@@ -3,7 +3,7 @@
  * What the operations compute is tested stem by stem; here stands what the public form adds.
  */
 import { afterAll, describe, expect, test } from "@jest/globals";
-import { whyNot } from "../../src/backends/select.ts";
+import { whyNot } from "../../src/backends/registry.ts";
 import { parameterCount } from "../../src/network.ts";
 import { openBackend } from "../../src/operations.ts";
 import type { Batch } from "../../src/options.ts";

@@ -27,7 +27,7 @@ interface AddonOptions {
   readonly threads: number;
 }
 
-export class AddonBackend implements Backend {
+export class AddonBackend implements Backend<Engine> {
   readonly name: Engine;
   readonly instructionSet: string;
   readonly threads: number;

@@ -5,7 +5,7 @@
  * computes (`wasm/queue.ts`); there it is put into the kernels' memory (`wasm/machine.ts`, `wasm/session.ts`).
  */
 import { BackendError } from "../../errors.ts";
-import type { Backend, DataSplit, Operations, Session, SessionSetup } from "../backend.ts";
+import type { Backend, BackendOptions, DataSplit, Operations, Session, SessionSetup } from "../backend.ts";
 import type { ArrayName } from "../description.ts";
 import { type Answer, type Job, sessionJob } from "../job.ts";
 import { operationsOf } from "../job-operations.ts";
@@ -22,7 +22,7 @@ import { WasmQueue } from "./queue.ts";
  *   LOCAL_ENTROPY_WASM_BUILD, else the best that runs here)
  * @throws BackendError where none runs here, or not the one that was named
  */
-export function openWasm({ threads, instructionSet }: { threads: number; instructionSet?: string }): Backend {
+export function openWasm({ threads, instructionSet }: BackendOptions): Backend<"wasm"> {
   const queue = new WasmQueue(chooseBuild(instructionSet), threads);
   const backend = new WasmBackend(queue);
   abandoned.register(backend, () => queue.fail(closed("backend")));
@@ -36,7 +36,7 @@ function closed(owner: "backend" | "session"): BackendError {
   return new BackendError(`The ${owner} is closed; open a new one`);
 }
 
-class WasmBackend implements Backend {
+class WasmBackend implements Backend<"wasm"> {
   readonly name = "wasm";
   readonly instructionSet: string;
   readonly threads: number;
