@@ -6,15 +6,21 @@
  *     native/    ── CMake ───▶ build/Release/local_entropy.node
  *     assembly/  ── asc ─────▶ dist/wasm/local-entropy.{relaxed,threads,simd}.wasm
  *
+ * `--only typescript`, `--only native[:avx2]`, `--only wasm[:simd]`, as often as wanted, build that part alone, for one
+ * instruction set or one build of the kernels. An addon for one instruction set is marked as out of date, so that the
+ * next whole build makes the others.
+ *
  * No compiler or no CMake is no error: other backends run instead, and one sentence says so. A compile that fails
  * is one. Everything is told on stderr, so that stdout stays free for results.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 
 const require = createRequire(import.meta.url);
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
@@ -32,10 +38,11 @@ function upToDate(output, inputs) {
 }
 
 /** Runs a command with its output on stderr; false, and a build that failed, if it fails. The others go on. */
-function run(part, command, ...args) {
-  const { status, signal, error } = spawnSync(command, args, { stdio: ["ignore", 2, 2] });
+async function run(part, command, ...args) {
+  const child = spawn(command, args, { stdio: ["ignore", 2, 2] });
+  const [status, signal] = await once(child, "close").catch(({ message }) => [message]);
   if (status === 0) return true;
-  console.error(`${part}: failed, ${error?.message ?? (signal ? `ended by ${signal}` : `status ${status}`)}`);
+  console.error(`${part}: failed, ${signal ? `ended by ${signal}` : `status ${status}`}`);
   process.exitCode = 1;
   return false;
 }
@@ -52,7 +59,7 @@ function missing() {
   return lacking.length > 0 ? lacking.join(" and no ") : null;
 }
 
-function buildTypeScript() {
+async function buildTypeScript() {
   // tsc leaves outputs alone that would not change, so a file of our own says when it last succeeded.
   const stamp = "dist/.built";
   if (upToDate(stamp, ["src", "tsconfig.json", "package.json"])) return;
@@ -62,16 +69,17 @@ function buildTypeScript() {
   const outputs = existsSync("dist") ? readdirSync("dist").filter((name) => name !== "wasm") : [];
   for (const name of outputs) rmSync(join("dist", name), { recursive: true });
   const tsc = require.resolve("typescript/bin/tsc");
-  if (!run("typescript", process.execPath, tsc, "-p", "tsconfig.json", "--noEmitOnError")) return;
+  if (!(await run("typescript", process.execPath, tsc, "-p", "tsconfig.json", "--noEmitOnError"))) return;
   writeFileSync(stamp, "");
   utimesSync(stamp, start, start); // what was changed during the build is built next time
 }
 
-async function buildAddon() {
+/** @param instructionSet the only one to build for; all of this processor's kind where it is undefined */
+async function buildAddon(instructionSet) {
   const output = "build/Release/local_entropy.node";
   const sources = readdirSync("native").filter((name) => name !== "test" && name !== "cuda");
   const inputs = [...sources.map((name) => join("native", name)), "package.json"];
-  if (upToDate(output, inputs)) return;
+  if (!instructionSet && upToDate(output, inputs)) return;
   const lacking = missing();
   if (lacking !== null) {
     const instead = existsSync(output)
@@ -87,11 +95,13 @@ async function buildAddon() {
   mkdirSync("build", { recursive: true });
   const start = new Date();
   const [configure, ...configureArgs] = await cmake.getConfigureCommand();
-  if (!run("native", configure, ...configureArgs, "-B", "build")) return;
+  const only = `-DLOCAL_ENTROPY_INSTRUCTION_SET=${instructionSet ?? ""}`;
+  if (!(await run("native", configure, ...configureArgs, "-B", "build", only))) return;
   const [build, ...buildArgs] = await cmake.getBuildCommand();
   buildArgs.push("--target", "local_entropy", "--parallel", String(availableParallelism()));
-  if (!run("native", build, ...buildArgs)) return;
-  utimesSync(output, start, start); // CMake leaves it alone where nothing that it holds was changed
+  if (!(await run("native", build, ...buildArgs))) return;
+  const made = instructionSet ? new Date(0) : start;
+  utimesSync(output, made, made); // CMake leaves it alone where nothing that it holds was changed
 }
 
 /** One source, three builds (src/backends/wasm/abi.ts): what a host of each kind offers. */
@@ -101,19 +111,39 @@ const WASM_BUILDS = {
   relaxed: ["--enable", "simd,threads,relaxed-simd", "--sharedMemory", "--maximumMemory", "65536"],
 };
 
-function buildAssembly() {
+/** @param only the one of `WASM_BUILDS` to make; all where it is undefined */
+async function buildAssembly(only) {
   const asc = join("node_modules", "assemblyscript", "bin", "asc.js");
   for (const [name, flags] of Object.entries(WASM_BUILDS)) {
+    if (only && only !== name) continue;
     const output = `dist/wasm/local-entropy.${name}.wasm`;
     if (upToDate(output, ["assembly"])) continue;
     console.error(`assembly: compiling to ${output}`);
     const start = new Date();
     mkdirSync("dist/wasm", { recursive: true });
     const config = ["--config", "assembly/asconfig.json", "--outFile", output];
-    if (run("assembly", process.execPath, asc, ...config, ...flags)) utimesSync(output, start, start);
+    if (await run("assembly", process.execPath, asc, ...config, ...flags)) utimesSync(output, start, start);
   }
 }
 
-buildTypeScript();
-await buildAddon();
-buildAssembly();
+/** Each part's build, and what may stand after its name. */
+const PARTS = {
+  native: [buildAddon, ["avx512", "avx2", "sse4", "neon"]],
+  typescript: [buildTypeScript, []],
+  wasm: [buildAssembly, Object.keys(WASM_BUILDS)],
+};
+
+const { only = Object.keys(PARTS) } = parseArgs({
+  options: { only: { type: "string", multiple: true } },
+}).values;
+const wanted = only.map((name) => name.split(":"));
+for (const [part, target] of wanted) {
+  if (PARTS[part] && (target === undefined || PARTS[part][1].includes(target))) continue;
+  const parts = Object.entries(PARTS).map(([name, [, targets]]) => [name, ...targets].join(":"));
+  console.error(
+    `Expected one of ${parts.join(", ")} for --only but received ${part}${target ? `:${target}` : ""}`,
+  );
+  process.exit(1);
+}
+// The parts need nothing of each other. The addon's compilers are most of the work, so they begin first.
+await Promise.all(wanted.map(([part, target]) => PARTS[part][0](target)));

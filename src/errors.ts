@@ -8,30 +8,35 @@
 /** A wrong option, or an array of the wrong kind, length or content. Thrown before work starts. */
 export class OptionError extends Error {
   override readonly name = "OptionError";
+  /** Stays the same in every version: compare it, not the message. */
   readonly code = "ERR_OPTION";
 }
 
 /** A data file that is missing, truncated, or of another format. */
 export class DataError extends Error {
   override readonly name = "DataError";
+  /** Stays the same in every version: compare it, not the message. */
   readonly code = "ERR_DATA";
 }
 
 /** A backend that is not there or does not load, or that failed. */
 export class BackendError extends Error {
   override readonly name = "BackendError";
+  /** Stays the same in every version: compare it, not the message. */
   readonly code = "ERR_BACKEND";
 }
 
 /** A checkpoint or run folder that cannot be read or written, or belongs to another run. */
 export class CheckpointError extends Error {
   override readonly name = "CheckpointError";
+  /** Stays the same in every version: compare it, not the message. */
   readonly code = "ERR_CHECKPOINT";
 }
 
 /** A run whose loss or gradient is no longer finite. */
 export class DivergedError extends Error {
   override readonly name = "DivergedError";
+  /** Stays the same in every version: compare it, not the message. */
   readonly code = "ERR_DIVERGED";
 }
 

@@ -16,22 +16,27 @@ import { functionPlace, type State, update } from "./reference/update/update.ts"
 import { type BackendReport, type Run, startRun } from "./run.ts";
 import { describeBackend } from "./train.ts";
 
+/** What a run of `minimize` comes to. */
 export interface MinimizeResult {
   /** x after the last update (n). */
   readonly parameters: Float64Array;
   /** f(x). */
   readonly value: number;
+  /** Updates done. */
   readonly updates: number;
+  /** Time spent in updates, in seconds. */
   readonly seconds: number;
   /** False after `break` or `stop()`. */
   readonly completed: boolean;
+  /** What ran: always the reference, in the direct form. */
   readonly backend: BackendReport;
 }
 
 /**
  * Minimizes a function's local entropy, its heat regularization, or the function itself.
  *
- * @returns a run: iterate over its records, await its `result`
+ * @returns a run, begun: iterate over its records, await its `result`, which rejects with a DivergedError once f or a
+ *   gradient is no longer finite; its `save` rejects, since a function has no checkpoint
  * @throws OptionError for a wrong option; a gradient is required by sgld, robbins-monro and the objective "loss"
  */
 export function minimize(options: MinimizeOptions): Run<MinimizeResult> {

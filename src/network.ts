@@ -17,6 +17,7 @@ export type Activation = "relu" | "tanh" | "step";
 export interface Network {
   /** Widths d_0 … d_L; L ≥ 1, so at least two. */
   readonly layers: readonly number[];
+  /** Of the hidden layers; the last layer gives logits as they are. */
   readonly activation: Activation;
 }
 
@@ -43,17 +44,32 @@ export function layerShapes(network: Network): LayerShape[] {
   return shapes;
 }
 
-/** Number of parameters: 7,850 for 784-10, 159,010 for 784-200-10. */
+/** n, the number of parameters, Σ (d_{ℓ−1} + 1)·d_ℓ: 7,850 for 784-10, 159,010 for 784-200-10. */
 export function parameterCount(network: Network): number {
   return layerShapes(network).reduce((sum, shape) => sum + shape.rows * shape.columns, 0);
+}
+
+/**
+ * mean = x − (τ/δ)·gradient, eq. 12 of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, with x as precise as the
+ * gradient.
+ *
+ * @param scale τ/δ
+ */
+export function meanOf<V extends Float32Array | Float64Array>(
+  x: Float32Array | Float64Array,
+  gradient: V,
+  scale: number,
+): V {
+  const precise = gradient.BYTES_PER_ELEMENT === 8 ? (value: number) => value : Math.fround;
+  return gradient.map((slope, i) => precise(x[i]) - scale * slope) as V;
 }
 
 /**
  * The streams that hold each layer's noise: entry (row, column) of sample j of update k is normal number
  * `row · columns + column` of `gaussian({ seed, stream, update: k, sample: j })`.
  *
- * @returns for each layer the stream's name ("layer-1", …), number, rows (d_{ℓ−1} + 1) and columns (d_ℓ). A
- *   projected estimator uses the first B rows of "layer-1".
+ * @returns `streams`: for each layer the stream's name ("layer-1", …), number, rows (d_{ℓ−1} + 1) and columns (d_ℓ).
+ *   A projected estimator uses the first B rows of "layer-1".
  */
 export function noiseLayout(network: Network): {
   streams: { name: string; number: number; rows: number; columns: number }[];

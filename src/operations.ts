@@ -12,6 +12,7 @@ import {
   type Vector,
 } from "./backends/backend.ts";
 import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
+import { meanOf } from "./network.ts";
 import {
   type AccuracyOptions,
   type BatchOptions,
@@ -31,50 +32,68 @@ import {
 /** Where `xInto` writes: as long as the array it takes the place of. */
 export type Out = Float32Array | Float64Array;
 
-/** An open backend and its operations. Float32 results, float64 from the reference. Losses in nats, means over rows. */
+/**
+ * An open backend and its operations. Float32 results, float64 from the reference. Losses are means over rows, in nats
+ * (a cost matrix's in its own unit).
+ *
+ * Each promise rejects with an OptionError for a wrong option, a BackendError if the backend is closed or failed, and
+ * the signal's reason if the call was aborted.
+ */
 export interface OpenBackend {
+  /** Which one was opened. */
   readonly name: BackendName;
+  /** As `BackendReport.instructionSet`. */
   readonly instructionSet: string;
+  /** Threads that it works on, at least 1. */
   readonly threads: number;
   /** Each better backend and why it was not taken. */
   readonly declined: readonly Declined[];
 
-  /** Standard normals (count) of a stream. */
+  /** Standard normals (count) of a stream: Philox4x32-10 and Box–Muller, the same bits on every backend. */
   gaussian(options: GaussianOptions): Promise<Vector>;
+  /** The same, into `out` (count). */
   gaussianInto(options: GaussianOptions, out: Out): Promise<void>;
   /** f: mean loss of the batch. */
   loss(options: BatchOptions): Promise<number>;
-  /** ∇f (n) and f. */
+  /** `gradient` ∇f (n) and `loss` f, by back-propagation; "step" and other losses than "cross-entropy" have none. */
   gradient(options: BatchOptions): Promise<{ gradient: Vector; loss: number }>;
+  /** The same, ∇f into `out` (n); the `loss` is left. */
   gradientInto(options: BatchOptions, out: Out): Promise<{ loss: number }>;
-  /** Softmax probabilities (B × classes) and most likely classes (B). */
+  /** Softmax `probabilities` (rows × classes, row-major) and most likely classes, `labels` (rows). */
   predict(options: PredictOptions): Promise<{ probabilities: Vector; labels: Uint16Array }>;
+  /** The same, the probabilities into `out` (rows × classes); `labels` are left. */
   predictInto(options: PredictOptions, out: Out): Promise<{ labels: Uint16Array }>;
   /** Fraction 0 … 1 of the rows whose largest logit is the label's. */
   accuracy(options: AccuracyOptions): Promise<number>;
-  /** Losses (J) and log weights −losses/δ (J) of the samples of one update of importance sampling. */
+  /** `losses` (J) and `logWeights` −losses/δ (J) of the samples of one update of importance sampling. */
   weights(options: WeightsOptions): Promise<{ losses: Vector; logWeights: Vector }>;
+  /** The same, the losses into `out` (J); `logWeights` are left. */
   weightsInto(options: WeightsOptions, out: Out): Promise<{ logWeights: Vector }>;
-  /** E_q[X] by importance sampling (Algorithm 4): mean and gradient (n) and diagnostics. */
+  /** E_q[X] by importance sampling (Algorithm 4, eq. 16): mean and gradient (n) and diagnostics. */
   importanceSampling(options: ImportanceSamplingCallOptions): Promise<ImportanceSamplingOutput>;
+  /** The same, the mean into `out` (n). */
   importanceSamplingInto(
     options: ImportanceSamplingCallOptions,
     out: Out,
   ): Promise<Omit<ImportanceSamplingOutput, "mean">>;
-  /** The heat loss's gradient, gradient-free and without a quotient: mean = x − τ·gradient (n). */
+  /** The heat loss's gradient (n), gradient-free and without a quotient, and mean = x − τ·gradient (n). */
   evolutionStrategies(options: EvolutionStrategiesCallOptions): Promise<EvolutionStrategiesOutput>;
+  /** The same, the mean into `out` (n). */
   evolutionStrategiesInto(
     options: EvolutionStrategiesCallOptions,
     out: Out,
   ): Promise<Omit<EvolutionStrategiesOutput, "mean">>;
-  /** E_q[X] by Langevin dynamics (Algorithm 3): mean and last iterate (n). */
+  /** E_q[X] by Langevin dynamics (Algorithm 3): `mean` and `last` iterate (n), mean `loss` of x¹ … x^{J−1}. */
   sgld(options: SgldCallOptions): Promise<{ mean: Vector; last: Vector; loss: number }>;
+  /** The same, the mean into `out` (n); `last` and `loss` are left. */
   sgldInto(options: SgldCallOptions, out: Out): Promise<{ last: Vector; loss: number }>;
-  /** The best Gaussian's mean for the heat objective by Robbins–Monro (Algorithm 5), n. */
+  /** The best Gaussian's `mean` for the heat objective (n) by Robbins–Monro (Algorithm 5), mean `loss` of its J·M samples. */
   robbinsMonro(options: RobbinsMonroCallOptions): Promise<{ mean: Vector; loss: number }>;
+  /** The same, the mean into `out` (n); the `loss` is left. */
   robbinsMonroInto(options: RobbinsMonroCallOptions, out: Out): Promise<{ loss: number }>;
-  /** One step of an optimizer: parameters (n) and its state. */
+  /** One step of an optimizer: the new `parameters` (n) and `state`, as `StepOptions.state`. */
   step(options: StepOptions): Promise<{ parameters: Vector; state: Vector[] }>;
+  /** The same, the parameters into `out` (n); the `state` is left. */
   stepInto(options: StepOptions, out: Out): Promise<{ state: Vector[] }>;
 
   /** Frees the backend; what is under way rejects. Safe to repeat. */
@@ -85,8 +104,8 @@ export interface OpenBackend {
 /**
  * Opens a backend for its operations.
  *
- * @param name "auto" takes the best that loads: cuda, native, wasm, reference
- * @param options.threads of the backend (default: the machine's cores)
+ * @param name "auto" (default) takes the best that loads: cuda, native, wasm, reference
+ * @param options.threads of the backend, 1 … 1024 (default: the machine's cores)
  * @throws BackendError if the named one cannot be opened here; OptionError for a wrong option
  */
 export async function openBackend(
@@ -132,6 +151,20 @@ function openOperations(backend: Backend<BackendName>, declined: readonly Declin
     const { parameters, moments } = await run.step(input);
     return { parameters, state: moments };
   };
+  /** With the mean, which only here is made of a gradient: x is copied before the call returns. */
+  const withMean = async <Output extends { gradient: Vector }>(
+    { parameters, tau }: { parameters: Vector; tau: number },
+    temperature: number,
+    call: Promise<Output>,
+  ) => {
+    const x = parameters.length > 0 ? parameters.slice() : parameters; // a detached array is told of by the call
+    const output = await call;
+    return { mean: meanOf(x, output.gradient, tau / temperature), ...output };
+  };
+  const importanceSampling = (input: OperationInputs["importanceSampling"]) =>
+    withMean(input, input.temperature, run.importanceSampling(input));
+  const evolutionStrategies = (input: OperationInputs["evolutionStrategies"]) =>
+    withMean(input, 1, run.evolutionStrategies(input));
   const close = () => backend.close();
   return {
     name: backend.name,
@@ -159,14 +192,13 @@ function openOperations(backend: Backend<BackendName>, declined: readonly Declin
         sampleCount(coupling, network, rowwise);
       return into("weights", options, out, length, weights, "losses");
     },
-    importanceSampling: async (options) =>
-      run.importanceSampling(checkOperation("importanceSampling", options)),
+    importanceSampling: async (options) => importanceSampling(checkOperation("importanceSampling", options)),
     importanceSamplingInto: (options, out) =>
-      into("importanceSampling", options, out, n, run.importanceSampling, "mean"),
+      into("importanceSampling", options, out, n, importanceSampling, "mean"),
     evolutionStrategies: async (options) =>
-      run.evolutionStrategies(checkOperation("evolutionStrategies", options)),
+      evolutionStrategies(checkOperation("evolutionStrategies", options)),
     evolutionStrategiesInto: (options, out) =>
-      into("evolutionStrategies", options, out, n, run.evolutionStrategies, "mean"),
+      into("evolutionStrategies", options, out, n, evolutionStrategies, "mean"),
     sgld: async (options) => run.sgld(checkOperation("sgld", options)),
     sgldInto: (options, out) => into("sgld", options, out, n, run.sgld, "mean"),
     robbinsMonro: async (options) => run.robbinsMonro(checkOperation("robbinsMonro", options)),

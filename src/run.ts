@@ -5,7 +5,7 @@
  * backend's. The loop here knows updates, records, evaluations, stopping and saving, and no mathematics.
  */
 import { AVERAGE_EVERY, averaged } from "./averaging.ts";
-import type { Plan, PlanResult, Session, SessionState, Split, Vector } from "./backends/backend.ts";
+import type { DataSplit, Plan, PlanResult, Session, SessionState, Vector } from "./backends/backend.ts";
 import { VALUES } from "./backends/backend.ts";
 import type { BackendName } from "./backends/registry.ts";
 import { DivergedError } from "./errors.ts";
@@ -16,26 +16,31 @@ import type { Resume } from "./options.ts";
 export interface TrainRecord {
   /** Updates done, from 1. */
   readonly update: number;
-  /** Mean loss that the updates saw, in nats. */
+  /** Mean loss that the updates saw on their minibatches, in nats (a cost matrix's in its own unit). */
   readonly loss: number;
-  /** |gradient of the objective|. */
+  /** |gradient of the objective|, Euclidean. */
   readonly gradientNorm: number;
   /** (Σw)²/Σw², 1 … J: how far the weights spread. Importance sampling only. */
   readonly effectiveSampleSize?: number;
-  /** Estimate of F_τ. Importance sampling only. */
+  /** Estimate of F_τ = −δ log E e^{−f/δ} (eq. 2), in the loss's unit. Importance sampling only. */
   readonly freeEnergy?: number;
-  /** Fraction of the test set, where evaluated and at the end. */
+  /** Fraction 0 … 1 of the test rows, where evaluated and at the end. */
   readonly testAccuracy?: number;
+  /** The same of the validation rows. */
   readonly validationAccuracy?: number;
   /** Seconds of training so far, evaluation left out. */
   readonly seconds: number;
+  /** Updates a second since the record before, evaluation left out. */
   readonly updatesPerSecond: number;
 }
 
 /** What ran, and why nothing better did. */
 export interface BackendReport {
+  /** Which backend ran. */
   readonly name: BackendName;
+  /** Of native "avx512", "avx2", "sse4" or "neon"; of wasm the build, as "simd+threads"; of the reference "float64". */
   readonly instructionSet: string;
+  /** Threads that it worked on, at least 1. */
   readonly threads: number;
   /** How the noise of the first layer was computed. */
   readonly form: "projected" | "direct";
@@ -43,37 +48,51 @@ export interface BackendReport {
   readonly coupling?: string;
   /** J: loss evaluations or chain steps an update (Robbins–Monro: M·J). */
   readonly samples?: number;
-  /** Each better backend and why it was not taken. */
+  /** Each better backend by `name`, and the `reason` why it was not taken. */
   readonly declined: readonly { readonly name: BackendName; readonly reason: string }[];
 }
 
+/** What a run of `train` comes to. */
 export interface TrainResult {
   /** The last iterate, or with `averaging` the average of the iterates (n). */
   readonly parameters: Vector;
+  /** The network that they belong to, its defaults filled in. */
   readonly network: Network;
-  /** Fraction of the test set; null without one. */
+  /** Fraction 0 … 1 of the test rows that `parameters` predict right; null without test rows. */
   readonly testAccuracy: number | null;
+  /** The same of the validation rows; null without them. */
   readonly validationAccuracy: number | null;
+  /** Updates done, those before a `resume` included. */
   readonly updates: number;
+  /** Time spent in updates, in seconds, evaluation left out, that before a `resume` included. */
   readonly seconds: number;
   /** False after `break` or `stop()`. */
   readonly completed: boolean;
+  /** What ran, and why nothing better did. */
   readonly backend: BackendReport;
   /**
-   * Writes `checkpoint.safetensors` and `run.json` into a directory, made if missing.
+   * Writes `checkpoint.safetensors` and `run.json` into a `directory`, made if missing.
    *
    * @throws CheckpointError if it cannot be written; what was there before then stays
    */
   save(directory: string): Promise<void>;
 }
 
-/** A run under way: iterate over its records, or await its result, or both. */
+/**
+ * A run under way: iterate over its records, or await its result, or both. Records wait for a reader, the latest
+ * 100,000 of them.
+ */
 export interface Run<Result = TrainResult> extends AsyncIterable<TrainRecord> {
+  /** What runs, and why nothing better does. */
   readonly backend: BackendReport;
+  /**
+   * What the run came to, once it has ended. Rejects, as iterating does, with a DivergedError, a BackendError or the
+   * signal's reason.
+   */
   readonly result: Promise<Result>;
   /** Stops as `break` does: `result` resolves with `completed: false`. */
   stop(): void;
-  /** Writes the state between two updates, as `TrainResult.save`; the run goes on. */
+  /** Writes the state between two updates into a `directory`, as `TrainResult.save`; the run goes on. */
   save(directory: string): Promise<void>;
 }
 
@@ -100,9 +119,9 @@ export interface Drive<Result> {
   /** 0: at the end only. */
   readonly evaluateEvery: number;
   /** Splits to measure the accuracy on. */
-  readonly splits: readonly Split[];
+  readonly splits: readonly DataSplit[];
   /** Of the average that is given, or of the session's parameters where it is null. */
-  accuracy(split: Split, average: Vector | null): Promise<number>;
+  accuracy(split: DataSplit, average: Vector | null): Promise<number>;
   /** Whether iterates are averaged. */
   readonly averaging: boolean;
   readonly signal?: AbortSignal;
@@ -288,7 +307,7 @@ class DrivenRun<Result> implements Run<Result> {
   }
 }
 
-type Accuracies = Partial<Record<Split, number>>;
+type Accuracies = Partial<Record<DataSplit, number>>;
 
 function named({ test, validation }: Accuracies) {
   return {

@@ -8,14 +8,16 @@
 import { expected, OptionError } from "./errors.ts";
 
 /**
- * A number, or a function of an index and the number of indices. The index counts from `first`: 1 for step sizes,
- * 0 for τ and rates.
+ * A number, or a function of an `index` and the `total` number of indices. The index counts from `first`: 1 for step
+ * sizes, 0 for τ and rates. A value that is not finite, below 0 or, for τ and step sizes, 0 is an OptionError.
  */
 export type Schedule = number | ((index: number, total: number, first: number) => number);
 
 /** What a schedule was made from: `{ name: "power", arguments: [0.1, 0.7] }`. */
 export interface ScheduleDescription {
+  /** The function's name: "power", or "function" where it has none. */
   readonly name: string;
+  /** Its arguments in order; a schedule among them by its own description. */
   readonly arguments: readonly (number | ScheduleDescription)[];
   /** The text of a function that was not made here. */
   readonly source?: string;
@@ -23,33 +25,51 @@ export interface ScheduleDescription {
 
 /** A schedule that knows what it was made from. */
 export interface DescribedSchedule {
+  /** The value at `index` of `total`, counted from `first`. */
   (index: number, total: number, first?: number): number;
+  /** Name and arguments, for `run.json`. */
   readonly description: ScheduleDescription;
 }
 
-/** Always `value`. */
+/** Always `value`. @throws OptionError where it is not finite */
 export function constant(value: number): DescribedSchedule {
   return described("constant", { value }, () => value);
 }
 
-/** c/(s + j): the paper's Langevin steps are inverseShift(1, 1000). */
+/**
+ * c/(s + j): the paper's Langevin steps are inverseShift(1, 1000).
+ *
+ * @throws OptionError where c or s is not finite, or s is below 0
+ */
 export function inverseShift(c: number, s: number): DescribedSchedule {
   if (!(s >= 0)) throw new OptionError(expected("a finite number, 0 or more,", "inverseShift.s", s));
   return described("inverseShift", { c, s }, (index) => c / (s + index));
 }
 
-/** c·j^−α: the paper's Robbins–Monro steps are power(0.1, 0.7). */
+/**
+ * c·j^−`alpha`: the paper's Robbins–Monro steps are power(0.1, 0.7). For indices from 1: at 0 it is infinite.
+ *
+ * @throws OptionError where c or `alpha` is not finite
+ */
 export function power(c: number, alpha: number): DescribedSchedule {
   return described("power", { c, alpha }, (index) => c * index ** -alpha);
 }
 
-/** τ0/(1 + τ1)^k, the scoping of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, eq. 18. */
+/**
+ * tau0/(1 + tau1)^k, the scoping of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, eq. 18.
+ *
+ * @throws OptionError where an argument is not finite, or tau1 is not above −1
+ */
 export function annealed(tau0: number, tau1: number): DescribedSchedule {
   if (!(tau1 > -1)) throw new OptionError(expected("a finite number above -1", "annealed.tau1", tau1));
   return described("annealed", { tau0, tau1 }, (index) => tau0 / (1 + tau1) ** index);
 }
 
-/** The same values in the opposite order: the last index's first. `first` is 1 unless it is given. */
+/**
+ * The same values in the opposite order: the last index's first. `first` is 1 unless it is given.
+ *
+ * @throws OptionError where `schedule` is neither a number nor a function
+ */
 export function reversed(schedule: Schedule): DescribedSchedule {
   if (typeof schedule !== "number" && typeof schedule !== "function") {
     throw new OptionError(expected("a schedule (a number or a function)", "reversed.schedule", schedule));
@@ -63,6 +83,8 @@ export function reversed(schedule: Schedule): DescribedSchedule {
 /**
  * Half a cosine: to + (from − to)·(1 + cos(π·k/total))/2. The first update (k = 0) has `from`; `to` is reached at
  * k = total, when all updates are done, so that a last update at cosine(1e-3, 0) still moves a little.
+ *
+ * @throws OptionError where an argument is not finite
  */
 export function cosine(from: number, to: number): DescribedSchedule {
   return described(

@@ -2,7 +2,13 @@
  * `train`: checks its options, opens a session on a backend, and starts the run (`run.ts`), whose updates are
  * Algorithm 1 or 2 of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, or SGD (`objectives/`).
  */
-import { type Backend, type Estimator, type Examples, type Split, sampleCount } from "./backends/backend.ts";
+import {
+  type Backend,
+  type DataSplit,
+  type Estimator,
+  type Examples,
+  sampleCount,
+} from "./backends/backend.ts";
 import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import { minibatches } from "./data/minibatches.ts";
 import type { Network } from "./network.ts";
@@ -19,7 +25,8 @@ const ROWS_PER_CROSSING = 2 ** 22;
  * Trains a network. Everything is checked before it returns; the run then goes on by itself, on the backend's own
  * threads, whether or not anyone reads its records.
  *
- * @returns the run: iterate over its records, await its `result`
+ * @returns the run: iterate over its records, await its `result`, which rejects with a DivergedError once the loss or
+ *   the gradient is no longer finite
  * @throws OptionError for a wrong option, BackendError for a backend that cannot be used here
  */
 export function train(options: TrainOptions): Run {
@@ -69,7 +76,7 @@ function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: r
     updates,
     recordEvery: checked.recordEvery,
     evaluateEvery: checked.evaluateEvery,
-    splits: (["test", "validation"] satisfies Split[]).filter((split) => data[split] !== undefined),
+    splits: (["test", "validation"] satisfies DataSplit[]).filter((split) => data[split] !== undefined),
     averaging: checked.averaging,
     accuracy(split, average) {
       if (average === null) return session.accuracy(split);

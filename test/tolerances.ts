@@ -78,12 +78,16 @@ export function matches(
   if (a.length !== e.length) throw new Error(`${name}: ${a.length} entries where ${e.length} were expected`);
   let scale = 0;
   for (let i = 0; i < e.length; i++) scale = Math.max(scale, Math.abs(e[i]));
-  const errors = Array.from(e, (value, i) => ({ i, error: Math.abs(a[i] - value) / (scale || 1) }));
   const { bound } = TOLERANCES[name];
-  // NaN must fail, so "not within" rather than "beyond".
-  const bad = errors.filter(({ error }) => !(error <= bound));
-  const largest = errors.reduce((most, { error }) => Math.max(most, error), 0);
-  worst.set(name, Math.max(worst.get(name) ?? 0, largest));
+  const bad: { readonly i: number; readonly error: number }[] = [];
+  let largest = worst.get(name) ?? 0;
+  for (let i = 0; i < e.length; i++) {
+    const error = Math.abs(a[i] - e[i]) / (scale || 1);
+    // NaN must fail, so "not within" rather than "beyond".
+    if (!(error <= bound)) bad.push({ i, error });
+    largest = Math.max(largest, error);
+  }
+  worst.set(name, largest);
   if (bad.length === 0) return;
   bad.sort((p, q) => q.error - p.error);
   const lines = bad

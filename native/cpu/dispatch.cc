@@ -42,10 +42,17 @@ const Cpu& cpu() {
   return found;
 }
 
+// A build for one instruction set leaves the others out (native/CMakeLists.txt).
 const Target kTargets[] = {
+#ifndef LOCAL_ENTROPY_WITHOUT_AVX512
     {&kAvx512, [] { return cpu().avx512; }},
+#endif
+#ifndef LOCAL_ENTROPY_WITHOUT_AVX2
     {&kAvx2, [] { return cpu().avx2; }},
+#endif
+#ifndef LOCAL_ENTROPY_WITHOUT_SSE4
     {&kSse4, [] { return cpu().sse4; }},
+#endif
 };
 
 #elif defined(__aarch64__)

@@ -109,7 +109,7 @@ export interface SessionState {
   readonly chain: Vector | null;
 }
 
-export type Split = "train" | "test" | "validation";
+export type DataSplit = "train" | "test" | "validation";
 
 export interface SessionSetup {
   readonly network: Network;
@@ -156,7 +156,7 @@ export interface Session {
    */
   run(plan: Plan, signal?: AbortSignal): Promise<PlanResult>;
   /** Fraction 0 … 1 of a split's rows whose largest logit is the label's. */
-  accuracy(split: Split): Promise<number>;
+  accuracy(split: DataSplit): Promise<number>;
   /** A copy of the state after the last update. */
   read(): Promise<SessionState>;
   /** Frees everything; safe to repeat. A call under way is cancelled first. */
@@ -240,12 +240,17 @@ export interface StepInput extends Call {
   readonly index: number;
 }
 
+/** An estimate of E_q[X] from weighted samples, and how good it is. */
 export interface ImportanceSamplingOutput {
+  /** E_q[X] = x − (τ/δ)·gradient (n; eq. 12). */
   readonly mean: Vector;
+  /** ∇F_τ (n). */
   readonly gradient: Vector;
   /** Mean of the samples' losses. */
   readonly loss: number;
+  /** F_τ = −δ log mean e^{−f/δ} over the samples (eq. 2), in the loss's unit. */
   readonly freeEnergy: number;
+  /** (Σw)²/Σw², 1 … J. With Walsh blocks the spread of the weights, and no measure of the error. */
   readonly effectiveSampleSize: number;
   /** Largest normalized weight, 1/J … 1. */
   readonly largestWeight: number;
@@ -261,6 +266,7 @@ export interface ImportanceSamplingOutput {
   readonly samples: number;
 }
 
+/** An estimate of ∇F^H_τ (`gradient`, n), with mean = x − τ·gradient (n). */
 export type EvolutionStrategiesOutput = Pick<
   ImportanceSamplingOutput,
   "mean" | "gradient" | "loss" | "standardError" | "samples"
@@ -274,8 +280,8 @@ export interface Operations {
   accuracy(input: Omit<BatchInput, "loss">): Promise<number>;
   /** `losses` in order of the samples, J of them; the caller makes the log weights −losses/δ. */
   weights(input: WeightsInput): Promise<{ losses: Vector }>;
-  importanceSampling(input: ImportanceSamplingInput): Promise<ImportanceSamplingOutput>;
-  evolutionStrategies(input: EvolutionStrategiesInput): Promise<EvolutionStrategiesOutput>;
+  importanceSampling(input: ImportanceSamplingInput): Promise<Omit<ImportanceSamplingOutput, "mean">>;
+  evolutionStrategies(input: EvolutionStrategiesInput): Promise<Omit<EvolutionStrategiesOutput, "mean">>;
   sgld(input: SgldInput): Promise<{ mean: Vector; last: Vector; loss: number }>;
   robbinsMonro(input: RobbinsMonroInput): Promise<{ mean: Vector; loss: number }>;
   step(input: StepInput): Promise<{ parameters: Vector; moments: Vector[] }>;

@@ -16,6 +16,8 @@ import { wasmStatus } from "./wasm/load.ts";
 
 /** Names in order of preference, fastest first. */
 export const BACKENDS = ["cuda", "native", "wasm", "reference"] as const;
+
+/** A backend, best first. */
 export type BackendName = (typeof BACKENDS)[number];
 
 interface Entry {
@@ -54,9 +56,11 @@ const REGISTRY: Record<BackendName, Entry> = {
   },
 };
 
-/** A backend that was not taken, and why. */
+/** A backend that would have been better than the one that was taken. */
 export interface Declined {
+  /** Which. */
   readonly name: BackendName;
+  /** Why it cannot be opened here, and what to do, in a sentence. */
   readonly reason: string;
 }
 

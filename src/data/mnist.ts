@@ -7,6 +7,7 @@ import type { Data, Dataset } from "../options/types.ts";
 import { integer, leaf, object, parse } from "../options/values.ts";
 import { readImages, readLabels } from "./idx.ts";
 
+/** Of `loadMnist`: where the files are, and what is held out. */
 export interface MnistOptions {
   /**
    * Folder of train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte,
@@ -26,8 +27,9 @@ const optionsSchema = object({
 });
 
 /**
- * Loads training and test rows; pixels stay bytes.
+ * Loads training and test rows, of MNIST 60,000 and 10,000 of 784 pixels; pixels stay bytes.
  *
+ * @returns `train`, `test` and, where asked for, `validation`
  * @throws DataError that names the file and what to do; OptionError where `validation` leaves no training row
  */
 export async function loadMnist(options: MnistOptions = {}): Promise<Data & { readonly test: Dataset }> {
@@ -53,7 +55,12 @@ export async function loadMnist(options: MnistOptions = {}): Promise<Data & { re
   return { train: subset(all, kept), test, validation: subset(all, { from: kept, to: all.count }) };
 }
 
-/** Rows of a dataset: the first so many, from … to − 1 (views, no copy), or rows by number (a copy). */
+/**
+ * Part of a dataset.
+ *
+ * @param rows the first so many, or those from … to − 1 (views, no copy), or rows by number (a copy)
+ * @throws OptionError where the dataset has no such rows, or none is asked for
+ */
 export function subset(
   dataset: Dataset,
   rows: number | { readonly from: number; readonly to: number } | ArrayLike<number>,

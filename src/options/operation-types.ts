@@ -15,7 +15,9 @@ export interface Batch {
   readonly labels: Uint8Array | Uint16Array;
 }
 
+/** Work that can be given up. */
 interface Cancellable {
+  /** Gives the work up: its promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -27,96 +29,121 @@ interface Position {
   readonly update?: number;
 }
 
+/** Of `gaussian`: which normals. */
 export interface GaussianOptions extends Position, Cancellable {
   /** A stream's name ("layer-1", …, "complement") or number. */
   readonly stream: string | number;
   /** The sample or chain step, zero-based (default 0). */
   readonly sample?: number;
+  /** How many, from the stream's first on, 0 … 2³¹. */
   readonly count: number;
 }
 
 /** A network at parameters (n). */
 interface Located extends Cancellable {
+  /** Widths d_0 … d_L, or widths and activation. */
   readonly network: NetworkOptions;
+  /** x (n, as `parameterCount` says), finite: layer after layer, weights row-major [input, output], then biases. */
   readonly parameters: Vector;
 }
 
+/** Of `loss` and `gradient`: a network, and rows to take the mean loss over. */
 export interface BatchOptions extends Located {
-  /** Default "cross-entropy". */
+  /** Default "cross-entropy", which `gradient` needs. */
   readonly loss?: LossOptions;
+  /** The minibatch, at least one row. */
   readonly batch: Batch;
 }
 
+/** Of `predict`: a network, and rows without labels. */
 export interface PredictOptions extends Located {
   /** Rows × d_0, row-major. */
   readonly inputs: Uint8Array | Float32Array;
 }
 
+/** Of `accuracy`: a network, and rows to count the right predictions of. */
 export interface AccuracyOptions extends Located {
+  /** At least one row. */
   readonly data: Batch;
 }
 
+/** Of `weights` and `importanceSampling`: the samples of one update at x = `parameters` (Algorithm 4). */
 export interface WeightsOptions extends BatchOptions, Position {
-  /** τ, a variance. */
+  /** τ, above 0, a variance. */
   readonly tau: number;
-  /** Scale of the perturbations (default √τ). */
+  /** s, above 0: scale of the perturbations (default √τ). */
   readonly noiseScale?: number;
   /** Default: Walsh, 2 blocks; for more than one hidden layer antithetic, 1,000 samples. */
   readonly coupling?: CouplingOptions;
-  /** δ (default 1). */
+  /** δ, above 0, in the loss's unit (default 1, the paper). */
   readonly temperature?: number;
+  /** Default "auto". */
   readonly projection?: Projection;
-  /** The row split (default: with Walsh blocks). `weights`: which of Walsh's two sign layouts. */
+  /** The row split (default true; false with complement "sample"). For `weights`: which of Walsh's two sign layouts. */
   readonly rowwise?: boolean;
 }
 
+/** Of `importanceSampling`: those of `weights`. */
 export type ImportanceSamplingCallOptions = WeightsOptions;
+/** Of `evolutionStrategies`: those of `weights` without a temperature, since nothing is weighted. */
 export type EvolutionStrategiesCallOptions = Omit<WeightsOptions, "temperature">;
 
-/** One batch for all transitions, or one for each of them (then never projected). */
+/**
+ * Either `batch`, for all transitions, or `batches`: 1, or one for each transition (then never projected), all of as
+ * many rows.
+ */
 type OneOrManyBatches =
   | { readonly batch: Batch; readonly batches?: undefined }
   | { readonly batch?: undefined; readonly batches: readonly Batch[] };
 
+/** Of `sgld`: one Langevin chain around x_k = `parameters` (Algorithm 3). */
 export type SgldCallOptions = Located &
   Position &
   OneOrManyBatches & {
+    /** "cross-entropy" (default): a loss with a gradient. */
     readonly loss?: LossOptions;
-    /** τ, a variance. */
+    /** τ, above 0, a variance. */
     readonly tau: number;
-    /** ε_1 … ε_J; `batches` then has J − 1. */
+    /** ε_1 … ε_J, above 0, at least two; `batches` then has J − 1. */
     readonly stepSizes: ArrayLike<number>;
-    /** Scale of the normals of the transition after x^j (J) (default √ε_j). */
+    /** Scale of the normals of the transition after x^j (J), 0 or more (default √ε_j). */
     readonly noiseScales?: ArrayLike<number>;
     /** x¹ (n) (default `parameters`). */
     readonly start?: Vector;
+    /** Default "auto". */
     readonly projection?: Projection;
   };
 
+/** Of `robbinsMonro`: one proximal step from x_k = `parameters` (Algorithm 5). */
 export type RobbinsMonroCallOptions = Located &
   Position &
   OneOrManyBatches & {
+    /** "cross-entropy" (default): a loss with a gradient. */
     readonly loss?: LossOptions;
-    /** τ, a variance. */
+    /** τ, above 0, a variance. */
     readonly tau: number;
-    /** a_1 … a_J; `batches` then has J. */
+    /** a_1 … a_J, above 0, at least one; `batches` then has J. */
     readonly stepSizes: ArrayLike<number>;
-    /** M. */
+    /** M, gradients a transition; M·J at most 2³². */
     readonly samples: number;
-    /** Scale of the perturbations (default √τ). */
+    /** s, above 0: scale of the perturbations (default √τ). */
     readonly noiseScale?: number;
+    /** Default "auto". */
     readonly projection?: Projection;
   };
 
+/** `Options` but for their schedule. */
 type WithoutRate<Options> = Options extends unknown ? Omit<Options, "rate"> : never;
 
+/** Of `step`: one step of an optimizer from `parameters` along `gradient` (eq. 11 and Remark 1). */
 export interface StepOptions extends Cancellable {
-  /** Its `rate` stands beside it: one step has one number. */
+  /** Kind and constants. Its `rate` stands beside it: one step has one number. */
   readonly optimizer: WithoutRate<Exclude<OptimizerOptions, { kind: "shift" }>>;
+  /** 0 or more. */
   readonly rate: number;
-  /** n. */
+  /** x (n), finite. */
   readonly parameters: Vector;
-  /** n. */
+  /** g (n), finite. */
   readonly gradient: Vector;
   /** None for gradient descent, [velocity] for momentum, [m, v] for Adam, each n (default zeros). */
   readonly state?: readonly Vector[];

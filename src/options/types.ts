@@ -10,12 +10,23 @@ import type { BackendName } from "../backends/registry.ts";
 import type { Activation } from "../network.ts";
 import type { Schedule } from "../schedules.ts";
 
-/** Widths d_0 … d_L alone (ReLU between them), or widths and activation of the hidden layers. */
+/**
+ * A network: its widths alone, or `layers` and `activation`.
+ *
+ * `layers`: widths d_0 … d_L, inputs first and classes last, at least two; classes 2 … 2¹⁶, the others 1 … 2²⁴, at
+ * most 2³⁰ parameters. `activation` of the hidden layers: "relu" (default), "tanh" or "step".
+ */
 export type NetworkOptions =
   | readonly number[]
   | { readonly layers: readonly number[]; readonly activation?: Activation };
 
-/** Loss of a row. `costs`: rows labels, columns predictions. Only "cross-entropy" has a gradient. */
+/**
+ * Loss of a row; f is its mean over the rows of a minibatch. Only "cross-entropy" has a gradient.
+ *
+ * "cross-entropy": −log softmax of the label's logit, in nats. "zero-one": 1 where the largest logit is not the
+ * label's. "cost-matrix": the cost of the prediction; `costs` is classes × classes, rows labels, columns predictions,
+ * finite numbers in a unit of the caller's.
+ */
 export type LossOptions =
   | "cross-entropy"
   | "zero-one"
@@ -27,90 +38,118 @@ export interface Dataset {
   readonly inputs: Uint8Array | Float32Array;
   /** Class of each row, 0 … classes − 1. */
   readonly labels: Uint8Array | Uint16Array;
+  /** Number of rows, at least 1: the length of `labels`. */
   readonly count: number;
-  /** d_0. */
+  /** d_0: numbers in a row of `inputs`. */
   readonly width: number;
-  /** d_L. */
+  /** d_L: number of classes, at least 2, whether or not each has a row. */
   readonly classes: number;
 }
 
-/** Data of a run. Accuracy is measured on `test`, and on `validation` where it is given. */
+/** Data of a run, all of one width and number of classes: the network's first and last. */
 export interface Data {
+  /** What minibatches are taken from, in a fresh order each epoch. */
   readonly train: Dataset;
+  /** What `testAccuracy` is measured on (default: none, and the accuracy is null). */
   readonly test?: Dataset;
+  /** What `validationAccuracy` is measured on (default: none, and the accuracy is null). */
   readonly validation?: Dataset;
 }
 
-/** How the J samples of an update depend on each other; each one has the law N(x, τI) whichever it is. */
+/**
+ * How the J samples of an update depend on each other; each one has the law N(x, τI) whichever it is.
+ *
+ * "independent": `samples` = J draws, the paper's. "antithetic": pairs ±Z; `samples` = J counts both of a pair, so it
+ * is even. "walsh": `blocks` blocks (at most 2²⁰) of 2m samples that share noise up to signs, J = 2m · blocks; m is
+ * the least power of two ≥ d_1 + d_2 (with `rowwise: false` ≥ d_1 + 1; without a hidden layer ≥ d_1). At most one
+ * hidden layer.
+ */
 export type CouplingOptions =
   | {
       readonly kind: "independent";
-      /** J. */
+      /** J, 1 … 2³¹; at least 2 where weights are centred. */
       readonly samples: number;
-      /** "marginalize" (default) leaves the complement at its mean; "sample" has Algorithm 4's law. */
+      /** The noise outside the inputs' span: left at its mean ("marginalize", default) or drawn (Algorithm 4's law). */
       readonly complement?: "sample" | "marginalize";
       /** Subtract the mean weight (default: true where the complement is marginalized). */
       readonly centred?: boolean;
     }
-  /** `samples` = J counts all evaluations, so it is even. */
   | { readonly kind: "antithetic"; readonly samples: number }
-  /** J = 2m · blocks, m the power of two ≥ d_1 + d_2; at most one hidden layer. */
   | { readonly kind: "walsh"; readonly blocks: number };
 
 /** "variance": φ_{x,τ} has variance τ (the paper's text). "standard-deviation": the second reading. */
 export type NoiseReading = "variance" | "standard-deviation";
-/** "auto": the exact projection wherever it applies. "off": the direct form. */
+/**
+ * "auto": the exact projection wherever it applies, which is where a minibatch has no more rows than the network has
+ * inputs and serves the whole update. "off": the direct form.
+ */
 export type Projection = "auto" | "off";
 
-/** E_q[X] from weighted samples of N(x, τI), gradient-free: Algorithm 4. */
+/** E_q[X], q ∝ e^{−f/δ} φ_{x,τ}, from weighted samples of N(x, τI), gradient-free: Algorithm 4, eq. 16. */
 export interface ImportanceSamplingOptions {
   readonly kind: "importance-sampling";
+  /** Default: Walsh, 2 blocks; antithetic, 1,000 samples, for more than one hidden layer and for `minimize`. */
+  readonly coupling?: CouplingOptions;
+  /**
+   * Whether the first-order part of the weights is conditioned row by row of the minibatch, the row split (default
+   * true; false with complement "sample", which it does not have, and for `minimize`).
+   */
+  readonly rowwise?: boolean;
+  /** δ, above 0, in the loss's unit: weights e^{−f/δ} (default 1, the paper). */
+  readonly temperature?: number;
+  /** Whether τ is a variance (default) or a standard deviation, the second reading. */
+  readonly noise?: NoiseReading;
+  /** Default "auto". */
+  readonly projection?: Projection;
+}
+
+/** E_q[X], q ∝ e^{−f} φ_{x,τ}, from a Langevin chain: Algorithm 3. Needs ∇f. */
+export interface SgldOptions {
+  readonly kind: "sgld";
+  /** J, iterates of a chain, 2 … 2²⁴. */
+  readonly steps: number;
+  /** ε_j, j = 1 … J, above 0; the paper's is inverseShift(1, 1000). */
+  readonly stepSize: Schedule;
+  /** Where a chain starts: where that of the update before ended (default, the paper), or at x_k. */
+  readonly chainStart?: "previous" | "center";
+  /** One minibatch an update (default), or a fresh one for each of the J − 1 transitions. */
+  readonly minibatch?: "per-update" | "per-step";
+  /** Whether τ and each ε_j are variances (default) or standard deviations, the second reading. */
+  readonly noise?: NoiseReading;
+  /** Default "auto". */
+  readonly projection?: Projection;
+}
+
+/** The proximal step on f smoothed by N(0, τI), by Robbins–Monro: Algorithm 5, eq. 17. Needs ∇f. */
+export interface RobbinsMonroOptions {
+  readonly kind: "robbins-monro";
+  /** M, gradients a transition; M·J at most 2³². */
+  readonly samples: number;
+  /** J, transitions, 1 … 2²⁴. */
+  readonly steps: number;
+  /** a_j, j = 1 … J, above 0; the paper's is power(0.1, 0.7). */
+  readonly stepSize: Schedule;
+  /** One minibatch an update (default), or a fresh one for each of the J transitions. */
+  readonly minibatch?: "per-update" | "per-step";
+  /** Whether τ is a variance (default) or a standard deviation, the second reading. */
+  readonly noise?: NoiseReading;
+  /** Default "auto". */
+  readonly projection?: Projection;
+}
+
+/**
+ * The gradient of the heat regularization F^H_τ without gradients of f, by Stein's identity ∇F^H = E[Z f(x + sZ)]/s:
+ * no quotient, so unbiased.
+ */
+export interface EvolutionStrategiesOptions {
+  readonly kind: "evolution-strategies";
   /** Default: Walsh, 2 blocks; antithetic, 1,000 samples, for more than one hidden layer. */
   readonly coupling?: CouplingOptions;
   /** The row split (default true; false with complement "sample"). */
   readonly rowwise?: boolean;
-  /** δ: weights e^{−f/δ} (default 1, the paper). */
-  readonly temperature?: number;
+  /** Whether τ is a variance (default) or a standard deviation, the second reading. */
   readonly noise?: NoiseReading;
-  readonly projection?: Projection;
-}
-
-/** E_q[X] from a Langevin chain: Algorithm 3. */
-export interface SgldOptions {
-  readonly kind: "sgld";
-  /** J, at least 2. */
-  readonly steps: number;
-  /** ε_j, j = 1 … J. */
-  readonly stepSize: Schedule;
-  /** Where a chain starts: where the update's before ended (default, the paper), or at x_k. */
-  readonly chainStart?: "previous" | "center";
-  /** One minibatch an update (default), or a fresh one for each of the J − 1 transitions. */
-  readonly minibatch?: "per-update" | "per-step";
-  readonly noise?: NoiseReading;
-  readonly projection?: Projection;
-}
-
-/** The proximal step on f smoothed by N(0, τI): Algorithm 5. */
-export interface RobbinsMonroOptions {
-  readonly kind: "robbins-monro";
-  /** M, gradients a transition. */
-  readonly samples: number;
-  /** J, transitions. */
-  readonly steps: number;
-  /** a_j, j = 1 … J. */
-  readonly stepSize: Schedule;
-  /** One minibatch an update (default), or a fresh one for each of the J transitions. */
-  readonly minibatch?: "per-update" | "per-step";
-  readonly noise?: NoiseReading;
-  readonly projection?: Projection;
-}
-
-/** The gradient of the heat regularization without gradients of f; coupling and rowwise as in importance sampling. */
-export interface EvolutionStrategiesOptions {
-  readonly kind: "evolution-strategies";
-  readonly coupling?: CouplingOptions;
-  readonly rowwise?: boolean;
-  readonly noise?: NoiseReading;
+  /** Default "auto". */
   readonly projection?: Projection;
 }
 
@@ -118,73 +157,87 @@ export interface EvolutionStrategiesOptions {
 export type ObjectiveOptions =
   | {
       readonly kind: "local-entropy";
-      /** τ, a variance (default 0.01). */
+      /** τ_k, k = 0 … updates − 1, above 0, a variance (default 0.01, the paper). */
       readonly tau?: Schedule;
       /** Default: importance sampling. */
       readonly estimator?: ImportanceSamplingOptions | SgldOptions;
     }
   | {
       readonly kind: "heat";
-      /** τ, a variance (default 0.01). */
+      /** τ_k, k = 0 … updates − 1, above 0, a variance (default 0.01, the paper). */
       readonly tau?: Schedule;
+      /** Has no default. */
       readonly estimator: RobbinsMonroOptions | EvolutionStrategiesOptions;
     }
   | { readonly kind: "loss" };
 
-/** What moves x_k along the gradient. "shift" is the paper's: x_{k+1} = the estimated mean. */
+/**
+ * What moves x_k along the estimated gradient g (Remark 1). `rate` is a schedule over k = 0 … updates − 1, 0 or more.
+ *
+ * "shift": x_{k+1} = the estimated mean, the paper's step (eq. 12); the objective "loss" has none. "gradient-descent":
+ * x ← x − rate·g. "momentum": v ← momentum·v + g, x ← x − rate·v, `momentum` from 0 to below 1 (default 0.9). "adam":
+ * Kingma and Ba, ICLR 2015, with the decoupled decay of Loshchilov and Hutter, ICLR 2019.
+ */
 export type OptimizerOptions =
   | { readonly kind: "shift" }
   | { readonly kind: "gradient-descent"; readonly rate: Schedule }
-  /** `momentum`: default 0.9. */
   | { readonly kind: "momentum"; readonly rate: Schedule; readonly momentum?: number }
   | {
       readonly kind: "adam";
       readonly rate: Schedule;
-      /** Default 0.9. */
+      /** Decay of the first moment's average, from 0 to below 1 (default 0.9). */
       readonly beta1?: number;
-      /** Default 0.999. */
+      /** Decay of the second moment's average, from 0 to below 1 (default 0.999). */
       readonly beta2?: number;
-      /** Default 1e-8. */
+      /** Added to the root of the second moment, above 0 (default 1e-8). */
       readonly epsilon?: number;
       /** Decoupled, biases too: x ← (1 − rate·weightDecay)·x − … (default 0). */
       readonly weightDecay?: number;
     };
 
+/** A backend by its name, or "auto": the best that loads, in the order cuda, native, wasm, reference. */
 export type BackendChoice = "auto" | BackendName;
 
+/** What `train` is told. Everything but `network`, `data` and `updates` has a default. */
 export interface TrainOptions {
+  /** Widths d_0 … d_L, or widths and activation. */
   readonly network: NetworkOptions;
+  /**
+   * Rows to train on, and to measure accuracy on. Copied before `train` returns, but with `averaging`: then leave `test`
+   * and `validation` as they are until the run has ended.
+   */
   readonly data: Data;
   /** Default "cross-entropy". */
   readonly loss?: LossOptions;
   /** Default: local entropy at τ = 0.01, by importance sampling. */
   readonly objective?: ObjectiveOptions;
   /**
-   * Default: Adam with rate cosine(1e-3, 0) and weight decay 0.05 for importance sampling, the shift for "sgld" and
-   * "robbins-monro"; the objective "loss" has none, since a good rate depends on the problem.
+   * Default: Adam with rate cosine(1e-3, 0) and weight decay 0.05 for "importance-sampling" and
+   * "evolution-strategies", the shift for "sgld" and "robbins-monro"; the objective "loss" has none, since a good rate depends on the problem.
    */
   readonly optimizer?: OptimizerOptions;
   /** B (default 32), at most the number of training rows. */
   readonly batchSize?: number;
-  /** Number of outer updates. */
+  /** Number of outer updates, 1 … 2³². */
   readonly updates: number;
   /** Integer < 2⁵³ or bigint < 2⁶⁴ (default 1). */
   readonly seed?: number | bigint;
-  /** x_0 (n) (default: Glorot from the seed). A `resume` brings its own. */
+  /** x_0 (n), copied (default: Glorot and Bengio's uniform, AISTATS 2010, from the seed). A `resume` brings its own. */
   readonly parameters?: Vector;
   /** Default "auto": the best that loads. */
   readonly backend?: BackendChoice;
-  /** Threads of the backend (default: the machine's cores). */
+  /** Threads of the backend, 1 … 1024 (default: the machine's cores). No result depends on it. */
   readonly threads?: number;
   /** A record each so many updates (default 100). */
   readonly recordEvery?: number;
-  /** Accuracy each so many updates (default 0: at the end only). */
+  /** Accuracy on `data.test` and `data.validation` each so many updates (default 0: at the end only). */
   readonly evaluateEvery?: number;
   /**
    * Whether the result, and every accuracy, is the average of the iterates, by polynomial decay, and not the last one
    * (default false). It takes the place of a rate that falls: give a constant one, twice as high as usual.
    */
   readonly averaging?: boolean;
+  /** Ends the run between two updates; its `result` and its iteration then reject with the signal's reason. */
   readonly signal?: AbortSignal;
   /** What `load(directory)` gave, to go on from there; the other options must be those of the first run. */
   readonly resume?: Resume;
@@ -196,15 +249,19 @@ export interface Resume {
   readonly update: number;
   /** Fingerprint of the options that shape the numbers; resuming under others is refused. */
   readonly fingerprint: string;
+  /** x_k, the last iterate (n). */
   readonly parameters: Vector;
+  /** The optimizer's: none for the shift and gradient descent, [velocity] for momentum, [m, v] for Adam, each n. */
   readonly moments: readonly Vector[];
+  /** x^J of the last Langevin chain (n), where chains go on from it; else null. */
   readonly chain: Vector | null;
-  /** Average of the iterates so far, with `averaging`. */
+  /** Average of the iterates so far (n), with `averaging`; else null. */
   readonly average: Vector | null;
   /** Sums of the record under way, so that it comes out as if never interrupted. */
   readonly pending: readonly number[];
   /** Backend and instruction set that computed so far: bit-exact only on the same. */
   readonly backend: string;
+  /** As `BackendReport.instructionSet`. */
   readonly instructionSet: string;
   /** Seconds spent so far. */
   readonly seconds: number;
@@ -212,6 +269,7 @@ export interface Resume {
 
 /** A function R^dimension → R to minimize. Arrays are lent for the call: keep a copy, not the array. */
 export interface FunctionLoss {
+  /** n, the number of arguments, 1 … 2³⁰. */
   readonly dimension: number;
   /** f(x), x of length `dimension`. */
   readonly value: (x: Float64Array) => number;
@@ -219,7 +277,12 @@ export interface FunctionLoss {
   readonly gradient?: (x: Float64Array) => ArrayLike<number>;
 }
 
-/** `ObjectiveOptions` without what speaks of minibatches and first layers, which a function does not have. */
+/**
+ * `ObjectiveOptions` without what speaks of minibatches and first layers, which a function does not have.
+ *
+ * `tau`: τ_k, above 0, a variance (default 0.01). `estimator`: default importance sampling for local entropy, none for
+ * heat.
+ */
 export type MinimizeObjectiveOptions =
   | {
       readonly kind: "local-entropy";
@@ -235,18 +298,22 @@ export type MinimizeObjectiveOptions =
     }
   | { readonly kind: "loss" };
 
+/** What `minimize` is told. Everything but `loss`, `start` and `updates` has a default. */
 export interface MinimizeOptions {
+  /** The function f; it is called in the thread of the caller, in turns. */
   readonly loss: FunctionLoss;
-  /** x_0 (dimension). */
+  /** x_0 (dimension), finite, copied. */
   readonly start: ArrayLike<number>;
   /** Default: local entropy at τ = 0.01, by importance sampling. */
   readonly objective?: MinimizeObjectiveOptions;
   /** Default: the shift (Algorithms 1 and 2 as they stand); the objective "loss" has none. */
   readonly optimizer?: OptimizerOptions;
+  /** Number of outer updates, 1 … 2³². */
   readonly updates: number;
   /** Integer < 2⁵³ or bigint < 2⁶⁴ (default 1). */
   readonly seed?: number | bigint;
   /** A record each so many updates (default 100). */
   readonly recordEvery?: number;
+  /** Ends the run; its `result` and its iteration then reject with the signal's reason. */
   readonly signal?: AbortSignal;
 }

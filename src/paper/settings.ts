@@ -14,6 +14,7 @@ export type PaperSettings = Required<Pick<TrainOptions, "objective" | "optimizer
 const COMMON = { batchSize: 20, updates: 500 } as const;
 const { tau } = PAPER;
 
+/** The settings by algorithm. Each call makes a new object. */
 export const paper = {
   /** The baseline of section 6.2: SGD on f at rate 0.01. */
   sgd(): PaperSettings {

@@ -31,7 +31,9 @@ const FORMAT = "local-entropy-1";
 
 /** A network and where its training stands. */
 export interface Checkpoint {
+  /** Widths and activation. */
   readonly network: Network;
+  /** What `train({ …, resume })` takes. */
   readonly resume: Resume;
 }
 
@@ -59,7 +61,8 @@ export async function save(directory: string, checkpoint: Checkpoint, report: Ru
 /**
  * Reads what `save` wrote.
  *
- * @returns the network, its parameters (the average of the iterates, where they were averaged), and `resume` for
+ * @param directory of a run, or one that `save` was given
+ * @returns the network, its `parameters` (n; the average of the iterates, where they were averaged), and `resume` for
  * `train`
  * @throws CheckpointError that names the file, what is wrong with it and what to do
  */

@@ -24,17 +24,23 @@ import {
 export interface RunReport {
   /** The options as given, as plain JSON (data as counts, schedules by their text). */
   readonly options: Readonly<Record<string, unknown>>;
+  /** What ran, and why nothing better did. */
   readonly backend: BackendReport;
+  /** Updates done. */
   readonly updates: number;
+  /** Time spent in updates, in seconds, evaluation left out. */
   readonly seconds: number;
+  /** Whether all updates were done. */
   readonly completed: boolean;
-  /** Fraction of the test set, where it was measured. */
+  /** Fraction 0 … 1 of the test rows, where it was measured. */
   readonly testAccuracy: number | null;
+  /** The same of the validation rows. */
   readonly validationAccuracy: number | null;
 }
 
 /** `run.json`. What a run has not told yet is left out. */
 export interface RunFile extends Partial<RunReport> {
+  /** Of the `package` and of `node`; `platform` as "linux-x64". */
   readonly versions: { readonly package: string; readonly node: string; readonly platform: string };
   /** When the folder's run began, ISO 8601. */
   readonly started: string;

@@ -26,15 +26,20 @@ import { STYLE } from "./report-style.ts";
 
 /** What a report shows; a figure without data is left out. */
 export interface ReportData {
+  /** What `run.json` holds. */
   readonly run: RunFile;
+  /** The run's records in order, for its curves. */
   readonly records: readonly TrainRecord[];
+  /** With `parameters`: for the picture of the first layer's weights. */
   readonly network?: Network;
+  /** n. */
   readonly parameters?: Vector;
 }
 
 /**
  * Writes `report.html` into a run's folder from its other files.
  *
+ * @param directory with at least `run.json`
  * @returns the path of the report
  * @throws CheckpointError if the folder holds no run, or a file of it cannot be read or written
  */
@@ -56,7 +61,7 @@ export async function writeReport(directory: string): Promise<string> {
   return path;
 }
 
-/** The page as text. */
+/** The page as text, complete HTML. */
 export function renderReport({ run, records, network, parameters }: ReportData): string {
   const curves = [
     accuracyFigure(records),

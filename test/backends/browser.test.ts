@@ -3,12 +3,11 @@
  * there the bits that it gives in Node. Needs a Chromium on this machine; else a skip that says so.
  */
 import type { AddressInfo, Server } from "node:net";
-import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { openWasm } from "../../src/backends/wasm/backend.ts";
 import { wasmStatus } from "../../src/backends/wasm/load.ts";
 import { chromium, withPage } from "../support/chromium.ts";
-
-jest.setTimeout(120_000);
+import { patience } from "../support/patience.ts";
 
 interface Example {
   serve(options: { isolated: boolean }): Promise<Server>;
@@ -55,7 +54,7 @@ describeBrowser(`in a browser${lacking && `: ${lacking}`}`, () => {
         const text = (id: string) => page.evaluate(`document.getElementById("${id}").textContent`);
         const until = (condition: string) =>
           page.evaluate(`new Promise((resolve, reject) => {
-            const deadline = performance.now() + 60_000;
+            const deadline = performance.now() + ${patience(60_000)};
             const look = () => {
               if (${condition}) resolve(true);
               else if (performance.now() > deadline) reject(new Error(document.body.innerText));

@@ -5,13 +5,12 @@
 
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { beforeAll, expect, jest, test } from "@jest/globals";
+import { beforeAll, expect, test } from "@jest/globals";
 import { nativeStatus } from "../../src/backends/addon/native.ts";
 import { describeNative, HUGE, quickest, STOP_WITHIN } from "../support/native-inputs.ts";
 import { PROBLEM, runModule } from "../support/processes.ts";
 
 const BUILT = new URL("../../dist/backends/addon/native.js", import.meta.url);
-jest.setTimeout(60_000); // for tests that start several processes on a busy machine
 
 /** What every child and worker begins with. */
 const PRELUDE = `

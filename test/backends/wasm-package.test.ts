@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { wasmStatus } from "../../src/backends/wasm/load.ts";
+import { patience } from "../support/patience.ts";
+import { RELAXED_SIMD } from "../support/relaxed-simd.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const { available, reason, instructionSets } = wasmStatus();
@@ -26,10 +28,10 @@ describeWasm(`a package without the addon${reason && `: ${reason}`}`, () => {
   function run(source: string, env: object = {}) {
     const script = join(folder, "script.mjs");
     writeFileSync(script, `import { train } from "local-entropy";\n${source}`);
-    const { stdout, stderr } = spawnSync(process.execPath, [script], {
+    const { stdout, stderr } = spawnSync(process.execPath, [...RELAXED_SIMD, script], {
       encoding: "utf8",
       env: { ...process.env, ...env },
-      timeout: 30_000,
+      timeout: patience(30_000),
     });
     expect(stderr).toBe("");
     return JSON.parse(stdout);

@@ -2,12 +2,10 @@
  * The WASM backend in processes of their own: what keeps one alive, exit in mid-run, a worker that is ended, memory.
  * A child runs the built package (dist), as a user's program does.
  */
-import { describe, expect, jest, test } from "@jest/globals";
+import { describe, expect, test } from "@jest/globals";
 import { wasmStatus } from "../../src/backends/wasm/load.ts";
 import { HUGE, quickest, STOP_WITHIN } from "../support/native-inputs.ts";
 import { PROBLEM, runModule } from "../support/processes.ts";
-
-jest.setTimeout(60_000); // for tests that start several processes on a busy machine
 
 const { instructionSets, reason } = wasmStatus();
 const describeThreads = instructionSets.includes("simd+threads") ? describe : describe.skip;

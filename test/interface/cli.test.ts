@@ -19,6 +19,8 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { whyNot } from "../../src/backends/registry.ts";
 import { wasmStatus } from "../../src/backends/wasm/load.ts";
 import { decodeSafetensors } from "../../src/runs/safetensors.ts";
+import { testAll } from "../support/everything.ts";
+import { RELAXED_SIMD } from "../support/relaxed-simd.ts";
 
 const MAIN = resolve(import.meta.dirname, "..", "..", "dist", "cli", "main.js");
 const SMALL = [
@@ -33,8 +35,6 @@ const SMALL = [
   "--batch-size",
   "16",
 ];
-/** Milliseconds that a run of a test may take, on a busy machine. */
-const LONG = 60_000;
 
 let directory: string;
 beforeAll(() => {
@@ -50,7 +50,7 @@ interface Outcome {
 }
 
 function begin(...args: string[]): { child: ChildProcessWithoutNullStreams; outcome: Promise<Outcome> } {
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd: directory });
+  const child = spawn(process.execPath, [...RELAXED_SIMD, MAIN, ...args], { cwd: directory });
   let stdout = "";
   let stderr = "";
   child.stdout.on("data", (data) => {
@@ -80,83 +80,75 @@ function timeless(folder: string) {
 }
 
 describe("train", () => {
-  test(
-    "writes a run's folder and one line of JSON",
-    async () => {
-      const { code, stdout, stderr } = await command(
-        "train",
-        ...SMALL,
-        "--updates",
-        "30",
-        "--run",
-        "a",
-        "--json",
-      );
-      expect([code, stderr.split("\n")[0]]).toEqual([
-        0,
-        "Training into a: reference (float64, 1 thread), projected, 20 antithetic evaluations an update",
-      ]);
-      expect(stdout.split("\n")).toHaveLength(2);
-      const line = JSON.parse(stdout);
-      expect(line).toMatchObject({
-        updates: 30,
-        backend: "reference",
-        instructionSet: "float64",
-        threads: 1,
-        form: "projected",
-        coupling: "antithetic",
-        samples: 20,
-        completed: true,
-        directory: "a",
-      });
-      // Chance is 0.1; 30 updates of Adam at 1e-3 reach 0.3 to 0.6.
-      expect(line.testAccuracy).toBeGreaterThan(0.2);
-      expect(readdirSync(join(directory, "a")).sort()).toEqual([
-        "checkpoint.safetensors",
-        "metrics.jsonl",
-        "report.html",
-        "run.json",
-      ]);
-      expect(lines("a").at(-1)).toMatchObject({ update: 30, testAccuracy: line.testAccuracy });
-      const run = JSON.parse(readFileSync(join(directory, "a", "run.json"), "utf8"));
-      expect(run).toMatchObject({
-        completed: true,
-        updates: 30,
-        options: { batchSize: 16 },
-        command: { samples: "20" },
-      });
-      const counts: number[] = run.confusion.flat();
-      expect(counts.reduce((sum, count) => sum + count, 0)).toBe(10_000);
-      const right = run.confusion.reduce((sum: number, row: number[], label: number) => sum + row[label], 0);
-      expect(right / 10_000).toBe(line.testAccuracy);
-    },
-    LONG,
-  );
+  test("writes a run's folder and one line of JSON", async () => {
+    const { code, stdout, stderr } = await command(
+      "train",
+      ...SMALL,
+      "--updates",
+      "30",
+      "--run",
+      "a",
+      "--json",
+    );
+    expect([code, stderr.split("\n")[0]]).toEqual([
+      0,
+      "Training into a: reference (float64, 1 thread), projected, 20 antithetic evaluations an update",
+    ]);
+    expect(stdout.split("\n")).toHaveLength(2);
+    const line = JSON.parse(stdout);
+    expect(line).toMatchObject({
+      updates: 30,
+      backend: "reference",
+      instructionSet: "float64",
+      threads: 1,
+      form: "projected",
+      coupling: "antithetic",
+      samples: 20,
+      completed: true,
+      directory: "a",
+    });
+    // Chance is 0.1; 30 updates of Adam at 1e-3 reach 0.3 to 0.6.
+    expect(line.testAccuracy).toBeGreaterThan(0.2);
+    expect(readdirSync(join(directory, "a")).sort()).toEqual([
+      "checkpoint.safetensors",
+      "metrics.jsonl",
+      "report.html",
+      "run.json",
+    ]);
+    expect(lines("a").at(-1)).toMatchObject({ update: 30, testAccuracy: line.testAccuracy });
+    const run = JSON.parse(readFileSync(join(directory, "a", "run.json"), "utf8"));
+    expect(run).toMatchObject({
+      completed: true,
+      updates: 30,
+      options: { batchSize: 16 },
+      command: { samples: "20" },
+    });
+    const counts: number[] = run.confusion.flat();
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(10_000);
+    const right = run.confusion.reduce((sum: number, row: number[], label: number) => sum + row[label], 0);
+    expect(right / 10_000).toBe(line.testAccuracy);
+  });
 
-  test(
-    "refuses a folder that holds a run, touches nothing, and replaces it when asked",
-    async () => {
-      const before = readFileSync(join(directory, "a", "checkpoint.safetensors"));
-      const args = ["train", ...SMALL, "--updates", "3", "--run", "a", "--quiet", "--no-report"];
-      const refused = await command(...args);
-      expect(refused).toMatchObject({ code: 1, stdout: "" });
-      expect(refused.stderr).toBe(
-        "local-entropy: The folder a holds a run already (run.json). Go on with it by --resume a, replace it by --overwrite, or name another folder by --run\n",
-      );
-      const wrong = await command(...args, "--overwrite", "--tau", "-1");
-      expect(wrong.code).toBe(2);
-      expect(readFileSync(join(directory, "a", "checkpoint.safetensors"))).toEqual(before);
-      const replaced = await command(...args, "--overwrite");
-      expect(replaced).toMatchObject({ code: 0, stderr: "" });
-      expect(replaced.stdout).toMatch(/^Test accuracy \d+\.\d\d % after 3 updates in \d+\.\d s\na\n$/);
-      expect(lines("a").at(-1)?.update).toBe(3);
-      expect(existsSync(join(directory, "a", "report.html"))).toBe(false);
-    },
-    LONG,
-  );
+  test("refuses a folder that holds a run, touches nothing, and replaces it when asked", async () => {
+    const before = readFileSync(join(directory, "a", "checkpoint.safetensors"));
+    const args = ["train", ...SMALL, "--updates", "3", "--run", "a", "--quiet", "--no-report"];
+    const refused = await command(...args);
+    expect(refused).toMatchObject({ code: 1, stdout: "" });
+    expect(refused.stderr).toBe(
+      "local-entropy: The folder a holds a run already (run.json). Go on with it by --resume a, replace it by --overwrite, or name another folder by --run\n",
+    );
+    const wrong = await command(...args, "--overwrite", "--tau", "-1");
+    expect(wrong.code).toBe(2);
+    expect(readFileSync(join(directory, "a", "checkpoint.safetensors"))).toEqual(before);
+    const replaced = await command(...args, "--overwrite");
+    expect(replaced).toMatchObject({ code: 0, stderr: "" });
+    expect(replaced.stdout).toMatch(/^Test accuracy \d+\.\d\d % after 3 updates in \d+\.\d s\na\n$/);
+    expect(lines("a").at(-1)?.update).toBe(3);
+    expect(existsSync(join(directory, "a", "report.html"))).toBe(false);
+  });
 
   // Momentum and the previous chain are in the state, and records of 7 updates are under way when it stops.
-  test.each([
+  testAll.each([
     ["importance-sampling", ["--samples", "20"]],
     [
       "sgld",
@@ -220,10 +212,9 @@ describe("train", () => {
       expect(again).toMatchObject({ code: 1, stdout: "" });
       expect(again.stderr).toContain("is complete (250 updates)");
     },
-    LONG,
   );
 
-  test("a corrupt checkpoint is named, and the folder stays as it was", async () => {
+  testAll("a corrupt checkpoint is named, and the folder stays as it was", async () => {
     const path = join(directory, "importance-sampling-halved", "checkpoint.safetensors");
     const bytes = readFileSync(path);
     bytes[bytes.length - 5] ^= 0x10;
@@ -309,7 +300,7 @@ describe("bench", () => {
     expect(processor).toBeGreaterThan(0);
     expect(median).toBeGreaterThanOrEqual(low);
     expect(high).toBeGreaterThanOrEqual(median);
-  }, 60_000);
+  });
 });
 
 test("a reader that has enough is no failure", async () => {

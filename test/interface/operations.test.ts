@@ -72,6 +72,25 @@ describe.each(BACKENDS)("operations on %s", (name) => {
     expect(new Set(losses).size).toBe(12);
   });
 
+  test("the mean is x − (τ/δ)·gradient, of parameters as they were when it was called", async () => {
+    const backend = await opened;
+    const float = name === "reference" ? (value: number) => value : Math.fround;
+    for (const [operation, temperature] of [
+      ["importanceSampling", 0.35],
+      ["evolutionStrategies", 1],
+    ] as const) {
+      const mine = Float64Array.from(parameters, (value) => value + 1e-9);
+      const x = mine.slice();
+      const options = { ...sampling, parameters: mine, ...(temperature === 1 ? {} : { temperature }) };
+      const called = backend[operation](options);
+      mine.fill(0);
+      const { mean, gradient } = await called;
+      const expected = Array.from(gradient, (g, i) => float(float(x[i]) - (0.02 / temperature) * g));
+      expect(Array.from(mean)).toEqual(expected);
+      expect(gradient.some((g) => g !== 0)).toBe(true);
+    }
+  });
+
   test("loss and accuracy", async () => {
     const backend = await opened;
     const { loss } = await backend.gradient(common);

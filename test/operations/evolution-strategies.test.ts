@@ -12,6 +12,7 @@ import { keyOf } from "../../src/reference/random/streams.ts";
 import { evolutionStrategies } from "../../src/reference/sampling/evolution-strategies.ts";
 import { rowSplit } from "../../src/reference/sampling/row-split.ts";
 import { noiseForm } from "../../src/reference/sampling/units.ts";
+import { describeAll } from "../support/everything.ts";
 import {
   type BatchKind,
   bruteForce,
@@ -120,7 +121,7 @@ const CASES: Case[] = [
 ];
 
 // At most 70 |z| a case at 1.3e-7 each: under 2e-4 for these and the three below together.
-describe("the heat gradient is unbiased", () => {
+describeAll("the heat gradient is unbiased", () => {
   test.each(CASES)("%j", (form) => {
     const point = tinyPoint(form.layers, form.kind, form.activation);
     const truth = bruteForce(point, Math.sqrt(form.tau), 100_000);

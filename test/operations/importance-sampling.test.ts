@@ -4,11 +4,12 @@
  */
 import { describe, expect, test } from "@jest/globals";
 import type { Coupling, ImportanceSamplingInput } from "../../src/backends/backend.ts";
-import { layerShapes } from "../../src/network.ts";
+import { layerShapes, meanOf } from "../../src/network.ts";
 import { gaussian } from "../../src/reference/random/gaussian.ts";
 import { layerStream } from "../../src/reference/random/streams.ts";
-import { onEveryBackend, onEveryFastBackend, reference } from "../support/backends.ts";
+import { onEveryBackend, onEveryFastBackend, reference, sameBitsOnThreads } from "../support/backends.ts";
 import { KEY } from "../support/fixtures.ts";
+import { patience } from "../support/patience.ts";
 import { COSTS, namedForms, type SamplingForm, samplingInput } from "../support/sampling-forms.ts";
 import { matches } from "../tolerances.ts";
 
@@ -48,7 +49,6 @@ onEveryFastBackend((given) => {
         ];
         matches("weights", (await operations.weights(input)).losses, (await reference.weights(input)).losses);
         matches("importance-sampling gradient", actual.gradient, expected.gradient);
-        matches("importance-sampling gradient", shiftOf(actual.mean, input), shiftOf(expected.mean, input));
         for (const part of ["loss", "freeEnergy", "effectiveSampleSize", "largestWeight"] as const) {
           matches("importance-sampling diagnostics", actual[part], expected[part]);
         }
@@ -70,16 +70,13 @@ onEveryFastBackend((given) => {
     matches("importance-sampling diagnostics", actual.effectiveSampleSize, expected.effectiveSampleSize);
   });
 
-  test.each(named)("the same bits on 1, 2, 3 and 5 threads: %s", async (_, form) => {
-    for (const coupling of COUPLINGS) {
-      const many = { ...coupling, samples: 150 } as Coupling;
-      const input = inputOf(form, many);
-      const one = await given(1).operations.importanceSampling(input);
-      for (const threads of [2, 3, 5]) {
-        expect(await given(threads).operations.importanceSampling(input)).toEqual(one);
+  if (given.threaded)
+    test.each(named)("the same bits on any number of threads: %s", async (_, form) => {
+      for (const coupling of COUPLINGS) {
+        const input = inputOf(form, { ...coupling, samples: 150 } as Coupling);
+        await sameBitsOnThreads(given, ({ operations }) => operations.importanceSampling(input));
       }
-    }
-  });
+    });
 });
 
 const shiftOf = (mean: ArrayLike<number>, { parameters }: ImportanceSamplingInput) =>
@@ -103,7 +100,7 @@ onEveryBackend((given) => {
     }
   });
 
-  test("mean is x − (τ/δ)·gradient; the diagnostics are those of the losses", async () => {
+  test("the mean made of the gradient is x − (τ/δ)·gradient; the diagnostics are those of the losses", async () => {
     const input = inputOf(form, { kind: "independent", samples: 12, complement: "sample", centred: false });
     const { losses } = await given().operations.weights(input);
     const result = await given().operations.importanceSampling(input);
@@ -116,7 +113,7 @@ onEveryBackend((given) => {
     matches("importance-sampling diagnostics", result.loss, Array.from(losses).reduce((a, b) => a + b) / 12);
     matches(
       "importance-sampling gradient",
-      shiftOf(result.mean, input),
+      shiftOf(meanOf(input.parameters, result.gradient, input.tau / input.temperature), input),
       Array.from(result.gradient, (g) => (-0.05 / 0.35) * g),
     );
   });
@@ -159,6 +156,6 @@ onEveryBackend((given) => {
     setTimeout(() => controller.abort(new Error("enough")), 5);
     const start = performance.now();
     await expect(call).rejects.toThrow("enough");
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(performance.now() - start).toBeLessThan(patience(1000));
   });
 });

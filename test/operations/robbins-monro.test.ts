@@ -2,10 +2,10 @@
  * Robbins–Monro: every backend against the reference for the same counters. Its law is in closed-forms.test.ts and
  * projection.test.ts.
  */
-import { expect, test } from "@jest/globals";
+import { test } from "@jest/globals";
 import type { RobbinsMonroInput } from "../../src/backends/backend.ts";
 import { gaussian } from "../../src/reference/random/gaussian.ts";
-import { onEveryBackend, onEveryFastBackend, reference } from "../support/backends.ts";
+import { onEveryBackend, onEveryFastBackend, reference, sameBitsOnThreads } from "../support/backends.ts";
 import { batchesOf, CHAIN_FORMS, type ChainForm } from "../support/chain-forms.ts";
 import { CROSS_ENTROPY, caseName, KEY, networkCase } from "../support/fixtures.ts";
 import { matches } from "../tolerances.ts";
@@ -50,11 +50,10 @@ onEveryFastBackend((given) => {
     matches("robbins-monro", actual.loss, expected.loss);
   });
 
-  test.each(named)("the same bits on 1, 2, 3 and 5 threads: %s", async (_, form) => {
-    const input = inputOf(form);
-    const one = await given(1).operations.robbinsMonro(input);
-    for (const threads of [2, 3, 5]) expect(await given(threads).operations.robbinsMonro(input)).toEqual(one);
-  });
+  if (given.threaded)
+    test.each(named)("the same bits on any number of threads: %s", (_, form) =>
+      sameBitsOnThreads(given, ({ operations }) => operations.robbinsMonro(inputOf(form))),
+    );
 });
 
 onEveryBackend((given) => {

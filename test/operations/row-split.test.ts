@@ -13,6 +13,7 @@ import { keyOf } from "../../src/reference/random/streams.ts";
 import { groupsOf, importanceSamplingRowwise, rowSplit } from "../../src/reference/sampling/row-split.ts";
 import { type NoiseForm, noiseForm, type Pass, samplePass } from "../../src/reference/sampling/units.ts";
 import { walshSign } from "../../src/reference/sampling/walsh.ts";
+import { describeAll, testAll } from "../support/everything.ts";
 import {
   type BatchKind,
   bruteForce,
@@ -307,7 +308,7 @@ function weightZ(weights: readonly number[], truth: readonly number[]): number {
 
 // Each case compares at most 90 |z| (coordinates, projections, mean weight) for two δ at 1.3e-7 each: under 4e-4 for
 // all nine cases and the test of the remainder together.
-describe("numerator and mean weight are unbiased for a fixed expansion point", () => {
+describeAll("numerator and mean weight are unbiased for a fixed expansion point", () => {
   const CASES: Setting[] = [
     { layers: [5, 3], kind: "repeated", coupling: walsh(2), tau: 1e-3 },
     { layers: [5, 3], kind: "repeated", coupling: walsh(2), tau: 1e-2 },
@@ -331,7 +332,7 @@ describe("numerator and mean weight are unbiased for a fixed expansion point", (
   });
 });
 
-test("the remainder matters: δ = 1/20, τ = 1e-2", () => {
+testAll("the remainder matters: δ = 1/20, τ = 1e-2", () => {
   const setting: Setting = { layers: [5, 3], kind: "repeated", coupling: walsh(2), tau: 1e-2 };
   const point = tinyPoint(setting.layers, setting.kind);
   const [s, delta, c0] = [0.1, 1 / 20, 1.5];
@@ -355,7 +356,7 @@ test("the remainder matters: δ = 1/20, τ = 1e-2", () => {
 // linearization N/E w − g (W/E w − 1), of mean zero (N, W the unbiased numerator and mean weight about the mean loss,
 // E w and g from brute force, whose errors cancel to first order): the error of K · bias is then the same for every K.
 // Two |z| of means over 100 replicates each: 1e-6 in all. K · bias = √K times a constant would give z = 8.
-test("the quotient's bias falls as 1/K over K = 2 … 64", () => {
+testAll("the quotient's bias falls as 1/K over K = 2 … 64", () => {
   const point = tinyPoint([3], "two");
   const [tau, temperature, s] = [0.5, 0.1, Math.sqrt(0.5)];
   const many = bruteForce(point, s, 200_000, [1e9], 0);

@@ -2,11 +2,11 @@
  * SGLD: every backend against the reference for the same counters. Its law is in closed-forms.test.ts and
  * projection.test.ts.
  */
-import { expect, test } from "@jest/globals";
+import { test } from "@jest/globals";
 import type { SgldInput } from "../../src/backends/backend.ts";
 import { gaussian } from "../../src/reference/random/gaussian.ts";
 import { STREAMS } from "../../src/reference/random/streams.ts";
-import { onEveryBackend, onEveryFastBackend, reference } from "../support/backends.ts";
+import { onEveryBackend, onEveryFastBackend, reference, sameBitsOnThreads } from "../support/backends.ts";
 import { batchesOf, CHAIN_FORMS, type ChainForm } from "../support/chain-forms.ts";
 import { CROSS_ENTROPY, caseName, KEY, networkCase } from "../support/fixtures.ts";
 import { matches } from "../tolerances.ts";
@@ -49,11 +49,10 @@ onEveryFastBackend((given) => {
     matches("sgld", actual.loss, expected.loss);
   });
 
-  test.each(named)("the same bits on 1, 2, 3 and 5 threads: %s", async (_, form) => {
-    const input = inputOf(form);
-    const one = await given(1).operations.sgld(input);
-    for (const threads of [2, 3, 5]) expect(await given(threads).operations.sgld(input)).toEqual(one);
-  });
+  if (given.threaded)
+    test.each(named)("the same bits on any number of threads: %s", (_, form) =>
+      sameBitsOnThreads(given, ({ operations }) => operations.sgld(inputOf(form))),
+    );
 });
 
 onEveryBackend((given) => {

@@ -19,6 +19,7 @@ import {
   walshSign,
   walshTransform,
 } from "../../src/reference/sampling/walsh.ts";
+import { describeAll } from "../support/everything.ts";
 import {
   type BatchKind,
   bruteForce,
@@ -231,7 +232,7 @@ function whitened(inputs: Float64Array, factor: Float64Array, z: Float64Array, d
 }
 
 // 8 cases of two layers' coordinates, projections and the mean weight: 400 |z| at 1.3e-7 each, under 1e-4 in all.
-describe("weights only", () => {
+describeAll("weights only", () => {
   const c0 = 1.5;
   const CASES: { layers: number[]; kind: BatchKind; tau: number; projected: boolean }[] = [
     { layers: [6, 3], kind: "repeated", tau: 0.3, projected: true },

@@ -1,31 +1,36 @@
 /**
  * Runs a test's body on every backend: the reference, native on each instruction set that this machine offers, each
- * build of WASM, CUDA on its GPU, and CUDA's kernels on the host shim. An absent one is a reported skip whose name says
- * why. At the end of a file it prints the worst errors seen.
+ * build of WASM, CUDA on its GPU, and (by `npm run test:all`) CUDA's kernels on the host shim. An absent one is a
+ * reported skip whose name says why. At the end of a file it prints the worst errors seen.
  */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import { afterAll, describe, jest, test } from "@jest/globals";
+import { afterAll, describe, test } from "@jest/globals";
 import { cudaStatus, openCuda } from "../../src/backends/addon/cuda.ts";
 import type { Addon, Loaded } from "../../src/backends/addon/load.ts";
 import { nativeStatus, openNative } from "../../src/backends/addon/native.ts";
-import type { Backend } from "../../src/backends/backend.ts";
+import type { Backend, Operations } from "../../src/backends/backend.ts";
 import { openReference } from "../../src/backends/reference.ts";
 import { openWasm } from "../../src/backends/wasm/backend.ts";
 import { wasmStatus } from "../../src/backends/wasm/load.ts";
 import { worstSeen } from "../tolerances.ts";
+import { EVERYTHING } from "./everything.ts";
+import { expectSameBits, fingerprint } from "./same-bits.ts";
 
 /** Gives the backend under test; call it inside a test. */
 export interface Given {
   (threads?: number): Backend;
   /** On the host shim, which takes seconds for what others do in milliseconds. */
   readonly slow: boolean;
+  /** Takes a number of threads. */
+  readonly threaded: boolean;
 }
 
 interface Place {
   readonly name: string;
   readonly open: (threads: number) => Backend;
+  readonly threaded?: boolean;
 }
 
 const status = { native: nativeStatus(), wasm: wasmStatus() };
@@ -34,10 +39,12 @@ const CPU: readonly Place[] = [
   ...status.native.instructionSets.map((instructionSet) => ({
     name: `native ${instructionSet}`,
     open: (threads: number) => openNative({ threads, instructionSet }),
+    threaded: true,
   })),
   ...status.wasm.instructionSets.map((instructionSet) => ({
     name: `wasm ${instructionSet}`,
     open: (threads: number) => openWasm({ threads, instructionSet }),
+    threaded: instructionSet !== "simd",
   })),
 ];
 
@@ -57,9 +64,14 @@ function hostShim(): Loaded {
   return { addon, attempts: [], reason: "" };
 }
 
-const SHIM: readonly Place[] = existsSync(HOST_SHIM)
-  ? [{ name: "cuda on the host shim", open: () => openCuda(hostShim()) }]
-  : [];
+/** Named by `LOCAL_ENTROPY_TEST_BACKEND`, for who works on that alone (`npm run watch`): "wasm", or "native avx2". */
+const ONLY = process.env.LOCAL_ENTROPY_TEST_BACKEND;
+const chosen = ({ name }: Place) => !ONLY || name === ONLY || name.startsWith(`${ONLY} `);
+
+const SHIM: readonly Place[] =
+  (EVERYTHING || ONLY?.startsWith("cuda")) && existsSync(HOST_SHIM)
+    ? [{ name: "cuda on the host shim", open: () => openCuda(hostShim()) }]
+    : [];
 
 /** Why a place is not there, for each that is not. */
 const ABSENT: readonly string[] = [
@@ -67,14 +79,13 @@ const ABSENT: readonly string[] = [
     .filter(([, { available }]) => !available)
     .map(([name, { reason }]) => `${name}: ${reason}`),
   ...(cuda.available ? [] : [`cuda: ${cuda.reason}`]),
-  ...(SHIM.length > 0 ? [] : ["cuda on the host shim: not built (node scripts/build-cuda.mjs --host)"]),
+  ...(SHIM.length > 0
+    ? []
+    : ["cuda on the host shim: in `npm run test:all`, if built (build-cuda.mjs --host)"]),
 ];
 
 /** The backends that are held against the reference, as far as they are here. */
 export const FAST_PLACES: readonly Place[] = [...CPU, ...GPU, ...SHIM];
-
-// The host shim changes fibers where a GPU changes warps.
-if (SHIM.length > 0) jest.setTimeout(120_000);
 
 const REFERENCE: Place = { name: "reference", open: openReference };
 
@@ -88,8 +99,13 @@ export function onEveryFastBackend(body: (given: Given) => void): void {
   onEach(FAST_PLACES, body);
 }
 
+/** The same for laws, which equality with the reference implies: the reference, and all by `npm run test:all`. */
+export function onReferenceOrAll(body: (given: Given) => void): void {
+  onEach(EVERYTHING ? [REFERENCE, ...FAST_PLACES] : [REFERENCE], body);
+}
+
 function onEach(places: readonly Place[], body: (given: Given) => void): void {
-  for (const { name, open } of places) {
+  for (const { name, open, threaded = false } of places.filter(chosen)) {
     describe(name, () => {
       const opened = new Map<number, Backend>();
       afterAll(() => {
@@ -102,7 +118,8 @@ function onEach(places: readonly Place[], body: (given: Given) => void): void {
         opened.set(threads, backend);
         return backend;
       };
-      body(Object.assign(given, { slow: SHIM.some((place) => place.name === name) }));
+      const slow = SHIM.some((place) => place.name === name);
+      body(Object.assign(given, { slow, threaded }));
     });
   }
   describe.each(ABSENT.map((reason) => reason.split("\n").join(" ")))("%s", () => {
@@ -110,5 +127,28 @@ function onEach(places: readonly Place[], body: (given: Given) => void): void {
   });
 }
 
+/** Whatever number of threads a backend is opened with, `compute` gives the same bits. */
+export async function sameBitsOnThreads(
+  given: Given,
+  compute: (backend: Backend) => Promise<unknown>,
+): Promise<void> {
+  const one = await compute(given(1));
+  for (const threads of EVERYTHING ? [2, 3, 5] : [3]) expectSameBits(await compute(given(threads)), one);
+}
+
+const answers = new Map<string, unknown>();
+
+/** What `compute` gives for this input, worked out once however many backends are held against it. */
+export function once<T>(input: unknown, compute: () => T): T {
+  const key = fingerprint(input);
+  if (!answers.has(key)) answers.set(key, compute());
+  return answers.get(key) as T;
+}
+
 /** The reference's operations, for expected numbers. */
-export const reference = openReference().operations;
+export const reference = Object.fromEntries(
+  Object.entries(openReference().operations).map(([name, operation]) => [
+    name,
+    (input: unknown) => once([name, input], () => operation(input)),
+  ]),
+) as unknown as Operations;

@@ -3,6 +3,7 @@
  */
 import { spawn } from "node:child_process";
 import { HUGE } from "./native-inputs.ts";
+import { patience } from "./patience.ts";
 
 /**
  * JavaScript that a child begins with, after its import of a backend: 784-200-10 on 20 rows, `weights(backend, samples)`,
@@ -50,7 +51,10 @@ export function runModule(
 ): Promise<Ended> {
   return new Promise((resolve) => {
     const args = [...flags, "--input-type=module", "-e", source];
-    const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, timeout: 20_000 });
+    const child = spawn(process.execPath, args, {
+      env: { ...process.env, ...env },
+      timeout: patience(20_000),
+    });
     let [output, errors, last, sinceOutput] = ["", "", performance.now(), Number.NaN];
     child.stdout.on("data", (data) => {
       output += data;
