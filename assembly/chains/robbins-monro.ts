@@ -14,7 +14,16 @@
 import { addScaled, fma, multiply, set, storeSome } from "../linear/lanes";
 import { FULL, product } from "../linear/product";
 import { drawNoise, gram, sampleGroups } from "../linear/projection";
-import { job, layerOffset, noiseScale, parameterCount, tailSize, tau, thread, width } from "../machine/job";
+import {
+  job,
+  layerOffset,
+  noiseScale,
+  parameterCount,
+  tailSize,
+  tau,
+  thread,
+  width,
+} from "../machine/context";
 import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeFloats } from "../machine/workspace";
 import { backward, forward, rowLosses, signal, stride, sumOfLosses, tailGradient } from "../network/dense";

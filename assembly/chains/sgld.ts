@@ -35,7 +35,7 @@ import {
   thread,
   update,
   width,
-} from "../machine/job";
+} from "../machine/context";
 import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
 import { backward, forward, rowLosses, signal, stride, sumOfLosses, tailGradient } from "../network/dense";

@@ -8,7 +8,8 @@
  * or dependent row) is zero with its column, and its inverse is 0.
  */
 
-import { job, layerRows, sampleNumber, update, width } from "../machine/job";
+import { exampleNumber, job, layerRows, update, width } from "../machine/context";
+import { PIVOT_BOUND } from "../machine/job";
 import { barrier, endItems, nextItem, shareBegin, shareEnd } from "../machine/team";
 import { take, takeFloats } from "../machine/workspace";
 import { firstGradient, firstProduct, Rows } from "../network/rows";
@@ -103,8 +104,8 @@ function dot(a: usize, b: usize, count: u32): f64 {
 
 function gramEntry(i: u32, j: u32): f64 {
   const inputs = width(0);
-  const a = sampleNumber(0, i) * inputs;
-  const b = sampleNumber(0, j) * inputs;
+  const a = exampleNumber(0, i) * inputs;
+  const b = exampleNumber(0, j) * inputs;
   if (job.inputsAreFloats) return dotFloats(job.inputs + 4 * a, job.inputs + 4 * b, inputs) + 1;
   return f64(dotBytes(job.inputs + a, job.inputs + b, inputs)) / 65025 + 1;
 }
@@ -141,7 +142,7 @@ export function cholesky(): void {
     }
     const diagonal = load<f64>(gram + 8 * (i * size + i));
     const pivot = diagonal - dot(row, row, i);
-    const uses = pivot > 1e-9 * diagonal;
+    const uses = pivot > PIVOT_BOUND * diagonal;
     store<u8>(used + i, u8(uses));
     store<f64>(row + 8 * i, uses ? sqrt(pivot) : 0);
     count += u32(uses);

@@ -72,16 +72,17 @@ export class Job {
   next: u32;
 }
 
-export const GAUSSIAN: u32 = 0;
-export const LOSS: u32 = 1;
-export const PREDICT: u32 = 2;
-export const CORRECT: u32 = 3;
-export const ESTIMATE: u32 = 4;
-export const STEP: u32 = 5;
-export const RUN: u32 = 6;
+export const OPERATION_GAUSSIAN: u32 = 0;
+export const OPERATION_LOSS: u32 = 1;
+export const OPERATION_PREDICT: u32 = 2;
+export const OPERATION_ACCURACY: u32 = 3;
+export const OPERATION_ESTIMATE: u32 = 4;
+export const OPERATION_STEP: u32 = 5;
+export const OPERATION_RUN: u32 = 6;
 
 export const RELU: u32 = 0;
 export const TANH: u32 = 1;
+export const STEP: u32 = 2;
 
 export const SGD: u32 = 0;
 export const IMPORTANCE_SAMPLING: u32 = 1;
@@ -95,74 +96,12 @@ export const WALSH: u32 = 2;
 
 export const GRADIENT_DESCENT: u32 = 0;
 export const MOMENTUM: u32 = 1;
+export const ADAM: u32 = 2;
 
-/** This instance's job; each thread has an instance, so each has these variables of its own. */
-export let job: Job = changetype<Job>(0);
-export let thread: u32 = 0;
-export let threads: u32 = 1;
-
-/** The update in hand: its place in the plan, x_k, Philox's update word, τ, the perturbation's scale. */
-export let planIndex: u32 = 0;
-export let update: u32 = 0;
-export let tau: f64 = 0;
-export let noiseScale: f64 = 0;
-
-export function setJob(pointer: usize, number: u32): void {
-  job = changetype<Job>(pointer);
-  thread = number;
-  threads = job.threads;
-  planIndex = 0; // of an operation on rows, which sets no update
-}
-
-export function setUpdate(index: u32): void {
-  planIndex = index;
-  update = job.first + index;
-  tau = load<f64>(job.tau + 8 * index);
-  noiseScale = load<f64>(job.noiseScale + 8 * index);
-}
-
-/** d_l. */
-export function width(layer: u32): u32 {
-  return load<u32>(job.layers + 4 * layer);
-}
-
-/** Rows of layer l's matrix, l = 1 … L: d_{l−1} + 1, the bias row last. */
-export function layerRows(layer: u32): u32 {
-  return width(layer - 1) + 1;
-}
-
-/** Where layer l's matrix begins in the flat parameters; of layer L + 1: their number n. */
-export function layerOffset(layer: u32): u32 {
-  let offset: u32 = 0;
-  for (let l: u32 = 1; l < layer; l++) offset += layerRows(l) * width(l);
-  return offset;
-}
-
-export function classes(): u32 {
-  return width(job.depth);
-}
-
-export function parameterCount(): u32 {
-  return layerOffset(job.depth + 1);
-}
-
-/** Entries of layers 2 … L. */
-export function tailSize(): u32 {
-  return parameterCount() - layerOffset(2);
-}
-
-/** The largest matrix of layers 2 … L. */
-export function largestTail(): u32 {
-  let size: u32 = 0;
-  for (let l: u32 = 2; l <= job.depth; l++) {
-    const count = layerRows(l) * width(l);
-    if (count > size) size = count;
-  }
-  return size;
-}
-
-/** Number of the sample in row i of batch `batch` of the update in hand. */
-export function sampleNumber(batch: u32, i: u32): u32 {
-  const at = (planIndex * job.batches + batch) * job.batchSize + i;
-  return job.rows === 0 ? at : load<u32>(job.rows + 4 * at);
-}
+/** A pivot of at most so much of its diagonal entry is zero: its row repeats others. */
+export const PIVOT_BOUND: f64 = 1e-9;
+/** Walsh blocks that share their noise's memory and cross-fit each other. */
+export const BLOCKS_IN_GROUP: u32 = 8;
+/** Keep the quotients κ and λ of the row split from a denominator near zero. */
+export const KAPPA_RIDGE: f64 = 0.1;
+export const LAMBDA_RIDGE: f64 = 1e-3;

@@ -4,7 +4,7 @@
  * Before an operation every thread takes the same pieces in the same order, by address arithmetic alone, so all agree
  * without a word; `workspaceBytes` does it from address zero to learn the size.
  */
-import { thread, threads } from "./job";
+import { thread, threads } from "./context";
 
 let base: usize = 0;
 let taken: u64 = 0;

@@ -9,7 +9,8 @@
 import { firstLanes, LANES, max, roundUp, set, storeSome, sum, transpose } from "../linear/lanes";
 import { exp, log1p, tanh } from "../linear/math";
 import { FULL, product } from "../linear/product";
-import { classes, job, largestTail, layerRows, RELU, TANH, width } from "../machine/job";
+import { classes, job, largestTail, layerRows, width } from "../machine/context";
+import { RELU, TANH } from "../machine/job";
 import { takeOwn } from "../machine/workspace";
 import { firstProduct, loadRows, ROW_BLOCK, Rows } from "./rows";
 

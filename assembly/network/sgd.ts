@@ -6,7 +6,7 @@
  */
 
 import { least } from "../linear/lanes";
-import { job, largestTail, layerOffset, thread, threads, width } from "../machine/job";
+import { job, largestTail, layerOffset, thread, threads, width } from "../machine/context";
 import { barrier, shareBegin, shareEnd } from "../machine/team";
 import { take, takeOwn, takeOwnFloats } from "../machine/workspace";
 import { leaveFactored } from "../update/factored";

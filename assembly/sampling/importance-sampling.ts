@@ -25,17 +25,8 @@ import {
   sampleGroups,
   takeSpan,
 } from "../linear/projection";
-import {
-  ANTITHETIC,
-  job,
-  layerOffset,
-  layerRows,
-  noiseScale,
-  tau,
-  thread,
-  update,
-  width,
-} from "../machine/job";
+import { job, layerOffset, layerRows, noiseScale, tau, thread, update, width } from "../machine/context";
+import { ANTITHETIC } from "../machine/job";
 import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
 import { stride } from "../network/dense";

@@ -22,7 +22,8 @@ import { addScaled, fma, LANES, least, multiply, set, sum, transpose } from "../
 import { FULL, product } from "../linear/product";
 import { drawNoise, noiseFloats, noiseOffset } from "../linear/projection";
 import { walsh } from "../linear/transform";
-import { classes, job, layerOffset, noiseScale, width } from "../machine/job";
+import { classes, job, layerOffset, noiseScale, width } from "../machine/context";
+import { BLOCKS_IN_GROUP, KAPPA_RIDGE, LAMBDA_RIDGE } from "../machine/job";
 import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd } from "../machine/team";
 import { takeFloats, takeOwn, takeOwnFloats } from "../machine/workspace";
 import { forward, passBytes, rowLosses, setPass, signal, stride, takePass } from "../network/dense";
@@ -49,13 +50,8 @@ import {
   walshRowBytes,
 } from "./walsh";
 
-export const GROUP: u32 = 8;
 /** Rows summed by one thread in order, so that threads change no bit. */
 const ROW_CHUNKS: u32 = 16;
-
-/** Keep κ's and λ's quotients from a denominator near zero. */
-const FIRST_RIDGE: f32 = 0.1;
-const SECOND_RIDGE: f32 = 1e-3;
 
 export let chunks: u32 = 0;
 /** Rows of a chunk that are worked off at a time. */
@@ -86,7 +82,7 @@ export function takeRowSplit(): void {
   const size = job.batchSize;
   chunks = least(size, ROW_CHUNKS);
   atOnce = least((size + chunks - 1) / chunks, ROW_BLOCK);
-  group = least(job.samples, GROUP);
+  group = least(job.samples, BLOCKS_IN_GROUP);
   takePoint(job.projected !== 0, atOnce, length);
   const all = u64(classes()) * length;
   drawn = takeFloats(noiseFloats() * group);
@@ -143,7 +139,7 @@ export function drawBlocks(first: u32, count: u32): void {
 /** Row b of D1 from a group's blocks: its sum over them times scale, added to `c` (length). */
 function firstLayerRow(count: u32, variance: f32, scale: f32, c: usize): void {
   const inverse = set(1 / variance);
-  const ridge = set(FIRST_RIDGE * variance);
+  const ridge = set(f32(KAPPA_RIDGE) * variance);
   const factor = set(scale);
   // y is zero past w1
   for (let at: usize = 0; at < 4 * width(1); at += 16) {
@@ -219,7 +215,7 @@ function secondLayerRow(count: u32, level: f32, scale: f32, to: usize): void {
       if (count > 1)
         slope =
           (products - n * load<f32>(row.means + 4 * (units + c))) /
-          (squares - n * n + SECOND_RIDGE * scale2 * row.own);
+          (squares - n * n + f32(LAMBDA_RIDGE) * scale2 * row.own);
       const others = count > 1 ? (levels - row.mean) / f32(count - 1) : level;
       const even = set(factor * psi(row, c, slope, others, scratch));
       walsh(scratch, vectors);

@@ -27,8 +27,6 @@ import {
   sampleGroups,
 } from "../linear/projection";
 import {
-  ANTITHETIC,
-  IMPORTANCE_SAMPLING,
   job,
   layerOffset,
   layerRows,
@@ -38,7 +36,8 @@ import {
   tau,
   thread,
   width,
-} from "../machine/job";
+} from "../machine/context";
+import { ANTITHETIC, IMPORTANCE_SAMPLING } from "../machine/job";
 import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
 import { stride } from "../network/dense";

@@ -11,7 +11,8 @@
 import { addScaled, least, multiply, squaredNorm } from "../linear/lanes";
 import { FULL, product } from "../linear/product";
 import { gram, noiseOffset } from "../linear/projection";
-import { ANTITHETIC, job, layerOffset, layerRows, noiseScale, width } from "../machine/job";
+import { job, layerOffset, layerRows, noiseScale, width } from "../machine/context";
+import { ANTITHETIC } from "../machine/job";
 import { barrier, shareBegin, shareEnd } from "../machine/team";
 import { takeFloats, takeOwnFloats } from "../machine/workspace";
 import {

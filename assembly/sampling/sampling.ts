@@ -17,7 +17,7 @@ import {
   solveUpper,
   takeProjection,
 } from "../linear/projection";
-import { job, layerOffset, parameterCount, thread, threads, width } from "../machine/job";
+import { job, layerOffset, parameterCount, thread, threads, width } from "../machine/context";
 import { barrier, shareBegin, shareEnd } from "../machine/team";
 import { take, takeFloats, takeOwn, takeOwnFloats } from "../machine/workspace";
 import {

@@ -10,7 +10,6 @@ import { exp, expDouble, expRemainder, logDouble } from "../linear/math";
 import { noiseCount } from "../linear/projection";
 import {
   classes,
-  IMPORTANCE_SAMPLING,
   job,
   layerOffset,
   noiseScale,
@@ -18,7 +17,8 @@ import {
   tau,
   thread,
   width,
-} from "../machine/job";
+} from "../machine/context";
+import { BLOCKS_IN_GROUP, IMPORTANCE_SAMPLING } from "../machine/job";
 import { barrier, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
 import {
@@ -28,7 +28,6 @@ import {
   blockU,
   blockZ,
   drawBlocks,
-  GROUP,
   takeRowSplit,
   walshCenter,
   walshRows,
@@ -241,7 +240,7 @@ function scaleHeat(heat: f32): void {
 /** Importance sampling or evolution strategies with Walsh blocks, at most one hidden layer. */
 export function walshEstimate(leave: bool): void {
   const blocks = job.samples;
-  const groups = (blocks + GROUP - 1) / GROUP;
+  const groups = (blocks + BLOCKS_IN_GROUP - 1) / BLOCKS_IN_GROUP;
   beginRowSplit();
   clearGradient();
   for (let group: u32 = 0; group < groups; group++) {

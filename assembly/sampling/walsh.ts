@@ -18,7 +18,7 @@
 import { firstLanes, fma, LANES, largest, least, max, most, set, sum, transpose } from "../linear/lanes";
 import { exp, Inline, log1p } from "../linear/math";
 import { walsh } from "../linear/transform";
-import { classes, job, layerOffset, noiseScale, thread, width } from "../machine/job";
+import { classes, job, layerOffset, noiseScale, thread, width } from "../machine/context";
 import { takeFloats } from "../machine/workspace";
 import { activated } from "../network/dense";
 

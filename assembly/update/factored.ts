@@ -10,7 +10,7 @@
 
 import { addScaled, LANES, least, most } from "../linear/lanes";
 import { FULL, product } from "../linear/product";
-import { job, width } from "../machine/job";
+import { job, width } from "../machine/context";
 import { barrier, shareBegin, shareEnd } from "../machine/team";
 import { take, takeOwnFloats } from "../machine/workspace";
 import { Rows, sparseRow } from "../network/rows";

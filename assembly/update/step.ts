@@ -12,7 +12,8 @@
 
 import { firstLanes, fma, set, storeFirst, sum } from "../linear/lanes";
 import { power } from "../linear/math";
-import { GRADIENT_DESCENT, job, MOMENTUM } from "../machine/job";
+import { job } from "../machine/context";
+import { GRADIENT_DESCENT, MOMENTUM } from "../machine/job";
 
 /** The smallest normal number. */
 const SMALLEST: f32 = 1.1754943508222875e-38;
