@@ -11,7 +11,6 @@
  * Symbols: J transitions, M samples a transition, B rows, n parameters, d1 columns, G = df/dP¹.
  */
 
-import { addScaled, fma, multiply, set, storeSome } from "../linear/lanes";
 import { FULL, product } from "../linear/product";
 import { drawNoise, gram, sampleGroups } from "../linear/projection";
 import {
@@ -24,10 +23,11 @@ import {
   thread,
   width,
 } from "../machine/context";
+import { addScaled, fma, multiply, set, storeSome } from "../machine/lanes";
 import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeFloats } from "../machine/workspace";
 import { backward, forward, rowLosses, signal, stride, sumOfLosses, tailGradient } from "../network/dense";
-import { firstGradient } from "../network/rows";
+import { firstGradient, leaveFactored } from "../network/rows";
 import {
   base,
   batchGradient,
@@ -39,8 +39,7 @@ import {
   projectedShift,
   rows,
   takeSampler,
-} from "../sampling/sampling";
-import { leaveFactored } from "../update/factored";
+} from "../sampling/sampled-point";
 
 let groups: u32 = 0;
 /** C (B × stride), or the first layer relative to x_k; the same of the groups' sums. */

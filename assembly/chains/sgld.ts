@@ -14,17 +14,8 @@
  * Symbols: J iterates, B rows, n parameters, d1 columns, G = df/dP¹. Sums are of ε_j (x^j − x_k).
  */
 
-import { addScaled, fma, least, multiply, set, storeFirst } from "../linear/lanes";
 import { LOWER, product, UPPER } from "../linear/product";
-import {
-  drawNoise,
-  fromSpan,
-  intoSpan,
-  noiseCount,
-  noiseFloats,
-  noiseOffset,
-  takeSpan,
-} from "../linear/projection";
+import { drawNoise, noiseCount, noiseFloats, noiseOffset } from "../linear/projection";
 import {
   job,
   layerOffset,
@@ -36,13 +27,24 @@ import {
   update,
   width,
 } from "../machine/context";
+import { addScaled, fma, least, multiply, set, storeFirst } from "../machine/lanes";
 import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
 import { backward, forward, rowLosses, signal, stride, sumOfLosses, tailGradient } from "../network/dense";
 import { beginSgd, takeSgd, teamGradient } from "../network/sgd";
 import { gaussianGroups } from "../random/gaussian";
 import { STREAM_COMPLEMENT, STREAM_FIRST_LAYER } from "../random/streams";
-import { base, beginSampler, pass, rows, scaled, takeSampler } from "../sampling/sampling";
+import {
+  base,
+  beginSampler,
+  fromSpan,
+  intoSpan,
+  pass,
+  rows,
+  scaled,
+  takeSampler,
+  takeSpan,
+} from "../sampling/sampled-point";
 
 /** Steps whose noise is made together; two such buffers stay in the second cache. */
 const AHEAD: u32 = 16;
@@ -237,7 +239,7 @@ function widen(w: usize): void {
 function sgldProjected(x: usize, total: usize): f64 {
   const count = job.batchSize * width(1);
   beginSampler(1); // the factor of the chain is L itself
-  intoSpan(rows, x, span);
+  intoSpan(x, span);
   for (let i = shareBegin(count, 1), end = shareEnd(count, 1); i < end; i++) {
     const start = load<f64>(span + 8 * i);
     store<f32>(v + 4 * i, f32(start));
@@ -248,9 +250,9 @@ function sgldProjected(x: usize, total: usize): f64 {
   if (stopped()) return loss;
   drawComplement(x, total);
   widen(v);
-  fromSpan(rows, span, x);
+  fromSpan(span, x);
   widen(vSum);
-  fromSpan(rows, span, total);
+  fromSpan(span, total);
   return loss;
 }
 

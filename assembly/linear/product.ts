@@ -7,7 +7,7 @@
  *
  * Tiles of 4 × 2 or 3 × 3 vectors: 9 sums at most, the operands and a product fit the 15 vector registers that V8 uses.
  */
-import { fma, LANES, least, set, storeSome } from "./lanes";
+import { fma, LANES, least, set, storeSome } from "../machine/lanes";
 
 /** Which half of A is not zero, the diagonal included. */
 export const FULL: u32 = 0;

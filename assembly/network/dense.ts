@@ -6,11 +6,11 @@
  * Symbols: B rows, d0 … dL widths. A signal is df/dP^l. `tail`: the parameters of layers 2 … L, flat.
  */
 
-import { firstLanes, LANES, max, roundUp, set, storeSome, sum, transpose } from "../linear/lanes";
 import { exp, log1p, tanh } from "../linear/math";
 import { FULL, product } from "../linear/product";
 import { classes, job, largestTail, layerRows, width } from "../machine/context";
 import { RELU, TANH } from "../machine/job";
+import { firstLanes, LANES, max, roundUp, set, storeSome, sum, transpose } from "../machine/lanes";
 import { takeOwn } from "../machine/workspace";
 import { firstProduct, loadRows, ROW_BLOCK, Rows } from "./rows";
 

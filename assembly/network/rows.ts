@@ -7,9 +7,9 @@
  * more than half are zero (images), else over tiles; both add the same terms in the same order.
  */
 
-import { addScaled, fma, LANES, least, set, storeSome } from "../linear/lanes";
 import { FULL, product } from "../linear/product";
 import { exampleNumber, job, width } from "../machine/context";
+import { addScaled, fma, LANES, least, set, storeSome } from "../machine/lanes";
 
 export const ROW_BLOCK: u32 = 128;
 
@@ -318,4 +318,20 @@ export function firstGradient(
       addScaled(at, load<f32>(rows.value + list + 4 * e), from, share, at);
     }
   }
+}
+
+/** Where an estimator left the first layer's gradient as Aᵀ C: A's rows (else none), C and its stride. */
+export let factoredRows: Rows = changetype<Rows>(0);
+export let factoredC: usize = 0;
+export let factoredStride: u32 = 0;
+
+export function clearFactored(): void {
+  factoredRows = changetype<Rows>(0);
+}
+
+/** Leaves the first layer's gradient as Aᵀ C of the whole batch's rows, for the step to form it as it goes. */
+export function leaveFactored(rows: Rows, c: usize, cRow: u32): void {
+  factoredRows = rows;
+  factoredC = c;
+  factoredStride = cRow;
 }

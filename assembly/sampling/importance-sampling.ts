@@ -12,21 +12,19 @@
  * pair. Weights are summed by streaming log-sum-exp, so memory does not grow with J.
  */
 
-import { fma, LANES, least, multiply, set, sum } from "../linear/lanes";
 import { expDouble, expm1Double, logDouble } from "../linear/math";
 import {
   drawNoise,
-  fromSpan,
   noiseCount,
   noiseFloats,
   noiseOffset,
   noiseSize,
   projectionRank,
   sampleGroups,
-  takeSpan,
 } from "../linear/projection";
 import { job, layerOffset, layerRows, noiseScale, tau, thread, update, width } from "../machine/context";
 import { ANTITHETIC } from "../machine/job";
+import { fma, LANES, least, multiply, set, sum } from "../machine/lanes";
 import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
 import { stride } from "../network/dense";
@@ -34,14 +32,15 @@ import { gaussianGroups } from "../random/gaussian";
 import { STREAM_COMPLEMENT } from "../random/streams";
 import {
   beginSampler,
+  fromSpan,
   noise,
   projectedShift,
-  rows,
   sampleLoss,
   shift,
   takeSampler,
+  takeSpan,
   writeFirstLayer,
-} from "./sampling";
+} from "./sampled-point";
 
 /** Sums over one group's units, weights relative to e^top; then over all. */
 @unmanaged
@@ -240,7 +239,7 @@ function sampleFirstLayer(scale: f64): void {
     multiply(f32(scale), normals, least(64, end - i), job.gradient + 4 * i);
   }
   barrier();
-  fromSpan(rows, inSpan, job.gradient);
+  fromSpan(inSpan, job.gradient);
 }
 
 /** total → the gradient of all layers. */

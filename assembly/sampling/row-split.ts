@@ -18,18 +18,18 @@
  * gradient Aᵀ C; the rest: walsh.ts.
  */
 
-import { addScaled, fma, LANES, least, multiply, set, sum, transpose } from "../linear/lanes";
 import { FULL, product } from "../linear/product";
 import { drawNoise, noiseFloats, noiseOffset } from "../linear/projection";
 import { walsh } from "../linear/transform";
 import { classes, job, layerOffset, noiseScale, width } from "../machine/context";
 import { BLOCKS_IN_GROUP, KAPPA_RIDGE, LAMBDA_RIDGE } from "../machine/job";
+import { addScaled, fma, LANES, least, multiply, set, sum, transpose } from "../machine/lanes";
 import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd } from "../machine/team";
 import { takeFloats, takeOwn, takeOwnFloats } from "../machine/workspace";
 import { forward, passBytes, rowLosses, setPass, signal, stride, takePass } from "../network/dense";
 import { firstProduct, loadRows, ROW_BLOCK } from "../network/rows";
 import { rowNorm } from "./sample-rows";
-import { base, beginPoint, rows, scaled, takePoint } from "./sampling";
+import { base, beginPoint, rows, scaled, takePoint } from "./sampled-point";
 import {
   beginWalsh,
   inside,

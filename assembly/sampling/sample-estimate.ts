@@ -15,7 +15,6 @@
  * Projected, Z_1 is Q U, and |Aᵀ C + β Q U| = |Lᵀ C + β U|.
  */
 
-import { addScaled, multiply, squaredLength } from "../linear/lanes";
 import { expDouble, expm1Double, logDouble } from "../linear/math";
 import { product, UPPER } from "../linear/product";
 import {
@@ -38,6 +37,7 @@ import {
   width,
 } from "../machine/context";
 import { ANTITHETIC, IMPORTANCE_SAMPLING } from "../machine/job";
+import { addScaled, multiply, squaredLength } from "../machine/lanes";
 import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
 import { stride } from "../network/dense";
@@ -51,7 +51,7 @@ import {
   shift,
   takeSampler,
   writeFirstLayer,
-} from "./sampling";
+} from "./sampled-point";
 
 let pair: bool = false;
 let units: u32 = 0;

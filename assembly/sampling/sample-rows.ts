@@ -8,11 +8,11 @@
  * Symbols: J samples, B rows, C (B × d1) coefficients: Aᵀ C is the first layer of H. A unit is a sample or a pair.
  */
 
-import { addScaled, least, multiply, squaredNorm } from "../linear/lanes";
 import { FULL, product } from "../linear/product";
 import { gram, noiseOffset } from "../linear/projection";
 import { job, layerOffset, layerRows, noiseScale, width } from "../machine/context";
 import { ANTITHETIC } from "../machine/job";
+import { addScaled, least, multiply, squaredNorm } from "../machine/lanes";
 import { barrier, shareBegin, shareEnd } from "../machine/team";
 import { takeFloats, takeOwnFloats } from "../machine/workspace";
 import {
@@ -26,7 +26,7 @@ import {
   tailGradient,
 } from "../network/dense";
 import { firstGradient, firstProduct, loadRows, ROW_BLOCK, Rows } from "../network/rows";
-import { base, evaluatedRows, noise, pass, projectedShift, rows, shift, whole } from "./sampling";
+import { base, evaluatedRows, noise, pass, projectedShift, rows, shift, whole } from "./sampled-point";
 
 /** Rows that are prepared at a time. */
 const PREPARED: u32 = 16;

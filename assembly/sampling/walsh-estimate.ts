@@ -5,7 +5,6 @@
  * Symbols: J samples, w_j = e^{−(f_j − c0)/δ}, here always relative to e^top; the rest: row-split.ts.
  */
 
-import { fma, LANES, largest, multiply, set, sum, transpose } from "../linear/lanes";
 import { exp, expDouble, expRemainder, logDouble } from "../linear/math";
 import { noiseCount } from "../linear/projection";
 import {
@@ -19,6 +18,7 @@ import {
   width,
 } from "../machine/context";
 import { BLOCKS_IN_GROUP, IMPORTANCE_SAMPLING } from "../machine/job";
+import { fma, LANES, largest, multiply, set, sum, transpose } from "../machine/lanes";
 import { barrier, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
 import {
@@ -32,7 +32,7 @@ import {
   walshCenter,
   walshRows,
 } from "./row-split";
-import { writeFirstLayer } from "./sampling";
+import { writeFirstLayer } from "./sampled-point";
 import { inside, layout, length, m, NO_HIDDEN, signMean, used } from "./walsh";
 
 /** f of each sample, then what multiplies its noise (K × 2 × length). */

@@ -15,10 +15,10 @@
  * g or h have `length` floats: m, or one vector where m is shorter (its lanes past m are zero wherever a sum is taken).
  */
 
-import { firstLanes, fma, LANES, largest, least, max, most, set, sum, transpose } from "../linear/lanes";
 import { exp, Inline, log1p } from "../linear/math";
 import { walsh } from "../linear/transform";
 import { classes, job, layerOffset, noiseScale, thread, width } from "../machine/context";
+import { firstLanes, fma, LANES, largest, least, max, most, set, sum, transpose } from "../machine/lanes";
 import { takeFloats } from "../machine/workspace";
 import { activated } from "../network/dense";
 

@@ -10,10 +10,10 @@
  * denormals to zero, and they are slow: moments below float32's smallest normal number become zero here.
  */
 
-import { firstLanes, fma, set, storeFirst, sum } from "../linear/lanes";
 import { power } from "../linear/math";
 import { job } from "../machine/context";
 import { GRADIENT_DESCENT, MOMENTUM } from "../machine/job";
+import { firstLanes, fma, set, storeFirst, sum } from "../machine/lanes";
 
 /** The smallest normal number. */
 const SMALLEST: f32 = 1.1754943508222875e-38;

@@ -5,7 +5,6 @@
 
 import { robbinsMonro, takeRobbinsMonro } from "../chains/robbins-monro";
 import { sgld, takeSgld } from "../chains/sgld";
-import { least } from "../linear/lanes";
 import { classes, job, layerOffset, parameterCount, setJob, setUpdate, thread } from "../machine/context";
 import {
   EVOLUTION_STRATEGIES,
@@ -21,6 +20,7 @@ import {
   SGLD,
   WALSH,
 } from "../machine/job";
+import { least } from "../machine/lanes";
 import {
   barrier,
   cancelled,
@@ -45,13 +45,13 @@ import {
   sumOfLosses,
   takePass,
 } from "../network/dense";
-import { ROW_BLOCK, Rows, rowsBytes, setRows } from "../network/rows";
+import { clearFactored, factoredRows, ROW_BLOCK, Rows, rowsBytes, setRows } from "../network/rows";
 import { sgd, takeSgd } from "../network/sgd";
 import { gaussianGroups } from "../random/gaussian";
 import { importanceSampling, takeImportanceSampling } from "../sampling/importance-sampling";
 import { sampleEstimate, takeSampleEstimate } from "../sampling/sample-estimate";
 import { takeWalshEstimate, walshEstimate } from "../sampling/walsh-estimate";
-import { clearFactored, factoredRows, factoredStep, takeFactored } from "./factored";
+import { factoredStep, takeFactored } from "./factored";
 import { beginStep, stepEntries } from "./step";
 
 /** A thread's rows and pass of the operations on rows; each block's sum (f64). */
