@@ -135,12 +135,12 @@ function setPosition(): void {
 /** y ← y − a (y + factor Σ_g sums_g), y relative to where the chain began: this thread's share. */
 function descend(sums: usize, size: u32, a: f64, factor: f64, y: usize): void {
   const keep = set(f32(1 - a));
-  const step = set(f32(-a * factor));
+  const move = set(f32(-a * factor));
   const end = shareEnd(size, 16);
   for (let i = shareBegin(size, 16); i < end; i += 4) {
     let total = v128.load(sums + 4 * i);
     for (let g: u32 = 1; g < groups; g++) total = f32x4.add(total, v128.load(sums + 4 * (g * size + i)));
-    storeSome(y + 4 * i, end - i, fma(keep, v128.load(y + 4 * i), f32x4.mul(step, total)));
+    storeSome(y + 4 * i, end - i, fma(keep, v128.load(y + 4 * i), f32x4.mul(move, total)));
   }
 }
 

@@ -46,7 +46,7 @@ import {
   takeSpan,
 } from "../sampling/sampled-point";
 
-/** Steps whose noise is made together; two such buffers stay in the second cache. */
+/** Transitions whose noise is made together; two such buffers stay in the second cache. */
 const AHEAD: u32 = 16;
 
 let gradient: usize = 0;
@@ -106,7 +106,7 @@ function langevin(j: u32, g: usize, xi: usize, count: u32, x: usize, total: usiz
 }
 
 /** One transition of the direct chain in this thread's coordinates. */
-function directStep(j: u32, x: usize, total: usize): void {
+function directTransition(j: u32, x: usize, total: usize): void {
   for (let l: u32 = 1; l <= job.depth; l++) {
     const count = layerRows(l) * width(l);
     const end = shareEnd(count, 64);
@@ -130,14 +130,14 @@ function sgldDirect(x: usize, total: usize): f64 {
     barrier();
     if (stopped()) break;
     loss += teamGradient(position, job.batches > 1 ? j : 0, false, gradient);
-    directStep(j, x, total);
+    directTransition(j, x, total);
     barrier();
   }
   return loss;
 }
 
 /** One transition of the projected chain; returns f(x^j). x, total: n, of which layers 2 … L are used. */
-function spanStep(j: u32, noise: usize, x: usize, total: usize): f64 {
+function spanTransition(j: u32, noise: usize, x: usize, total: usize): f64 {
   const size = job.batchSize;
   const columns = width(1);
   const row = stride(1);
@@ -158,11 +158,11 @@ function spanStep(j: u32, noise: usize, x: usize, total: usize): f64 {
   return sumOfLosses(pass, size) / f64(size);
 }
 
-function noiseAt(step: u32): usize {
-  return ahead + 4 * (step % (2 * AHEAD)) * usize(noiseFloats());
+function noiseAt(transition: u32): usize {
+  return ahead + 4 * (transition % (2 * AHEAD)) * usize(noiseFloats());
 }
 
-/** The chain itself, thread 0's, while the others make the noise of the steps to come. */
+/** The chain itself, thread 0's, while the others make the noise of the transitions to come. */
 function sgldInSpan(x: usize, total: usize): f64 {
   const transitions = job.steps - 1;
   let loss: f64 = 0;
@@ -173,7 +173,7 @@ function sgldInSpan(x: usize, total: usize): f64 {
     const end = least(transitions, first + AHEAD);
     count = least(transitions, end + AHEAD) - end;
     if (thread === 0)
-      for (let j = first; j < end && !cancelled(); j++) loss += spanStep(j, noiseAt(j), x, total);
+      for (let j = first; j < end && !cancelled(); j++) loss += spanTransition(j, noiseAt(j), x, total);
     for (let i = nextItem(count); i < count; i = nextItem(count)) drawNoise(end + i, noiseAt(end + i));
     endItems(count);
   }

@@ -8,6 +8,7 @@
 import { LOWER, product } from "../linear/product";
 import {
   cholesky,
+  gram,
   makeGram,
   noiseCount,
   noiseFloats,
@@ -19,7 +20,7 @@ import {
   takeProjection,
 } from "../linear/projection";
 import { job, layerOffset, parameterCount, thread, threads, width } from "../machine/context";
-import { addScaled, least, multiply } from "../machine/lanes";
+import { addScaled, least, multiply, squaredNorm } from "../machine/lanes";
 import { barrier, shareBegin, shareEnd } from "../machine/team";
 import { take, takeFloats, takeOwn, takeOwnFloats } from "../machine/workspace";
 import {
@@ -114,6 +115,13 @@ export function beginPoint(s: f64): void {
     scaledFactor(s, scaled);
   }
   barrier();
+}
+
+/** |a_b|² of row b of the batch, the bias input included; row r of `block`. */
+export function rowNorm(block: Rows, r: u32, b: u32): f32 {
+  if (job.projected) return f32(load<f64>(gram + 8 * (b * job.batchSize + b)));
+  const count = block.sparse ? load<u32>(block.length + 4 * r) : block.width;
+  return squaredNorm(block.value + 4 * r * block.width, count) + 1;
 }
 
 /** Whether a batch is read once for all samples: projected, or small. */
@@ -241,9 +249,9 @@ export function writeFirstLayer(
     barrier();
   }
   if (c === 0) return;
-  const step = whole ? size : capacity;
-  for (let row: u32 = 0; row < size; row += step) {
-    if (!whole) loadRows(rows, 0, row, least(step, size - row));
+  const rowsAtOnce = whole ? size : capacity;
+  for (let row: u32 = 0; row < size; row += rowsAtOnce) {
+    if (!whole) loadRows(rows, 0, row, least(rowsAtOnce, size - row));
     firstGradient(rows, c + 4 * row * cRow, cRow, columns, begin, end, add, gradient);
     add = true;
   }

@@ -12,7 +12,7 @@
 
 import { power } from "../linear/math";
 import { job } from "../machine/context";
-import { GRADIENT_DESCENT, MOMENTUM } from "../machine/job";
+import { ADAM, GRADIENT_DESCENT, MOMENTUM } from "../machine/job";
 import { firstLanes, fma, set, storeFirst, sum } from "../machine/lanes";
 
 /** The smallest normal number. */
@@ -32,7 +32,7 @@ let epsilon: f32 = 0;
 export function beginStep(size: f64, index: u32): void {
   rate = f32(-size);
   mu = f32(job.momentum);
-  if (job.optimizer <= MOMENTUM) return;
+  if (job.optimizer !== ADAM) return;
   beta1 = f32(job.beta1);
   beta2 = f32(job.beta2);
   rest1 = f32(1 - job.beta1);
@@ -82,7 +82,8 @@ export function stepEntries(slopes: usize, at: u32, count: u32): f32 {
   const x = job.parameters + 4 * at;
   if (job.optimizer === GRADIENT_DESCENT) return descent(slopes, x, count);
   if (job.optimizer === MOMENTUM) return momentum(slopes, x, job.moment1 + 4 * at, count);
-  return adam(slopes, x, job.moment1 + 4 * at, job.moment2 + 4 * at, count);
+  if (job.optimizer === ADAM) return adam(slopes, x, job.moment1 + 4 * at, job.moment2 + 4 * at, count);
+  return unreachable();
 }
 
 function descent(slopes: usize, x: usize, count: u32): f32 {
