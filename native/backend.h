@@ -54,11 +54,13 @@ struct Examples {
   size_t count = 0, width = 0;
 };
 
-// A minibatch: `size` rows of `samples`, picked by `rows`, or rows 0 … size - 1 where `rows` is null.
+// A minibatch: `size` rows of `examples`, picked by `rows`, or rows 0 … size - 1 where `rows` is null.
 struct Batch {
   const Examples* examples;
   const uint32_t* rows;
   size_t size;
+
+  size_t row(size_t i) const { return rows == nullptr ? i : rows[i]; }
 };
 
 struct Coupling {
@@ -122,7 +124,7 @@ struct Context {
 };
 
 // An operation returns false if it was cancelled; its outputs are then undefined.
-// One table for each instruction set; every kernel is written once, in native/cpu/*-inl.h.
+// One table for each instruction set; every kernel is written once, in native/cpu/*/*-inl.h.
 class Workspace;  // buffers that a session keeps between updates; made by `new_workspace`
 struct Kernels {
   const char* name;  // "avx512", "avx2", "sse4", "neon"

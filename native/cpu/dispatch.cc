@@ -43,14 +43,14 @@ const Cpu& cpu() {
 }
 
 const Target kTargets[] = {
-    {&kAvx512, [] { return cpu().avx512; }},
-    {&kAvx2, [] { return cpu().avx2; }},
-    {&kSse4, [] { return cpu().sse4; }},
+    {&avx512::kKernels, [] { return cpu().avx512; }},
+    {&avx2::kKernels, [] { return cpu().avx2; }},
+    {&sse4::kKernels, [] { return cpu().sse4; }},
 };
 
 #elif defined(__aarch64__)
 
-const Target kTargets[] = {{&kNeon, [] { return true; }}};
+const Target kTargets[] = {{&neon::kKernels, [] { return true; }}};
 
 #endif
 

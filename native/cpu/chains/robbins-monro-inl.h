@@ -8,6 +8,14 @@
 // G_m), and P^1 = A x_k + (A A^T) C + s L U. Nothing happens in the complement.
 //
 // Symbols: J transitions, M samples a transition, B rows, n parameters, d1 columns, G = df/dP^1.
+#pragma once
+#include <cstddef>
+#include <cstring>
+
+#include "../network/factored-inl.h"
+#include "../sampling/sampled-point-inl.h"
+
+BEGIN_TARGET
 
 // One fixed group's sums over its samples: of G (B x stride) or the first layer's gradient, then of the
 // others'.
@@ -213,3 +221,5 @@ inline bool robbins_monro(const Estimator& estimator, const Question& q, const C
   estimate->samples = steps * estimator.samples;
   return true;
 }
+
+END_TARGET

@@ -11,6 +11,18 @@
 // (v = Var y, c = Cov(y, S), t = Var S), the means by the same recursion without noise.
 //
 // Symbols: J iterates, B rows, n parameters, d1 columns, G = df/dP^1. Sums are of eps_j (x^j - x_k).
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "../network/first-layer-inl.h"
+#include "../network/sgd-inl.h"
+#include "../sampling/sampled-point-inl.h"
+
+BEGIN_TARGET
 
 // x <- x - (eps/2)(g + x/tau) + s xi; sum <- sum + next x, for `count` entries relative to x_k.
 inline void langevin(const float* g, double eps, double tau, double s, double next, const float* xi,
@@ -285,3 +297,5 @@ inline bool sgld(const Estimator& estimator, const Question& q, const Context& c
   estimate->samples = steps;
   return true;
 }
+
+END_TARGET

@@ -1,6 +1,13 @@
 // The Walsh-Hadamard transform of m values, m a power of two: WHT(v)_g = sum_h s_gh v_h with the signs of
 // Sylvester's matrix, s_gh = (-1)^popcount(g & h), in natural order and unnormalized: log2 m stages of sums
 // and differences.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "../machine/target.h"
+
+BEGIN_TARGET
 
 // Transforms of this many vectors stay in registers.
 #if defined(__aarch64__)
@@ -110,3 +117,5 @@ inline void with_vectors(size_t vectors, Body body) {
       return body(Vectors<0>());
   }
 }
+
+END_TARGET

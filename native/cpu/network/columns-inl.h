@@ -8,6 +8,15 @@
 // so neither does any bit on the number of threads.
 //
 // Symbols: B rows of a block, d0 = width of the inputs, d1 = `columns` of W^1.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "../machine/team-inl.h"
+#include "rows-inl.h"
+
+BEGIN_TARGET
 
 struct Columns {
   uint32_t* length;  // d0: non-zero inputs of each column
@@ -129,3 +138,5 @@ inline void team_load(const Batch& batch, size_t first, size_t count, Executor* 
     load_share(batch, first, share.begin, share.end, rows);
   });
 }
+
+END_TARGET

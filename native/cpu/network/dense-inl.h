@@ -3,6 +3,23 @@
 //   P^1 = A^0 W^1, A^l = (activation(P^l), 1), P^{l+1} = A^l W^{l+1}, f = mean over rows of the loss of P^L.
 //
 // Symbols: B rows, d0 … dL widths. A signal is df/dP^l.
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "../../backend.h"
+#include "../linear/math-inl.h"
+#include "../linear/product-inl.h"
+#include "../machine/denormals.h"
+#include "../machine/team-inl.h"
+#include "../machine/workspace.h"
+#include "rows-inl.h"
+
+BEGIN_TARGET
 
 // What one worker keeps of a block of rows on its way through the network.
 struct Pass {
@@ -248,3 +265,5 @@ inline bool dense_correct(const Network& network, const float* parameters, const
   *correct = total;
   return done;
 }
+
+END_TARGET

@@ -4,6 +4,17 @@
 //
 // Rows are worked off in blocks, so memory does not grow with B. The products go over lists of the non-zero
 // inputs where more than half are zero (images), else over tiles; both add the same terms in the same order.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "../../backend.h"
+#include "../linear/product-inl.h"
+#include "../machine/workspace.h"
+
+BEGIN_TARGET
 
 constexpr size_t kRowBlock = 128;
 
@@ -41,8 +52,6 @@ inline Rows new_rows(Workspace& workspace, size_t count, size_t width) {
   return rows;
 }
 
-inline size_t row_number(const Batch& batch, size_t i) { return batch.rows == nullptr ? i : batch.rows[i]; }
-
 struct ByteValues {
   float at[256] = {};
   constexpr ByteValues() {
@@ -73,7 +82,7 @@ inline size_t non_zeros(const Input* row, size_t width) {
 template <class Input>
 inline bool mostly_zero(const Input* inputs, const Batch& batch, size_t first, size_t count, size_t width) {
   size_t total = 0;
-  for (size_t r = 0; r < count; r++) total += non_zeros(inputs + row_number(batch, first + r) * width, width);
+  for (size_t r = 0; r < count; r++) total += non_zeros(inputs + batch.row(first + r) * width, width);
   return 2 * total < count * width;
 }
 
@@ -136,7 +145,7 @@ inline void choose_form(const Batch& batch, size_t first, size_t count, Rows* ro
 inline void load_share(const Batch& batch, size_t first, size_t begin, size_t end, Rows* rows) {
   const Examples& samples = *batch.examples;
   for (size_t r = begin; r < end; r++) {
-    const size_t from = row_number(batch, first + r);
+    const size_t from = batch.row(first + r);
     if (samples.bytes.empty())
       load_row(samples.floats.data() + from * rows->width, r, rows);
     else
@@ -236,3 +245,5 @@ inline void first_gradient(const Rows& rows, const float* g, size_t g_row, size_
     }
   }
 }
+
+END_TARGET

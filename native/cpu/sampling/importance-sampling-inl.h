@@ -10,6 +10,18 @@
 //
 // Symbols: J samples, s the perturbation's scale, delta temperature, B rows, d1 columns. A unit is a sample,
 // or an antithetic pair. Weights are summed by streaming log-sum-exp, so memory does not grow with J.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <cstring>
+
+#include "../network/first-layer-inl.h"
+#include "sampled-point-inl.h"
+
+BEGIN_TARGET
 
 // Sums over one group's units, weights relative to exp(top).
 struct WeightSums {
@@ -74,105 +86,6 @@ inline void add_unit(WeightSums* sums, const double* losses, size_t samples, dou
   sums->plain += norm2;
 }
 
-// One worker's memory.
-struct Sampler {
-  Evaluator evaluator;
-  float* noise;
-  float* perturbed;  // n, or layers 2 … L where projected
-  float* shift;      // antithetic and projected: s L U (B x stride)
-};
-
-// What the samplers share. Projected, or small direct, batches are read once (`whole`).
-struct SampledPoint {
-  const Question* q;
-  const Projection* projection;  // null: direct
-  NoiseLayout layout;
-  bool whole;
-  Rows rows;
-  const float* factor;  // s L (B x B)
-  const float* base;    // A x (B x stride)
-};
-
-inline SampledPoint new_sampled_point(Workspace& workspace, const Question& q, const Projection* projection,
-                                      Executor* executor) {
-  const Network& network = *q.network;
-  const Batch& batch = q.batches[0];
-  SampledPoint point{&q,      projection, new_noise_layout(workspace, network, projection), false, {},
-                     nullptr, nullptr};
-  point.whole = projection != nullptr || (q.batch_count == 1 && batch.size <= kRowBlock);
-  if (!point.whole) return point;
-  point.rows = new_rows(workspace, batch.size, network.layers[0]);
-  team_load(batch, 0, batch.size, executor, &point.rows);
-  if (projection == nullptr) return point;
-  const size_t columns = network.layers[1], stride = round_up(columns + 1, 16);
-  float* base = workspace.zeros<float>(batch.size * stride);
-  point.rows.columns = new_columns(workspace, batch.size, network.layers[0], columns);
-  team_product(point.rows, q.parameters, columns, executor, base, stride);
-  point.base = base;
-  point.factor = scaled_factor(workspace, *projection, q.noise_scale);
-  return point;
-}
-
-inline size_t evaluated_rows(const SampledPoint& point, size_t batch_size) {
-  return point.projection != nullptr ? batch_size : std::min(batch_size, kRowBlock);
-}
-
-inline Sampler new_sampler(Workspace& workspace, const SampledPoint& point) {
-  const Network& network = *point.q->network;
-  const size_t batch_size = point.q->batches[0].size, rows = evaluated_rows(point, batch_size);
-  Sampler sampler;
-  sampler.evaluator = point.whole ? Evaluator{point.rows, new_pass(workspace, network, rows)}
-                                  : new_evaluator(workspace, network, rows);
-  sampler.noise = workspace.take<float>(point.layout.offset[network.depth()]);
-  sampler.perturbed = workspace.take<float>(network.parameters());
-  sampler.shift = workspace.zeros<float>(rows * sampler.evaluator.pass.stride[1]);
-  return sampler;
-}
-
-// Mean loss at `parameters` over a batch, by one worker.
-inline double batch_loss(const SampledPoint& point, const float* parameters, const Batch& batch,
-                         Sampler* sampler) {
-  const Network& network = *point.q->network;
-  Evaluator& e = sampler->evaluator;
-  double total = 0;
-  for (size_t first = 0; first < batch.size; first += kRowBlock) {
-    const size_t count = std::min(kRowBlock, batch.size - first);
-    if (!point.whole) load_rows(batch, first, count, &e.rows);
-    first_product(e.rows, 0, count, parameters, network.layers[1], e.pass.signal[1], e.pass.stride[1]);
-    forward(network, parameters + tail_offset(network), e.pass, 0, count);
-    row_losses(network, *point.q->loss, e.rows.labels, e.pass, 0, count, 0);
-    total += sum_of_losses(e.pass, count);
-  }
-  return total / double(batch.size);
-}
-
-// Losses of the unit whose noise the sampler holds: at x + s Z, and at x - s Z where `pair`.
-inline void direct_losses(const SampledPoint& point, bool pair, Sampler* sampler, double* losses) {
-  const Question& q = *point.q;
-  for (int sign = 0; sign <= int(pair); sign++) {
-    const float s = float(sign == 0 ? q.noise_scale : -q.noise_scale);
-    perturb(point.layout, 1, q.parameters, s, sampler->noise, sampler->perturbed);
-    losses[sign] = batch_loss(point, sampler->perturbed, q.batches[0], sampler);
-  }
-}
-
-inline void projected_losses(const SampledPoint& point, bool pair, Sampler* sampler, double* losses) {
-  const Question& q = *point.q;
-  const Network& network = *q.network;
-  const Pass& pass = sampler->evaluator.pass;
-  const size_t rows = q.batches[0].size, columns = network.layers[1], stride = pass.stride[1];
-  product({rows, columns, rows, point.factor, rows, 1, sampler->noise, columns, pair ? nullptr : point.base,
-           stride, pair ? sampler->shift : pass.signal[1], stride, Triangle::kLower});
-  for (int sign = 0; sign <= int(pair); sign++) {
-    if (pair) add_scaled(point.base, sign == 0 ? 1.0f : -1.0f, sampler->shift, rows * stride, pass.signal[1]);
-    perturb(point.layout, 2, q.parameters + tail_offset(network),
-            float(sign == 0 ? q.noise_scale : -q.noise_scale), sampler->noise, sampler->perturbed);
-    forward(network, sampler->perturbed, pass, 0, rows);
-    row_losses(network, *q.loss, point.rows.labels, pass, 0, rows, 0);
-    losses[sign] = sum_of_losses(pass, rows) / double(rows);
-  }
-}
-
 // What is left of the groups' sums after they are merged in order.
 struct Weights {
   double top, weight = 0, weight2 = 0, loss = 0, square = 0, linear = 0, plain = 0;
@@ -230,52 +143,6 @@ inline void sample_first_layer(Workspace& workspace, const SampledPoint& point, 
     }
   });
   from_span(workspace, point.rows, *point.projection, v, columns, executor, gradient);
-}
-
-// The first layer's gradient ((d0 + 1) x d1) <- A^T scale C + factor Q R (direct: factor R), C (B x stride,
-// changed) of the batch's rows, R the noise's sum (r x d1) or null. rows: the whole batch or memory for a
-// block of it. Where `factored` is not null and the batch is projected, A^T C is left to the caller.
-inline void write_first_layer(Workspace& workspace, const Question& q, const Projection* projection,
-                              Rows& rows, float* coefficients, size_t stride, double scale,
-                              const float* noise, double factor, Executor* executor, Factored* factored,
-                              float* gradient) {
-  const Batch& batch = q.batches[0];
-  const size_t columns = q.network->layers[1], count = tail_offset(*q.network);
-  if (projection != nullptr && noise != nullptr) {
-    double* v = workspace.take<double>(batch.size * columns);
-    fork(executor, [&](unsigned worker) {
-      const Share share(columns, 16, worker, executor->size());
-      for (size_t b = 0; b < batch.size; b++)
-        for (size_t h = share.begin; h < share.end; h++) v[b * columns + h] = factor * noise[b * columns + h];
-      solve_upper(*projection, v, columns, share.begin, share.end);
-      for (size_t b = 0; b < batch.size; b++)
-        for (size_t h = share.begin; h < share.end; h++)
-          coefficients[b * stride + h] =
-              float(scale) * coefficients[b * stride + h] + float(v[b * columns + h]);
-    });
-  } else if (scale != 1) {
-    for (size_t i = 0; i < batch.size * stride; i++) coefficients[i] *= float(scale);
-  }
-  if (factored != nullptr && projection != nullptr) {
-    *factored = {&rows, coefficients, stride};
-    return;
-  }
-  bool add = projection == nullptr && noise != nullptr;
-  if (add) {
-    const Float scale = set(float(factor));
-    for_vectors(count,
-                [&](size_t at, size_t n) { store_some(gradient + at, n, scale * load_some(noise + at, n)); });
-  }
-  const size_t step = projection != nullptr ? batch.size : rows.capacity;
-  for (size_t first = 0; first < batch.size; first += step) {
-    if (projection == nullptr) load_rows(batch, first, std::min(step, batch.size - first), &rows);
-    fork(executor, [&](unsigned worker) {
-      const Share share(columns, 16, worker, executor->size());
-      first_gradient(rows, coefficients + first * stride, stride, columns, share.begin, share.end, add,
-                     gradient);
-    });
-    add = true;
-  }
 }
 
 inline bool importance_sampling(const Estimator& estimator, const Question& q, const Context& context,
@@ -357,3 +224,5 @@ inline bool importance_sampling(const Estimator& estimator, const Question& q, c
   estimate->standard_error = units > 1 ? std::sqrt(std::max(0.0, spread)) : kNone;
   return true;
 }
+
+END_TARGET

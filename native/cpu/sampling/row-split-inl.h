@@ -15,6 +15,15 @@
 //
 // Symbols: K blocks i in groups of at most 8, c0 the mean of all losses, C (B x w1) coefficients of the first
 // layer's gradient A^T C; the rest: walsh-inl.h.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include "sampled-point-inl.h"
+#include "walsh-inl.h"
+
+BEGIN_TARGET
 
 constexpr size_t kGroup = 8;
 
@@ -364,3 +373,5 @@ inline float* walsh_center(const WalshRun& run) {
   return center_losses(*run.q, run.projected ? &run.sampled.rows : nullptr, run.sampled.base,
                        run.point.shape.length, *run.workspace);
 }
+
+END_TARGET

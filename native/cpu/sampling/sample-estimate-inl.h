@@ -12,6 +12,15 @@
 //
 // Symbols: J samples, B rows, d1 = `columns` of the first layer, C (B x d1) coefficients: A^T C is the first
 // layer of H. Projected, Z_1 is Q U, and |A^T C + beta Q U| = |L^T C + beta U|.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "../network/first-layer-inl.h"
+#include "row-split-inl.h"
+
+BEGIN_TARGET
 
 // One worker's memory; eta[1] is s A Z_1, eta[l] with the sample's sign.
 struct RowSampler {
@@ -35,19 +44,6 @@ struct SampleRun {
   const float* norms;   // |a_b|^2: B
   RowSampler* samplers;
 };
-
-// Calls body(first, count, rows) for the batch's blocks of rows; `memory` holds a block where the point does
-// not hold the batch.
-template <class Body>
-inline void for_batch(const SampledPoint& point, Rows* memory, Body body) {
-  const Batch& batch = point.q->batches[0];
-  const size_t step = point.whole ? batch.size : kRowBlock;
-  for (size_t first = 0; first < batch.size; first += step) {
-    const size_t count = std::min(step, batch.size - first);
-    if (!point.whole) load_rows(batch, first, count, memory);
-    body(first, count, point.whole ? point.rows : *memory);
-  }
-}
 
 // What the row split needs at x: A x, the rows' norms and losses; and a unit's memory for each worker.
 inline void prepare_rows(SampleRun* run) {
@@ -380,3 +376,5 @@ inline bool sample_estimate(const Estimator& estimator, const Question& q, const
   estimate->standard_error = std::sqrt(std::max(0.0, units * squares - length2) / (units - 1));
   return true;
 }
+
+END_TARGET

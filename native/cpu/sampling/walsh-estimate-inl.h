@@ -1,5 +1,15 @@
 // What the sums over Walsh blocks become: losses, weights, remainder, and the gradient of local entropy or
 // heat. The formulas stand in row-split-inl.h.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "../network/first-layer-inl.h"
+#include "row-split-inl.h"
+
+BEGIN_TARGET
 
 // Log weights' statistics of all J samples, relative to exp(top): w_j = exp(-(f_j - c0)/delta - top).
 struct WalshWeights {
@@ -256,3 +266,5 @@ inline bool walsh_estimate(const Estimator& estimator, const Question& q, const 
   });
   return done && !context.cancelled->load();
 }
+
+END_TARGET

@@ -16,6 +16,17 @@
 // Symbols: m the transform's length, WHT(v)_g = sum_h s_gh v_h, s the perturbation's scale, w1 = d1 width of
 // the first layer, d2 classes. Arrays over g or h have `length` floats: m, or one vector where m is shorter
 // (its lanes past m are zero wherever a sum is taken).
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "../../backend.h"
+#include "../linear/math-inl.h"
+#include "../linear/transform-inl.h"
+#include "../network/dense-inl.h"
+
+BEGIN_TARGET
 
 enum class WalshLayout : uint8_t { kRowSplit, kWeightsOnly, kNoHidden };
 
@@ -382,3 +393,5 @@ inline void walsh_row(const WalshPoint& point, const WalshNoise& noise, const fl
   walsh_logits<kCount>(point, base, noise, label, scratch, row);
   walsh_losses(point, label, row);
 }
+
+END_TARGET

@@ -1,7 +1,7 @@
 // A run's data and state: hands each update of a plan to the kernels and keeps what they leave.
 #include <cmath>
 
-#include "../kernels.h"
+#include "../../backend.h"
 
 namespace local_entropy {
 

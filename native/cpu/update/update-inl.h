@@ -1,5 +1,19 @@
-// One update of a session: the estimator's gradient at x_k, its norm, and the optimizer's step; and the table
-// of this target's kernels.
+// One update of a session: the estimator's gradient at x_k, its norm, and the optimizer's step.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "../../backend.h"
+#include "../chains/robbins-monro-inl.h"
+#include "../chains/sgld-inl.h"
+#include "../network/sgd-inl.h"
+#include "../sampling/importance-sampling-inl.h"
+#include "../sampling/walsh-estimate-inl.h"
+#include "../sampling/sample-estimate-inl.h"
+#include "step-inl.h"
+
+BEGIN_TARGET
 
 // `factored`: where the first layer's gradient may be left as A^T C, or null.
 inline bool estimate_at(const Estimator& estimator, const Question& q, const Context& context,
@@ -53,10 +67,4 @@ inline bool update(const Estimator& estimator, const Optimizer& optimizer, doubl
   return step(optimizer, rate, index, left, result->gradient + done, parameters + done, rest, context);
 }
 
-inline Workspace* new_workspace() { return new Workspace(); }
-inline void delete_workspace(Workspace* workspace) { delete workspace; }
-
-constexpr Kernels kernel_table(const char* name) {
-  return {name,     gaussian, dense_loss, dense_predict, dense_correct,
-          estimate, step,     update,     new_workspace, delete_workspace};
-}
+END_TARGET
