@@ -88,7 +88,7 @@ struct CorrectJob : DenseJob {
 
   bool compute(const Kernels& kernels, const Context& context) override {
     uint64_t correct = 0;
-    const bool finished = kernels.dense_correct(network, parameters.data(), batch(), context, &correct);
+    const bool finished = kernels.dense_accuracy(network, parameters.data(), batch(), context, &correct);
     numbers = {double(correct)};
     return finished;
   }

@@ -46,16 +46,9 @@ inline void walsh_values(const float* in, size_t m, bool padded, size_t used, fl
   if (padded) return walsh_values_of<true>(in, m, used, scratch, out);
   walsh_values_of<false>(in, m, used, scratch, out);
 }
-const native_test::MathTarget kMath = {TARGET_NAME,
-                                       kLanes,
-                                       exp_lanes,
-                                       exp2_lanes,
-                                       log1p_lanes,
-                                       tanh_lanes,
-                                       quotient_lanes,
-                                       append_lanes<uint8_t>,
-                                       append_lanes<float>,
-                                       philox_lanes,
-                                       walsh_values};
+const native_test::MathTarget kMath = {
+    TARGET_NAME,         kLanes,       exp_lanes,      exp2_lanes,
+    log1p_lanes,         tanh_lanes,   quotient_lanes, append_lanes<uint8_t>,
+    append_lanes<float>, philox_lanes, walsh_values};
 
 END_TARGET

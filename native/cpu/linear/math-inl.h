@@ -1,4 +1,5 @@
-// exp, log(1 + x) and tanh of a vector, by polynomials fitted on Chebyshev nodes. Bounds in ulp are asserted against double precision in native/test.
+// exp, log(1 + x) and tanh of a vector, by polynomials fitted on Chebyshev nodes. Bounds in ulp are asserted
+// against double precision in native/test.
 #pragma once
 #include "../machine/lanes-inl.h"
 

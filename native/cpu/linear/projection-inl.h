@@ -59,12 +59,12 @@ constexpr size_t kGramColumns = 4;
 // Columns j … j + kGramColumns - 1 of the Gram matrix from the diagonal down: their rows of the batch stay in
 // the first cache while all others pass. bytes: the batch's (B x width), or null.
 inline void gram_columns(const Batch& batch, const int16_t* bytes, size_t j, double* gram) {
-  const Examples& samples = *batch.examples;
-  const size_t width = samples.width, rows = batch.size, end = std::min(rows, j + kGramColumns);
+  const Examples& examples = *batch.examples;
+  const size_t width = examples.width, rows = batch.size, end = std::min(rows, j + kGramColumns);
   for (size_t i = j; i < rows; i++) {
     double* row = gram + i * rows;
     if (bytes == nullptr) {
-      const float *floats = samples.floats.data(), *own = floats + batch.row(i) * width;
+      const float *floats = examples.floats.data(), *own = floats + batch.row(i) * width;
       for (size_t k = j; k < end; k++) row[k] = dot(own, floats + batch.row(k) * width, width) + 1;
       continue;
     }
@@ -79,10 +79,10 @@ inline void gram_columns(const Batch& batch, const int16_t* bytes, size_t j, dou
 }
 
 inline void widen_bytes(const Batch& batch, int16_t* wide) {
-  const Examples& samples = *batch.examples;
+  const Examples& examples = *batch.examples;
   for (size_t r = 0; r < batch.size; r++) {
-    const uint8_t* from = samples.bytes.data() + batch.row(r) * samples.width;
-    for (size_t i = 0; i < samples.width; i++) wide[r * samples.width + i] = from[i];
+    const uint8_t* from = examples.bytes.data() + batch.row(r) * examples.width;
+    for (size_t i = 0; i < examples.width; i++) wide[r * examples.width + i] = from[i];
   }
 }
 
@@ -146,12 +146,12 @@ inline void cholesky(Projection* p) {
 // Memory for a batch's projection.
 inline Projection take_projection(Workspace& workspace, const Batch& batch) {
   const size_t rows = batch.size;
-  const Examples& samples = *batch.examples;
+  const Examples& examples = *batch.examples;
   return {rows,
           workspace.take<double>(rows * rows),
           workspace.take<double>(rows * rows),
           workspace.take<uint8_t>(rows),
-          samples.bytes.empty() ? nullptr : workspace.take<int16_t>(rows * samples.width),
+          examples.bytes.empty() ? nullptr : workspace.take<int16_t>(rows * examples.width),
           workspace.take<double>(rows * round_up(rows, 8)),
           0};
 }

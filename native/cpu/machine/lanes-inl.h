@@ -29,6 +29,6 @@ inline void store_some(float* p, size_t n, Float x) {
     store_first(p, n, x);
 }
 
-inline size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+inline size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 END_TARGET

@@ -1,10 +1,10 @@
-// The instruction set that kernels are compiled for, called their target: the one whose header a file includes
-// first (targets/*.cc), or, where an editor or a check opens a file of kernels by itself, one that every
-// processor has.
+// The instruction set that kernels are compiled for, called their target: the one whose header a file
+// includes first (targets/*.cc), or, where an editor or a check opens a file of kernels by itself, one that
+// every processor has.
 //
-// Kernels stand between BEGIN_TARGET and END_TARGET, in the target's namespace and in its instructions. Includes
-// stand before, so that no copy of a library template is compiled for a processor that may be absent and then
-// picked by the linker for all.
+// Kernels stand between BEGIN_TARGET and END_TARGET, in the target's namespace and in its instructions.
+// Includes stand before, so that no copy of a library template is compiled for a processor that may be absent
+// and then picked by the linker for all.
 #pragma once
 
 #define PRAGMA(text) _Pragma(#text)

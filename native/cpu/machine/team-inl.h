@@ -9,13 +9,13 @@
 
 BEGIN_TARGET
 
-// Worker w's share of 0 … count - 1, its bounds multiples of `unit`.
+// Worker w's share of 0 … count - 1, its bounds multiples of `multiple`.
 struct Share {
   size_t begin, end;
-  Share(size_t count, size_t unit, unsigned worker, unsigned workers) {
-    const size_t units = (count + unit - 1) / unit;
-    begin = std::min(count, units * worker / workers * unit);
-    end = std::min(count, units * (worker + 1) / workers * unit);
+  Share(size_t count, size_t multiple, unsigned worker, unsigned workers) {
+    const size_t parts = (count + multiple - 1) / multiple;
+    begin = std::min(count, parts * worker / workers * multiple);
+    end = std::min(count, parts * (worker + 1) / workers * multiple);
   }
 };
 

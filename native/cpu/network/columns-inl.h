@@ -3,7 +3,7 @@
 //   P^1 = bias + sum over pieces p of A_p W_p, in order of p
 //
 // A piece is a range of inputs: columns of A^0, and rows of W^1, which lie together. A worker takes pieces
-// that lie together, the same ones here and in the step (factored-inl.h), so its part of W^1 and of the
+// that lie together, the same ones here and in the step (update/step-inl.h), so its part of W^1 and of the
 // moments stays in its core's cache and two cores never write one line. The pieces depend on the width alone,
 // so neither does any bit on the number of threads.
 //

@@ -1,5 +1,5 @@
-// The first layer's gradient by the minibatch's span: the part of a matrix within the span of its rows and the
-// part outside, and the gradient from coefficients of the rows and noise.
+// The first layer's gradient by the minibatch's span: the part of a matrix within the span of its rows and
+// the part outside, and the gradient from coefficients of the rows and noise.
 //
 // Symbols: B rows, A (B x (d0 + 1)), Q and L of projection-inl.h, d1 columns.
 #pragma once
@@ -82,9 +82,9 @@ inline void write_first_layer(Workspace& workspace, const Question& q, const Pro
     for_vectors(count,
                 [&](size_t at, size_t n) { store_some(gradient + at, n, scale * load_some(noise + at, n)); });
   }
-  const size_t step = projection != nullptr ? batch.size : rows.capacity;
-  for (size_t first = 0; first < batch.size; first += step) {
-    if (projection == nullptr) load_rows(batch, first, std::min(step, batch.size - first), &rows);
+  const size_t most = projection != nullptr ? batch.size : rows.capacity;
+  for (size_t first = 0; first < batch.size; first += most) {
+    if (projection == nullptr) load_rows(batch, first, std::min(most, batch.size - first), &rows);
     fork(executor, [&](unsigned worker) {
       const Share share(columns, 16, worker, executor->size());
       first_gradient(rows, coefficients + first * stride, stride, columns, share.begin, share.end, add,

@@ -6,20 +6,27 @@
 //   antithetic: pair p is x ± s Z_p, sum_p (w+ - w-) Z_p / sum w
 //   projected:  Z is (U, later layers); the first layer's gradient is mapped back by A^T L^{-T}, and where
 //   the
-//               complement is sampled it is drawn once, with variance sum w^2/(sum w)^2.
+//               complement is sampled it is drawn once, with variance sum w^2/(sum w)^2
+//   row split:  D = (mean_b f - c0)/delta, w = exp(-D) = 1 - D + rho, and the gradient is
+//               (s^2/tau) [H - (delta/s) mean rho Z]/mean w, H the first-order part (row-split-inl.h)
 //
-// Symbols: J samples, s the perturbation's scale, delta temperature, B rows, d1 columns. A unit is a sample,
-// or an antithetic pair. Weights are summed by streaming log-sum-exp, so memory does not grow with J.
+// Symbols: J samples, s the perturbation's scale, delta temperature, c0 the mean of all losses, B rows, d1
+// columns. A unit is a sample, an antithetic pair or a Walsh block. From losses alone the weights of samples
+// are summed by streaming log-sum-exp, so memory does not grow with J.
 #pragma once
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <cstdlib>
 #include <cstring>
+#include <limits>
 
+#include "../linear/math-inl.h"
 #include "../network/first-layer-inl.h"
+#include "row-split-inl.h"
 #include "sampled-point-inl.h"
+#include "walsh-inl.h"
 
 BEGIN_TARGET
 
@@ -145,8 +152,10 @@ inline void sample_first_layer(Workspace& workspace, const SampledPoint& point, 
   from_span(workspace, point.rows, *point.projection, v, columns, executor, gradient);
 }
 
-inline bool importance_sampling(const Estimator& estimator, const Question& q, const Context& context,
-                                Workspace& workspace, Factored* factored, Estimate* estimate) {
+// Samples and pairs from the minibatch's losses alone.
+inline bool importance_sampling_from_losses(const Estimator& estimator, const Question& q,
+                                            const Context& context, Workspace& workspace, Factored* factored,
+                                            Estimate* estimate) {
   const Coupling& coupling = estimator.coupling;
   Executor* executor = context.executor;
   const bool pair = coupling.kind == Coupling::Kind::kAntithetic;
@@ -160,7 +169,7 @@ inline bool importance_sampling(const Estimator& estimator, const Question& q, c
   point = new_sampled_point(workspace, q, projection, executor);
   const size_t size = point.layout.offset[q.network->depth()];
 
-  const size_t count = sample_groups(units, centred ? 2 * size : size, 32);
+  const size_t count = unit_groups(units, centred ? 2 * size : size, 32);
   WeightSums* groups = workspace.take<WeightSums>(count);
   for (size_t g = 0; g < count; g++) {
     groups[g] = WeightSums();
@@ -223,6 +232,122 @@ inline bool importance_sampling(const Estimator& estimator, const Question& q, c
               double((q.network->layers[0] + 1 - projection->rank) * q.network->layers[1]);
   estimate->standard_error = units > 1 ? std::sqrt(std::max(0.0, spread)) : kNone;
   return true;
+}
+
+// The row split of samples and pairs: losses (J) -> rho relative to exp(top).
+inline Factors sample_remainders(const SampleRun& run, double* losses, Estimate* estimate) {
+  const size_t samples = run.estimator->coupling.samples;
+  const double delta = run.estimator->temperature, s = run.q->noise_scale, tau = run.q->tau;
+  const double level = estimate->loss;
+  double top = 0, total = 0, squares = 0, most = 0;
+  for (size_t j = 0; j < samples; j++) top = std::max(top, -(losses[j] - level) / delta);
+  const double lost = std::exp(-top);
+  for (size_t j = 0; j < samples; j++) {
+    const double x = -(losses[j] - level) / delta, w = std::exp(x - top);
+    total += w;
+    squares += w * w;
+    most = std::max(most, w);
+    losses[j] = x > 40 ? w - lost * (1 + x) : lost * (std::expm1(x) - x);
+  }
+  const double mean = total / double(samples);
+  estimate->free_energy = level - delta * (top + std::log(mean));
+  estimate->effective_sample_size = total * total / squares;
+  estimate->largest_weight = most / total;
+  const double noise = -delta * s / tau / mean;
+  return {s * s / tau * lost / mean, noise / double(run.units)};
+}
+
+// Log weights' statistics of all J samples, relative to exp(top): w_j = exp(-(f_j - c0)/delta - top).
+struct WalshWeights {
+  double level, top, mean, squares, largest;  // level c0, mean of w, sum of w^2
+};
+
+// e^x - 1 - x, to float32's relative accuracy: its series where |x| < 0.5.
+inline Float exp_remainder(Float x) {
+  Float p = set(1.0f / 3628800);
+  p = fma(p, x, set(1.0f / 362880));
+  p = fma(p, x, set(1.0f / 40320));
+  p = fma(p, x, set(1.0f / 5040));
+  p = fma(p, x, set(1.0f / 720));
+  p = fma(p, x, set(1.0f / 120));
+  p = fma(p, x, set(1.0f / 24));
+  p = fma(p, x, set(1.0f / 6));
+  p = fma(p, x, set(0.5f));
+  const Float far = exp(x) - set(1) - x;
+  const Int near = (Int)(x < set(0.5f)) & (Int)(x > set(-0.5f));
+  return select(near, p * x * x, far);
+}
+
+// losses (K x 2 x length, f of each sample) -> weights where `remainder` is false, else rho; both relative to
+// exp(top). top is 0 unless a weight would leave float32's comfortable range.
+inline WalshWeights walsh_weights(const WalshRun& run, bool remainder, float* losses) {
+  const WalshShape& shape = run.point.shape;
+  const size_t size = run.blocks * 2 * shape.length, halves = 2 * run.blocks, count = halves * shape.m;
+  const double delta = run.estimator->temperature;
+  WalshWeights all{};
+  double total = 0;
+  float least = std::numeric_limits<float>::infinity();
+  for (size_t h = 0; h < halves; h++) {
+    float part = 0;
+    for (size_t g = 0; g < shape.m; g++) {
+      const float f = losses[h * shape.length + g];
+      part += f;
+      least = std::min(least, f);
+    }
+    total += part;
+  }
+  all.level = total / double(count);
+  const double most = -(double(least) - all.level) / delta;
+  all.top = most > 20 ? most : 0;
+  const Float level = set(float(all.level)), rate = set(float(-1 / delta)), top = set(float(all.top));
+  const Float lost = set(float(std::exp(-all.top))), one = set(1);
+  double sum_of = 0, squares = 0;
+  float largest_of = 0;
+  for (size_t at = 0; at < size; at += kLanes) {
+    const size_t n = std::min(kLanes, shape.m);  // lanes of a shorter transform
+    const Int inside = (Int)(lane_numbers() < uint32_t(n));
+    const Float x = rate * (load(losses + at) - level);
+    const Float w = select(inside, exp(x - top), set(0));
+    sum_of += sum(w);
+    squares += sum(w * w);
+    largest_of = std::max(largest_of, largest(w));
+    if (remainder) {
+      const Float rho = all.top == 0 ? exp_remainder(x) : w - lost * (one + x);
+      store(losses + at, select(inside, rho, set(0)));
+    } else {
+      store(losses + at, w);
+    }
+  }
+  all.mean = sum_of / double(count);
+  all.squares = squares;
+  all.largest = double(largest_of) / sum_of;
+  return all;
+}
+
+// Walsh blocks: losses -> rho with the row split, else the weights.
+inline Factors block_weights(const WalshRun& run, float* losses, Estimate* estimate) {
+  const double delta = run.estimator->temperature, s = run.q->noise_scale, tau = run.q->tau;
+  const double samples = double(estimate->samples);
+  const WalshWeights all = walsh_weights(run, run.by_rows, losses);
+  estimate->loss = all.level;
+  estimate->free_energy = all.level - delta * (all.top + std::log(all.mean));
+  estimate->effective_sample_size = samples * all.mean * samples * all.mean / all.squares;
+  estimate->largest_weight = all.largest;
+  return {run.by_rows ? s * s / tau * std::exp(-all.top) / all.mean : 1, -delta * s / tau / all.mean};
+}
+
+inline bool importance_sampling(const Estimator& estimator, const Question& q, const Context& context,
+                                Workspace& workspace, Factored* factored, Estimate* estimate) {
+  switch (estimator.coupling.kind) {
+    case Coupling::Kind::kWalsh:
+      return gradient_from_blocks(estimator, q, context, workspace, block_weights, factored, estimate);
+    case Coupling::Kind::kIndependent:
+    case Coupling::Kind::kAntithetic:
+      if (estimator.rowwise)
+        return gradient_from_samples(estimator, q, context, workspace, sample_remainders, factored, estimate);
+      return importance_sampling_from_losses(estimator, q, context, workspace, factored, estimate);
+  }
+  std::abort();  // no other coupling
 }
 
 END_TARGET

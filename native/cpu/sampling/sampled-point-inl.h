@@ -1,5 +1,5 @@
-// What samplers and chains share: the minibatch at x_k, the noise of one sample, and a worker's memory for that
-// noise and the pass under it.
+// What samplers and chains share: the minibatch at x_k, the noise of one sample, and a worker's memory for
+// that noise and the pass under it.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -7,11 +7,11 @@
 #include <cstring>
 
 #include "../../backend.h"
+#include "../../streams.h"
 #include "../linear/projection-inl.h"
 #include "../network/columns-inl.h"
 #include "../network/dense-inl.h"
 #include "../random/gaussian-inl.h"
-#include "../../streams.h"
 
 BEGIN_TARGET
 
@@ -74,11 +74,11 @@ inline void perturb(const NoiseLayout& layout, size_t from, const float* paramet
   }
 }
 
-// Fixed groups of samples, each summed in order by one worker, so that sums depend on no number of threads.
-// As many as 16 MB of sums allow, 4 at least.
-inline size_t sample_groups(size_t samples, size_t size, size_t most) {
+// The number of fixed groups of units, each summed in order by one worker, so that sums depend on no number
+// of threads. As many as 16 MB of sums allow, 4 at least.
+inline size_t unit_groups(size_t units, size_t size, size_t most) {
   const size_t fit = std::max(size_t(4), (size_t(1) << 22) / std::max(size_t(1), size));
-  return std::max(size_t(1), std::min({samples, most, fit}));
+  return std::max(size_t(1), std::min({units, most, fit}));
 }
 
 // One worker's memory.
@@ -89,7 +89,7 @@ struct Sampler {
   float* shift;      // antithetic and projected: s L U (B x stride)
 };
 
-// What the samplers share. Projected, or small direct, batches are read once (`whole`).
+// The minibatch at x_k. Projected, or small direct, batches are read once (`whole`).
 struct SampledPoint {
   const Question* q;
   const Projection* projection;  // null: direct
@@ -185,9 +185,9 @@ inline void projected_losses(const SampledPoint& point, bool pair, Sampler* samp
 template <class Body>
 inline void for_batch(const SampledPoint& point, Rows* memory, Body body) {
   const Batch& batch = point.q->batches[0];
-  const size_t step = point.whole ? batch.size : kRowBlock;
-  for (size_t first = 0; first < batch.size; first += step) {
-    const size_t count = std::min(step, batch.size - first);
+  const size_t most = point.whole ? batch.size : kRowBlock;
+  for (size_t first = 0; first < batch.size; first += most) {
+    const size_t count = std::min(most, batch.size - first);
     if (!point.whole) load_rows(batch, first, count, memory);
     body(first, count, point.whole ? point.rows : *memory);
   }

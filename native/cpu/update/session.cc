@@ -91,16 +91,19 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
 
 bool Session::accuracy(int split, const std::atomic<bool>& cancelled, double* fraction) {
   Impl& run = *impl_;
-  const Examples& samples = split == 0 ? run.setup.train : split == 1 ? run.setup.test : run.setup.validation;
-  if (samples.count == 0) {
+  const Examples& examples = split == 0   ? run.setup.train
+                             : split == 1 ? run.setup.test
+                                          : run.setup.validation;
+  if (examples.count == 0) {
     *fraction = kNone;
     return true;
   }
   uint64_t correct;
-  if (!run.kernels->dense_correct(run.setup.network, run.setup.state.parameters.data(),
-                                  {&samples, nullptr, samples.count}, {run.executor, &cancelled}, &correct))
+  if (!run.kernels->dense_accuracy(run.setup.network, run.setup.state.parameters.data(),
+                                   {&examples, nullptr, examples.count}, {run.executor, &cancelled},
+                                   &correct))
     return false;
-  *fraction = double(correct) / double(samples.count);
+  *fraction = double(correct) / double(examples.count);
   return true;
 }
 

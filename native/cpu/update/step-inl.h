@@ -99,10 +99,10 @@ inline bool step(const Optimizer& optimizer, double rate, uint64_t index, size_t
   return true;
 }
 
-// The step along a first layer's gradient A^T C that is never stored whole (network/factored-inl.h): some of its
-// rows are made in a buffer that stays in the first cache, added to |gradient|^2, and used for the step at once:
-// the moments and the parameters are read and written once, the gradient never leaves. Each worker steps the rows
-// of W^1 that it multiplied (network/columns-inl.h).
+// The step along a first layer's gradient A^T C that is never stored whole (network/factored-inl.h): some of
+// its rows are made in a buffer that stays in the first cache, added to |gradient|^2, and used for the step
+// at once: the moments and the parameters are read and written once, the gradient never leaves. Each worker
+// steps the rows of W^1 that it multiplied (network/columns-inl.h).
 
 constexpr size_t kSlopes = 800;  // floats of A^T C at a time, so that C stays in the first cache beside them
 

@@ -3,14 +3,14 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 
 #include "../../backend.h"
 #include "../chains/robbins-monro-inl.h"
 #include "../chains/sgld-inl.h"
 #include "../network/sgd-inl.h"
+#include "../sampling/evolution-strategies-inl.h"
 #include "../sampling/importance-sampling-inl.h"
-#include "../sampling/walsh-estimate-inl.h"
-#include "../sampling/sample-estimate-inl.h"
 #include "step-inl.h"
 
 BEGIN_TARGET
@@ -23,20 +23,15 @@ inline bool estimate_at(const Estimator& estimator, const Question& q, const Con
     case Estimator::Kind::kSgd:
       return sgd(q, context, workspace, factored, result);
     case Estimator::Kind::kImportanceSampling:
-      if (estimator.coupling.kind == Coupling::Kind::kWalsh)
-        return walsh_estimate(estimator, q, context, workspace, factored, result);
-      if (estimator.rowwise) return sample_estimate(estimator, q, context, workspace, factored, result);
       return importance_sampling(estimator, q, context, workspace, factored, result);
+    case Estimator::Kind::kEvolutionStrategies:
+      return evolution_strategies(estimator, q, context, workspace, factored, result);
     case Estimator::Kind::kSgld:
       return sgld(estimator, q, context, workspace, result);
     case Estimator::Kind::kRobbinsMonro:
       return robbins_monro(estimator, q, context, workspace, factored, result);
-    case Estimator::Kind::kEvolutionStrategies:
-      if (estimator.coupling.kind == Coupling::Kind::kWalsh)
-        return walsh_estimate(estimator, q, context, workspace, factored, result);
-      return sample_estimate(estimator, q, context, workspace, factored, result);
   }
-  return false;
+  std::abort();  // no other kind
 }
 
 inline bool estimate(const Estimator& estimator, const Question& q, const Context& context,
