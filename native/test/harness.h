@@ -12,15 +12,19 @@ namespace native_test {
 struct Test {
   std::string name;
   std::function<void()> body;
+  bool slow;
 };
 
 std::vector<Test>& tests();
 
 struct Register {
-  Register(const std::string& name, std::function<void()> body) {
-    tests().push_back({name, std::move(body)});
+  // slow: left out of a quick run.
+  Register(const std::string& name, std::function<void()> body, bool slow = false) {
+    tests().push_back({name, std::move(body), slow});
   }
 };
+
+bool quick();  // whether a test should take one case of each kernel
 
 // Notes a failure of the running test; the first ten are printed.
 void check(bool good, const std::string& what);

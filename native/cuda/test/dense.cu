@@ -2,8 +2,10 @@
 // it never stores.
 #include "../../test/harness.h"
 #include "../../test/problem.h"
+#include "../linear/first-layer.h"
 #include "../linear/product.h"
 #include "../network/dense.h"
+#include "../network/sgd.h"
 #include "../update/step.h"
 
 namespace native_test {
