@@ -12,19 +12,17 @@ namespace native_test {
 struct Test {
   std::string name;
   std::function<void()> body;
-  bool slow;
 };
 
 std::vector<Test>& tests();
 
 struct Register {
-  // slow: left out of a quick run.
-  Register(const std::string& name, std::function<void()> body, bool slow = false) {
-    tests().push_back({name, std::move(body), slow});
+  Register(const std::string& name, std::function<void()> body) {
+    tests().push_back({name, std::move(body)});
   }
 };
 
-bool quick();  // whether a test should take one case of each kernel
+bool quick();  // whether few cases will do, one of each kernel at least: of --quick
 
 // Notes a failure of the running test; the first ten are printed.
 void check(bool good, const std::string& what);

@@ -1,8 +1,8 @@
 // Gram matrix, Cholesky factor and solves: projection.h says what they are.
 //
 // Sizes: the Gram matrix takes B^2 (d0 + 1)/2 products, one warp an entry; the factor B^3/3 in float64 by one
-// block of threads, which at B = 20 is a few microseconds of barriers and at B = 784 about a millisecond; a solve B^2 a
-// column.
+// block of threads, which at B = 20 is a few microseconds of barriers and at B = 784 about a millisecond; a
+// solve B^2 a column.
 #include "../machine/block.h"
 #include "../machine/constants.h"
 #include "first-layer.h"
@@ -34,8 +34,8 @@ __global__ void gram_entries(DeviceBatch batch, double* gram) {
   if (lane == 0) gram[i * batch.size + j] = gram[j * batch.size + i] = value;
 }
 
-// One block of threads. Column by column: what is left of the matrix loses the column's outer product. The work is done
-// in shared memory where `shared` has room for it, else in l itself.
+// One block of threads. Column by column: what is left of the matrix loses the column's outer product. The
+// work is done in shared memory where `shared` has room for it, else in l itself.
 __global__ void cholesky(const double* gram, unsigned rows, bool shared, double* l, uint8_t* used,
                          uint32_t* rank) {
   double* a = shared ? dynamic_shared<double>() : l;
@@ -86,8 +86,8 @@ struct Solve {
   DeviceFactor keep;  // to <- keep to + the answer; 0: to is not read
 };
 
-// c <- L^{-1} c (lower) or L^{-T} c: a block of threads takes 32 columns, lane by lane, its warps the rows still to
-// come.
+// c <- L^{-1} c (lower) or L^{-T} c: a block of threads takes 32 columns, lane by lane, its warps the rows
+// still to come.
 template <bool kLower>
 __global__ void solve(Solve s) {
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;

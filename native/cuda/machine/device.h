@@ -1,6 +1,6 @@
 // The device as the rest of this folder sees it: memory, copies, launches, errors. Two implementations:
-// CUDA's runtime (device.cu), and the host shim (shim/shim.{h,cc}), which runs blocks of threads as fibers when
-// g++ compiles the same sources. A kernel is an ordinary __global__ function, started by `launch`.
+// CUDA's runtime (device.cu), and the host shim (shim/shim.{h,cc}), which runs blocks of threads as fibers
+// when g++ compiles the same sources. A kernel is an ordinary __global__ function, started by `launch`.
 //
 // Dialect: shared arrays are `__shared__ T x[N]` inside a function, or dynamic_shared<T>(), one pool a
 // block of threads; barriers and shuffles are CUDA's own names, with the mask of the whole warp (kWarp).

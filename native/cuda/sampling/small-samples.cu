@@ -7,11 +7,11 @@
 // works out a sample's loss and weight, in a long chain of few instructions, all make most of the next noise.
 //
 // Cost at 784-200-10 and B = 20, from the compiler's code for sm_90, in instructions of a thread: a Philox
-// block's four normals with its stores 207 (1,520 of them: 0.31 million), a column of P with a row of W + s Z 465
-// (0.09), a unit in a tile of the logits 28 (0.08 with their sums), the sums of noise 22 for four (0.03), the
-// rest 0.04: 0.56 million. An H200 issues 3.3e13 a second, so 59 million samples a second at most. Its shared
-// memory, by counting the banks that each access takes, is busy for 3,000 cycles a sample and multiprocessor:
-// 87 million a second. Memory: 4 bytes a sample, and the sums of each slice.
+// block's four normals with its stores 207 (1,520 of them: 0.31 million), a column of P with a row of W + s Z
+// 465 (0.09), a unit in a tile of the logits 28 (0.08 with their sums), the sums of noise 22 for four (0.03),
+// the rest 0.04: 0.56 million. An H200 issues 3.3e13 a second, so 59 million samples a second at most. Its
+// shared memory, by counting the banks that each access takes, is busy for 3,000 cycles a sample and
+// multiprocessor: 87 million a second. Memory: 4 bytes a sample, and the sums of each slice.
 //
 // Symbols: B rows, d1 units, C classes, L (B x B), U (B x d1), Z ((d1 + 1) x C), s the perturbation's scale.
 #include <algorithm>
