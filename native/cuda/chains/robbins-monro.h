@@ -1,7 +1,5 @@
 // Robbins-Monro: robbins-monro.cu has the method.
 #pragma once
-#include "../../backend.h"
-#include "../machine/context.h"
 #include "../machine/question.h"
 
 namespace local_entropy {

@@ -4,7 +4,6 @@
 // L^T G): 2,000 cycles of the 128 lanes of a multiprocessor, 1.2 microseconds; a dozen barriers, the row
 // losses and the sums of slices come to about as much. The noise is made by other kernels beforehand: 24 kB a
 // transition, read once.
-#include <cmath>
 
 #include "../linear/activation.h"
 #include "../linear/block-product.h"

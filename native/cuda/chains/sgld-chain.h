@@ -5,11 +5,6 @@
 //
 // Symbols: B rows, d1 columns, V (B x d1), `tail` layers 2 … L relative to x_k; sums are of eps_j x^j.
 #pragma once
-#include <cstddef>
-#include <cstdint>
-
-#include "../../backend.h"
-#include "../machine/context.h"
 #include "../machine/question.h"
 #include "../sampling/noise-layout.h"
 

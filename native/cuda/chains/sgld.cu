@@ -12,7 +12,6 @@
 //
 // Symbols: J iterates, B rows, n parameters, d1 columns. Sums are of eps_j (x^j - x_k).
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "../linear/first-layer.h"

@@ -1,7 +1,5 @@
 // Stochastic gradient Langevin dynamics: sgld.cu has the method.
 #pragma once
-#include "../../backend.h"
-#include "../machine/context.h"
 #include "../machine/question.h"
 
 namespace local_entropy {

@@ -1,8 +1,6 @@
 // What a product may finish its entries with: an activation, or the slope of one. A value that no activation
 // has gives NaN, never another activation's result.
 #pragma once
-#include <cmath>
-
 #include "../../backend.h"
 #include "../machine/device.h"
 

@@ -2,9 +2,6 @@
 //
 // Symbols: B rows, A (B x (d0 + 1)) with its column of ones. Everything enqueues.
 #pragma once
-#include <cstddef>
-
-#include "../machine/context.h"
 #include "../machine/question.h"
 
 namespace local_entropy {

@@ -2,7 +2,6 @@
 // from slices of A and B in shared memory. Where there are few tiles the depth is cut into pieces, whose sums
 // a second kernel adds in order; it also has the start and the finish.
 #include <algorithm>
-#include <cmath>
 
 #include "product.h"
 

@@ -5,10 +5,6 @@
 // Every entry is a sum in order of k within fixed pieces of the depth, and of the pieces in order: the pieces
 // depend on the shape alone, so the bits depend on nothing else.
 #pragma once
-#include <cstddef>
-#include <cstdint>
-
-#include "../machine/context.h"
 #include "../machine/question.h"
 #include "activation.h"
 

@@ -8,10 +8,6 @@
 //
 // Everything enqueues; the rank stays on the device.
 #pragma once
-#include <cstddef>
-#include <cstdint>
-
-#include "../machine/context.h"
 #include "../machine/question.h"
 
 namespace local_entropy {

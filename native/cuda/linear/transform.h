@@ -5,10 +5,6 @@
 // every vector of m = R T entries, so a transform is log2 R stages in registers, five of shuffles, and where
 // T > 32 the rest through shared memory. m < 32: one entry a lane, the lanes past m hold zeros.
 #pragma once
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-
 #include "../machine/block.h"
 #include "../random/gaussian.h"
 

@@ -1,7 +1,6 @@
 // Device memory with an owner, and how much of it work takes at a time.
 #pragma once
 #include <algorithm>
-#include <cstddef>
 #include <utility>
 #include <vector>
 

@@ -1,8 +1,6 @@
 // Work cut into parts, and sums over the parts in fixed order, so that a result does not depend on which
 // block of threads ends first.
 #pragma once
-#include <cstddef>
-
 #include "context.h"
 
 namespace local_entropy {

@@ -5,12 +5,8 @@
 //
 // Symbols: B rows of a minibatch, d0 … dL widths, n parameters, J samples or iterates of a chain.
 #pragma once
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-
 #include "../../backend.h"
-#include "memory.h"
+#include "context.h"
 
 namespace local_entropy {
 

@@ -1,7 +1,6 @@
 // dense.h explains. A warp takes a row of logits; the products are product.cu's.
 #include <algorithm>
 
-#include "../linear/first-layer.h"
 #include "../linear/product.h"
 #include "../machine/block.h"
 #include "dense.h"
@@ -189,12 +188,6 @@ void dense_tail_gradient(DeviceContext& context, const Network& network, const D
     product(context, StridedLeft{pass.activation[l - 1], 1, width, pass.rows * width, width}, p);
     gradient += (width + 1) * columns;
   }
-}
-
-void dense_first_gradient(DeviceContext& context, const DeviceBatch& batch, const float* c, size_t c_row,
-                          size_t columns, float* gradient) {
-  product(context, InputsLeft{batch, true},
-          Product{batch.examples.width + 1, columns, batch.size, c, c_row, 1, nullptr, 0, gradient, columns});
 }
 
 void mean_of_losses(DeviceContext& context, const float* losses, size_t count, double* mean) {

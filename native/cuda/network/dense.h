@@ -4,11 +4,8 @@
 //
 // Symbols: B rows, d0 … dL widths, M parameter vectors at a time. A signal is df/dP^l. Everything enqueues.
 #pragma once
-#include <cstddef>
-#include <cstdint>
 #include <vector>
 
-#include "../machine/context.h"
 #include "../machine/question.h"
 
 namespace local_entropy {
@@ -45,9 +42,6 @@ void dense_losses(DeviceContext&, const Network&, const float* costs, const Devi
 void dense_back(DeviceContext&, const Network&, const DenseParameters& tail, DensePass&);
 // Gradient of layers 2 … L, flat, M of them `next` floats apart.
 void dense_tail_gradient(DeviceContext&, const Network&, const DensePass&, float* gradient, size_t next = 0);
-// ((d0 + 1) x columns) <- (A^0)^T C, C (B x c_row).
-void dense_first_gradient(DeviceContext&, const DeviceBatch&, const float* c, size_t c_row, size_t columns,
-                          float* gradient);
 // *mean <- mean of `count` losses, summed in float64 in fixed order.
 void mean_of_losses(DeviceContext&, const float* losses, size_t count, double* mean);
 

@@ -1,7 +1,5 @@
 // The loss of a row, for every kernel that evaluates a network.
 #pragma once
-#include <cmath>
-
 #include "../machine/device.h"
 
 namespace local_entropy {

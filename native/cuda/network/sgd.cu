@@ -1,4 +1,5 @@
 // Gradient of f on one minibatch: sgd.h.
+#include "../linear/first-layer.h"
 #include "dense.h"
 #include "sgd.h"
 
@@ -20,7 +21,7 @@ void dense_gradient(DeviceContext& context, const Network& network, const float*
   if (factored != nullptr && batch.size <= kMostFactored)
     *factored = {pass.signal[1], columns};
   else
-    dense_first_gradient(context, batch, pass.signal[1], columns, columns, gradient);
+    first_gradient(batch, pass.signal[1], columns, columns, false, gradient, context);
 }
 
 bool sgd(const Estimator&, const DeviceQuestion& q, DeviceContext& context, DeviceFactored* factored,

@@ -2,8 +2,6 @@
 //
 // Symbols: n parameters.
 #pragma once
-#include "../../backend.h"
-#include "../machine/context.h"
 #include "../machine/question.h"
 
 namespace local_entropy {

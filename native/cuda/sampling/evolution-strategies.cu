@@ -1,4 +1,5 @@
 // Evolution strategies: evolution-strategies.h.
+#include "../linear/projection.h"
 #include "../machine/block.h"
 #include "evolution-strategies.h"
 #include "sample-losses.h"

@@ -3,10 +3,6 @@
 //
 // Symbols: J samples, s the perturbation's scale.
 #pragma once
-#include <cstddef>
-
-#include "../../backend.h"
-#include "../machine/context.h"
 #include "../machine/question.h"
 #include "sample-weights.h"
 

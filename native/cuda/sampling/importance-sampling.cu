@@ -1,6 +1,9 @@
 // Importance sampling: importance-sampling.h. Weights are made in two passes of double sums.
+#include "../linear/projection.h"
 #include "../machine/block.h"
+#include "../machine/constants.h"
 #include "../machine/parts.h"
+#include "../random/gaussian.h"
 #include "importance-sampling.h"
 #include "sample-losses.h"
 #include "samples.h"

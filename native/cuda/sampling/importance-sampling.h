@@ -15,10 +15,6 @@
 //
 // Symbols: J samples, delta temperature, s the perturbation's scale, tau the proposal's variance.
 #pragma once
-#include <cstddef>
-
-#include "../../backend.h"
-#include "../machine/context.h"
 #include "../machine/question.h"
 #include "sample-weights.h"
 

@@ -2,9 +2,6 @@
 //
 // Symbols: B rows, d0 … dL widths.
 #pragma once
-#include <cstddef>
-#include <cstdint>
-
 #include "../linear/projection.h"
 #include "../machine/constants.h"
 #include "../random/gaussian.h"

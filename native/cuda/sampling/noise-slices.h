@@ -1,9 +1,6 @@
 // Sums of weighted noise over slices of the samples, each made before the weights of all are known, and what
 // becomes of them then. The number of slices depends on the number of samples alone.
 #pragma once
-#include <cmath>
-#include <cstddef>
-
 #include "noise-sum.h"
 #include "sample-weights.h"
 #include "sampled-point.h"

@@ -1,9 +1,5 @@
 // Sums of weighted noise, beta_u Z_u over all units, with the noise made again where it is used.
 #pragma once
-#include <cstddef>
-#include <cstdint>
-
-#include "../machine/context.h"
 #include "../machine/question.h"
 #include "noise-layout.h"
 #include "sample-weights.h"

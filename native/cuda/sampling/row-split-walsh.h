@@ -4,9 +4,6 @@
 // Symbols: B rows, K blocks in groups of at most kBlocksInGroup, m the transform's length, d1 units, C
 // classes.
 #pragma once
-#include <cstddef>
-#include <cstdint>
-
 #include "../machine/context.h"
 #include "walsh.h"
 

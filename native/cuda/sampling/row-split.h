@@ -7,7 +7,6 @@
 // Symbols: J samples, B rows, M units at a time (samples or pairs), `tail` layers 2 … L, d1 columns of the
 // first layer.
 #pragma once
-#include <cstddef>
 #include <vector>
 
 #include "sample-weights.h"

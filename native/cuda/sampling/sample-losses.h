@@ -1,7 +1,5 @@
 // Sums over the losses of all samples, in parts whose number depends on the number of samples alone.
 #pragma once
-#include <cstddef>
-
 #include "../machine/block.h"
 #include "../machine/context.h"
 

@@ -1,10 +1,6 @@
 // What an estimator makes of the losses of all samples, on the device: what stands before the noises and the
 // first-order part of a gradient. importance-sampling.h and evolution-strategies.h say what the numbers are.
 #pragma once
-#include <cstddef>
-
-#include "../../backend.h"
-#include "../machine/context.h"
 #include "../machine/question.h"
 
 namespace local_entropy {

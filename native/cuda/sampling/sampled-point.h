@@ -7,11 +7,7 @@
 // Symbols: B rows, M units at a time, a unit is a sample or an antithetic pair; d1 … dL widths; `tail` layers
 // 2 … L.
 #pragma once
-#include <cstddef>
-#include <cstdint>
-
 #include "../linear/projection.h"
-#include "../machine/context.h"
 #include "../machine/question.h"
 #include "../network/dense.h"
 #include "noise-layout.h"

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "../linear/first-layer.h"
+#include "../linear/projection.h"
 #include "../machine/block.h"
 #include "samples.h"
 #include "small-samples.h"

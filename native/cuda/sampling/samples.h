@@ -6,10 +6,6 @@
 //
 // Symbols: J samples, a unit is a sample or a pair, H the first-order part, n parameters.
 #pragma once
-#include <cstddef>
-
-#include "../../backend.h"
-#include "../machine/context.h"
 #include "../machine/question.h"
 #include "noise-slices.h"
 #include "noise-sum.h"

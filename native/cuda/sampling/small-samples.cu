@@ -18,8 +18,10 @@
 
 #include "../linear/activation.h"
 #include "../machine/block.h"
+#include "../machine/constants.h"
 #include "../machine/parts.h"
 #include "../network/loss.h"
+#include "../random/gaussian.h"
 #include "small-samples-pool.h"
 #include "small-samples.h"
 

@@ -1,8 +1,6 @@
 // Small projected networks: the losses of independent samples and pairs, and the sums of their weighted
 // noise, by one kernel that makes the noise once and keeps it in shared memory.
 #pragma once
-#include <cstddef>
-
 #include "noise-slices.h"
 #include "sampled-point.h"
 

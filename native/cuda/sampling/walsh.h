@@ -14,15 +14,9 @@
 // Symbols: m the transform's length, WHT(v)_g = sum_h s_gh v_h, s the perturbation's scale, d1 units, C
 // classes.
 #pragma once
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-
-#include "../../backend.h"
 #include "../linear/activation.h"
 #include "../linear/transform.h"
 #include "../machine/block.h"
-#include "../machine/context.h"
 #include "../machine/question.h"
 #include "sample-weights.h"
 

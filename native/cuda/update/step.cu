@@ -1,6 +1,5 @@
 // step.h explains. A block of threads steps a fixed share of the entries and leaves the sum of the squares of
 // its slopes, in float64; one block of threads adds those in order.
-#include <cmath>
 
 #include "../machine/block.h"
 #include "step.h"

@@ -10,11 +10,6 @@
 // The first layer's gradient may come as A^T C (DeviceFactored): a row of it is made in registers and used at
 // once, so the moments and the parameters are read and written once and the gradient never goes to memory.
 #pragma once
-#include <cstddef>
-#include <cstdint>
-
-#include "../../backend.h"
-#include "../machine/context.h"
 #include "../machine/question.h"
 
 namespace local_entropy {

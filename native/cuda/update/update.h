@@ -1,7 +1,5 @@
 // One update: the estimator's gradient at x_k, its length, and the optimizer's step.
 #pragma once
-#include "../../backend.h"
-#include "../machine/context.h"
 #include "../machine/question.h"
 #include "step.h"
 
