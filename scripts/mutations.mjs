@@ -145,17 +145,17 @@ const reference = [
     tests: ["dense"],
   },
   {
-    file: "src/reference/network/dense.ts",
+    file: "src/reference/network/rows.ts",
     why: "the bias input, and with it a bias's gradient",
     from: "(d0 + 1)).fill(1)",
     to: "(d0 + 1)).fill(0.99)",
     tests: ["dense", "projection"],
   },
   {
-    file: "src/reference/network/dense.ts",
+    file: "src/reference/network/rows.ts",
     why: "bytes over 255",
-    from: "instanceof Uint8Array ? 255",
-    to: "instanceof Uint8Array ? 256",
+    from: "BYTES_PER_ELEMENT === 1 ? 255",
+    to: "BYTES_PER_ELEMENT === 1 ? 256",
     tests: ["dense"],
   },
   {
@@ -173,7 +173,7 @@ const reference = [
     tests: ["projection"],
   },
   {
-    file: "src/reference/sampling/units.ts",
+    file: "src/reference/sampling/importance-sampling.ts",
     why: "δ in the weights",
     from: "const log = -f / temperature",
     to: "const log = -f",
