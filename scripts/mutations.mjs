@@ -133,8 +133,8 @@ const reference = [
   {
     file: "src/reference/network/dense.ts",
     why: "ReLU's slope at its threshold",
-    from: "return p > 0 ? 1 : 0;",
-    to: "return p > 0.1 ? 1 : 0;",
+    from: "slope: (p) => (p > 0 ? 1 : 0)",
+    to: "slope: (p) => (p > 0.1 ? 1 : 0)",
     tests: ["dense"],
   },
   {
@@ -194,10 +194,10 @@ const reference = [
     tests: ["importance-sampling"],
   },
   {
-    file: "src/reference/sampling/importance-sampling.ts",
+    file: "src/reference/sampling/sampled-point.ts",
     why: "the antithetic sign",
-    from: "j % 2 === 1 ? -1 : 1",
-    to: "j % 2 === 1 ? 1 : 1",
+    from: "antithetic: [1, -1]",
+    to: "antithetic: [1, 1]",
     tests: ["importance-sampling"],
   },
   {

@@ -79,6 +79,7 @@ export function gradientFrom(
 ): { signal: Float64Array; upper: Float64Array } {
   const { layers, activation } = network;
   const before = forward(network, first, upper);
+  const { slope } = ACTIVATIONS[activation];
   const gradient = new Float64Array(upper.length);
   let signal = crossEntropySignal(before.at(-1)!, labels, layers.at(-1)!);
   for (let layer = layers.length - 1; layer >= 2; layer--) {
@@ -93,7 +94,7 @@ export function gradientFrom(
           sum += signal[b * columns + c] * upper[offset + h * columns + c];
         }
         const at = b * (rows - 1) + h;
-        below[at] = sum * slope(activation, before[layer - 2][at]);
+        below[at] = sum * slope(before[layer - 2][at]);
       }
     }
     signal = below;
@@ -125,7 +126,8 @@ export function networkLoss(network: Network, loss: Loss, batch: Examples): Loss
 /** Whether back-propagation means anything: neither step activations nor costs of predictions have a slope. */
 export function differentiable(network: Network, loss: Loss): boolean {
   const hidden = network.layers.length > 2;
-  return loss.kind === "cross-entropy" && !(hidden && network.activation === "step");
+  const smooth = { "cross-entropy": true, "cost-matrix": false }[loss.kind];
+  return smooth && !(hidden && network.activation === "step");
 }
 
 /** The normals of all n parameters: each layer's from its own stream, row-major; index = sample or transition. */
@@ -192,32 +194,38 @@ function upperShape(network: Network, layer: number) {
   return { offset: offset - firstLayerSize(network), rows, columns };
 }
 
+/** act(p) and act'(p); the ReLU's slope is 0 at 0. */
+const ACTIVATIONS: Record<Activation, { value(p: number): number; slope(p: number): number }> = {
+  relu: { value: (p) => Math.max(p, 0), slope: (p) => (p > 0 ? 1 : 0) },
+  tanh: { value: (p) => Math.tanh(p), slope: (p) => 1 - Math.tanh(p) ** 2 },
+  step: { value: (p) => (p > 0 ? 1 : 0), slope: () => 0 },
+};
+
 /** [act(P), 1]: (B × (width + 1)) from (B × width). */
 export function activate(activation: Activation, before: Float64Array, width: number): Float64Array {
+  const { value } = ACTIVATIONS[activation];
   const after = new Float64Array((before.length / width) * (width + 1)).fill(1);
   before.forEach((p, i) => {
-    const value =
-      activation === "relu" ? Math.max(p, 0) : activation === "tanh" ? Math.tanh(p) : p > 0 ? 1 : 0;
-    after[i + Math.floor(i / width)] = value;
+    after[i + Math.floor(i / width)] = value(p);
   });
   return after;
 }
 
-/** act'(p); the ReLU's is 0 at 0. */
-function slope(activation: Activation, p: number): number {
-  if (activation === "relu") return p > 0 ? 1 : 0;
-  return activation === "tanh" ? 1 - Math.tanh(p) ** 2 : 0;
-}
-
 /** Loss of one row. A prediction is the label unless another logit exceeds its own; then the first largest. */
 export function rowLoss(loss: Loss, logits: Float64Array, label: number): number {
-  if (loss.kind === "cross-entropy") {
-    const largest = Math.max(...logits);
-    return largest - logits[label] + Math.log(logits.reduce((sum, z) => sum + Math.exp(z - largest), 0));
+  switch (loss.kind) {
+    case "cross-entropy": {
+      const largest = Math.max(...logits);
+      return largest - logits[label] + Math.log(logits.reduce((sum, z) => sum + Math.exp(z - largest), 0));
+    }
+    case "cost-matrix": {
+      const best = firstLargest(logits);
+      const predicted = logits[best] > logits[label] ? best : label;
+      return loss.costs[label * logits.length + predicted];
+    }
+    default:
+      return loss satisfies never;
   }
-  const best = firstLargest(logits);
-  const predicted = logits[best] > logits[label] ? best : label;
-  return loss.costs[label * logits.length + predicted];
 }
 
 /** (softmax − onehot)/B, B × classes. */

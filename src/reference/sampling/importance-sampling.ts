@@ -34,6 +34,7 @@ import { expected, OptionError } from "../../errors.ts";
 import { parameterCount } from "../../network.ts";
 import { joined, squaredNorm } from "../linear/product.ts";
 import { complementOf, lift, type Projection } from "../linear/projection.ts";
+import { zeros } from "../machine/memory.ts";
 import { type LossFunction, type Normals, shifted, type Work } from "../machine/work.ts";
 import { type Draw, type NetworkPoint, networkLoss, networkNormals } from "../network/dense.ts";
 import {
@@ -44,7 +45,7 @@ import {
   reducedPoint,
 } from "../network/reduced.ts";
 import { rowSplit } from "./row-split.ts";
-import { noiseForm } from "./sampled-point.ts";
+import { noiseForm, type SampleCoupling, SIGNS } from "./sampled-point.ts";
 import { mean, Spread } from "./spread.ts";
 import { walshBlock, walshLosses } from "./walsh.ts";
 
@@ -122,7 +123,7 @@ export function* importanceSamplingDirect(
   const { temperature, tau, noiseScale } = settings;
   const losses = yield* sampleLosses(loss, x, settings, normals);
   const weights = normalizedWeights(losses, temperature);
-  const factors = unitFactors(settings.coupling, weights.normalized);
+  const factors = unitFactors(ofSamples(settings.coupling), weights.normalized);
   const sum = new Float64Array(x.length);
   let squares = 0;
   for (const [unit, { numerator, spread }] of factors.entries()) {
@@ -256,16 +257,12 @@ export function* sampleLosses(
   { coupling, noiseScale }: Pick<ImportanceSamplingSettings, "coupling" | "noiseScale">,
   normals: Normals,
 ): Work<Float64Array> {
-  if (coupling.kind === "walsh") {
-    throw new OptionError(
-      expected("independent or antithetic", "coupling.kind", "walsh", "a function has no rows to transform"),
-    );
-  }
-  const losses = new Float64Array(coupling.samples);
+  const { kind, samples } = ofSamples(coupling);
+  const signs = SIGNS[kind];
+  const losses = zeros(samples);
   for (let j = 0; j < losses.length; j++) {
-    const antithetic = coupling.kind === "antithetic";
-    const sign = antithetic && j % 2 === 1 ? -1 : 1;
-    losses[j] = loss.value(shifted(x, sign * noiseScale, normals(antithetic ? Math.floor(j / 2) : j)));
+    const z = normals(Math.floor(j / signs.length));
+    losses[j] = loss.value(shifted(x, signs[j % signs.length] * noiseScale, z));
     yield;
   }
   return losses;
@@ -275,19 +272,33 @@ export function* sampleLosses(
  * The factor of each independent unit's Z in the estimate of Σ w̄_j Z_j, and in its standard error: the
  * centred estimate's J/(J − 1) belongs to the first only.
  */
-function unitFactors(coupling: Coupling, weights: Float64Array): { numerator: number; spread: number }[] {
+function unitFactors(
+  coupling: SampleCoupling,
+  weights: Float64Array,
+): { numerator: number; spread: number }[] {
   const count = weights.length;
-  if (coupling.kind === "antithetic") {
-    return Array.from({ length: count / 2 }, (_, p) => {
-      const difference = weights[2 * p] - weights[2 * p + 1];
-      return { numerator: difference, spread: difference };
-    });
+  switch (coupling.kind) {
+    case "antithetic":
+      return Array.from({ length: count / 2 }, (_, p) => {
+        const difference = weights[2 * p] - weights[2 * p + 1];
+        return { numerator: difference, spread: difference };
+      });
+    case "independent":
+      return Array.from(weights, (w) => {
+        const spread = coupling.centred ? w - 1 / count : w;
+        return { numerator: coupling.centred ? (spread * count) / (count - 1) : w, spread };
+      });
+    default:
+      return coupling satisfies never;
   }
-  const centred = coupling.kind === "independent" && coupling.centred;
-  return Array.from(weights, (w) => {
-    const spread = centred ? w - 1 / count : w;
-    return { numerator: centred ? (spread * count) / (count - 1) : w, spread };
-  });
+}
+
+/** A coupling that needs no rows to transform: all that a function has. */
+function ofSamples(coupling: Coupling): SampleCoupling {
+  if (coupling.kind !== "walsh") return coupling;
+  throw new OptionError(
+    expected("independent or antithetic", "coupling.kind", "walsh", "a function has no rows to transform"),
+  );
 }
 
 /** w̄_j and −δ log mean w, by a log-sum-exp that streams: the running maximum rescales the running sum. */

@@ -132,16 +132,25 @@ export function lossesAtCenter(point: NetworkPoint, form: NoiseForm): Float64Arr
   return samplePass(point, form, new Float64Array(form.normals(0).length), 0).losses;
 }
 
+/** A coupling whose unit is a sample or a pair. */
+export type SampleCoupling = Exclude<Coupling, { kind: "walsh" }>;
+
+/** Signs of Z in the samples of a unit, in their order. */
+export const SIGNS: Record<SampleCoupling["kind"], readonly number[]> = {
+  independent: [1],
+  antithetic: [1, -1],
+};
+
 /** Sample `index`, or pair `index`: Z, then −Z. */
 export function sampleUnit(
   point: NetworkPoint,
   form: NoiseForm,
-  coupling: Exclude<Coupling, { kind: "walsh" }>,
+  coupling: SampleCoupling,
   s: number,
   index: number,
 ): SampleUnit {
   const z = form.normals(index);
-  const signs = coupling.kind === "antithetic" ? [1, -1] : [1];
+  const signs = SIGNS[coupling.kind];
   const passes = signs.map((sign) => samplePass(point, form, z, sign * s));
   return {
     passes,
@@ -154,6 +163,6 @@ export function sampleUnit(
 }
 
 /** Number of units of independent and antithetic samples. */
-export function sampleUnits(coupling: Exclude<Coupling, { kind: "walsh" }>): number {
-  return coupling.kind === "antithetic" ? coupling.samples / 2 : coupling.samples;
+export function sampleUnits({ kind, samples }: SampleCoupling): number {
+  return samples / SIGNS[kind].length;
 }

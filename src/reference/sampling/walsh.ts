@@ -28,6 +28,7 @@
 import { layerShapes, transformLength } from "../../network.ts";
 import { multiply } from "../linear/product.ts";
 import { walshSign, walshTransform } from "../linear/transform.ts";
+import { zeros } from "../machine/memory.ts";
 import type { Work } from "../machine/work.ts";
 import { activate, type NetworkPoint } from "../network/dense.ts";
 import { type NoiseForm, rowLosses, type Unit } from "./sampled-point.ts";
@@ -106,7 +107,7 @@ export function* walshLosses(
   s: number,
   blocks: number,
 ): Work<Float64Array> {
-  const losses = new Float64Array(2 * transformLength(point.network, rowwise) * blocks);
+  const losses = zeros(2 * transformLength(point.network, rowwise) * blocks);
   for (let i = 0; i < blocks; i++) {
     const block = walshBlock(point, form, rowwise, s, i);
     losses.set(block.losses, i * block.losses.length);
