@@ -8,7 +8,7 @@ import { BackendError, expected, OptionError } from "../errors.ts";
 import { type Network, parameterCount } from "../network.ts";
 import { robbinsMonro } from "../reference/chains/robbins-monro.ts";
 import { sgld } from "../reference/chains/sgld.ts";
-import { copyDoubles, copyRows } from "../reference/machine/memory.ts";
+import { copyDoubles, copyRows, lengthOf } from "../reference/machine/memory.ts";
 import { atOnce, finishInTurns, type Work } from "../reference/machine/work.ts";
 import { accuracy, type NetworkPoint, networkLoss, predict } from "../reference/network/dense.ts";
 import { minibatchesOf } from "../reference/network/rows.ts";
@@ -28,8 +28,10 @@ import type {
   Loss,
   Operations,
   Optimizer,
+  RobbinsMonroInput,
   Session,
   SessionSetup,
+  SgldInput,
   Split,
   WeightsInput,
 } from "./backend.ts";
@@ -106,19 +108,19 @@ function operations(isClosed: () => boolean): Operations {
       evolutionStrategies(sampledPoint(input), { ...input }, { ...input }),
     ),
     sgld: operation((input) => {
-      const stepSizes = copyDoubles("stepSizes", input.stepSizes, input.stepSizes.length);
+      const stepSizes = copyStepSizes(input);
       const noiseScales = copyDoubles("noiseScales", input.noiseScales, stepSizes.length);
       const start = copyDoubles("start", input.start, parameterCount(input.network));
       const settings = { tau: input.tau, stepSizes, noiseScales };
       return sgld(pointOf(input, input.batches), { ...input }, start, settings);
     }),
     robbinsMonro: operation((input) => {
-      const stepSizes = copyDoubles("stepSizes", input.stepSizes, input.stepSizes.length);
+      const stepSizes = copyStepSizes(input);
       return robbinsMonro(pointOf(input, input.batches), { ...input }, { ...input, stepSizes });
     }),
     step: operation(({ optimizer, rate, parameters, gradient, moments, index }) => {
       checkKind("optimizer", optimizer.kind);
-      const n = parameters.length;
+      const n = lengthOf("parameters", parameters);
       const x = copyDoubles("parameters", parameters, n);
       const g = copyDoubles("gradient", gradient, n);
       const carried = copyMoments(moments, n, optimizer);
@@ -167,6 +169,10 @@ function pointOf(
     x: copyDoubles("parameters", parameters, parameterCount(network)),
     batches: batches.map((batch) => copyRows(batch, network.layers[0])),
   };
+}
+
+function copyStepSizes({ stepSizes }: SgldInput | RobbinsMonroInput): Float64Array {
+  return copyDoubles("stepSizes", stepSizes, lengthOf("stepSizes", stepSizes));
 }
 
 function sampledPoint(input: Omit<WeightsInput, "temperature">): NetworkPoint {

@@ -4,7 +4,7 @@
  */
 import { describe, expect, jest, test } from "@jest/globals";
 import { wasmStatus } from "../../src/backends/wasm/load.ts";
-import { HUGE, quickest, STOP_WITHIN } from "../support/native-inputs.ts";
+import { HUGE, quickest, STOP_WITHIN } from "../support/jobs.ts";
 import { PROBLEM, runModule } from "../support/processes.ts";
 
 jest.setTimeout(60_000); // for tests that start several processes on a busy machine

@@ -19,6 +19,10 @@ import { worstSeen } from "../tolerances.ts";
 /** Gives the backend under test; call it inside a test. */
 export interface Given {
   (threads?: number): Backend;
+  /** Another one, for a test that closes it. */
+  open(threads: number): Backend;
+  /** "native", "cuda", …: a place's name without its instruction set. */
+  readonly engine: string;
   /** On the host shim, which takes seconds for what others do in milliseconds. */
   readonly slow: boolean;
 }
@@ -83,10 +87,23 @@ export function onEveryBackend(body: (given: Given) => void): void {
   onEach([REFERENCE, ...FAST_PLACES], body);
 }
 
+/** The body, once for each of the four engines: in the best instruction set, on a GPU or else on the host shim. */
+export function onEachEngine(body: (given: Given) => void): void {
+  const places = [REFERENCE, ...FAST_PLACES];
+  onEach(
+    places.filter(
+      ({ name }, i) => places.findIndex((place) => engineOf(place.name) === engineOf(name)) === i,
+    ),
+    body,
+  );
+}
+
 /** The same for the backends that are held against the reference. */
 export function onEveryFastBackend(body: (given: Given) => void): void {
   onEach(FAST_PLACES, body);
 }
+
+const engineOf = (name: string) => name.split(" ")[0];
 
 function onEach(places: readonly Place[], body: (given: Given) => void): void {
   for (const { name, open } of places) {
@@ -102,7 +119,13 @@ function onEach(places: readonly Place[], body: (given: Given) => void): void {
         opened.set(threads, backend);
         return backend;
       };
-      body(Object.assign(given, { slow: SHIM.some((place) => place.name === name) }));
+      body(
+        Object.assign(given, {
+          open,
+          engine: engineOf(name),
+          slow: SHIM.some((place) => place.name === name),
+        }),
+      );
     });
   }
   describe.each(ABSENT.map((reason) => reason.split("\n").join(" ")))("%s", () => {

@@ -45,6 +45,14 @@ export function copyRows(
   };
 }
 
+/** Length of an array that is as long as it likes, but not empty. */
+export function lengthOf(name: string, { length }: ArrayLike<number>): number {
+  if (length > 0) return length;
+  throw new OptionError(
+    `Expected at least one entry for ${name} but received none; a detached array has none`,
+  );
+}
+
 function checkLength(name: string, { length: received }: ArrayLike<number>, length: number): void {
   if (received === length) return;
   throw new OptionError(
