@@ -2,13 +2,15 @@
 export type { BackendName, Vector } from "./backends/backend.ts";
 export { loadMnist, subset } from "./data/mnist.ts";
 export { BackendError, CheckpointError, DataError, DivergedError, OptionError } from "./errors.ts";
+export { noiseLayout, parameterCount } from "./layout.ts";
 export { type MinimizeResult, minimize } from "./minimize.ts";
-export { type Activation, type Network, noiseLayout, parameterCount } from "./network.ts";
+export type { Activation, Network } from "./network.ts";
 export { type OpenBackend, openBackend } from "./operations.ts";
 export type * from "./options/operation-types.ts";
 export type * from "./options/types.ts";
 export { paper } from "./paper/settings.ts";
 export { philox4x32 } from "./reference/random/philox.ts";
+export type { BackendReport, Run, TrainRecord, TrainResult } from "./run.ts";
 export { load } from "./runs/checkpoint.ts";
 export { annealed, constant, cosine, inverseShift, power, reversed, type Schedule } from "./schedules.ts";
-export { type BackendReport, type Run, type TrainRecord, type TrainResult, train } from "./train.ts";
+export { train } from "./train.ts";

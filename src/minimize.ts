@@ -6,13 +6,14 @@
  */
 import type { Session } from "./backends/backend.ts";
 import { openReference } from "./backends/reference.ts";
+import { startRun } from "./drive.ts";
 import { BackendError } from "./errors.ts";
 import { type CheckedMinimize, checkMinimizeOptions, type MinimizeOptions } from "./options.ts";
 import { gaussian } from "./reference/random/gaussian.ts";
 import { layerStream } from "./reference/random/streams.ts";
 import { openUpdates } from "./reference/update/session.ts";
 import { functionProblem } from "./reference/update/update.ts";
-import { type BackendReport, type Run, startRun } from "./run.ts";
+import type { BackendReport, Run } from "./run.ts";
 import { describeBackend } from "./train.ts";
 
 export interface MinimizeResult {

@@ -17,9 +17,9 @@ import type {
 import { expected, OptionError } from "../errors.ts";
 import { availableThreads } from "../host.ts";
 import { type Network, parameterCount } from "../network.ts";
-import { checkDraws } from "../objectives/heat.ts";
 import { keyOf, layerStream, STREAMS } from "../reference/random/streams.ts";
 import { momentCount } from "./objective.ts";
+import { checkDraws } from "./objectives/heat.ts";
 import type {
   AccuracyOptions,
   BatchOptions,

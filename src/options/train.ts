@@ -5,7 +5,8 @@ import type { z } from "zod";
 import type { Estimator, Examples, Loss, Optimizer, SessionState, Vector } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { availableThreads } from "../host.ts";
-import { initialParameters, type Network, parameterCount } from "../network.ts";
+import { initialParameters } from "../initialization.ts";
+import { type Network, parameterCount } from "../network.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
 import { fingerprint } from "./fingerprint.ts";
 import {

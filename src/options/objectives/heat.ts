@@ -7,14 +7,14 @@
  *       mean = x_k − τ_k ∇F^H_τ(x_k)                 evolution strategies
  *       x_{k+1} = mean; or another optimizer along (x_k − mean)/τ_k
  *
- * Here the options become numbers: step sizes a_1 … a_J and the perturbations' scale. The loop over k is `run.ts`'s,
+ * Here the options become numbers: step sizes a_1 … a_J and the perturbations' scale. The loop over k is `drive.ts`'s,
  * what happens inside one k the backend's (stem `update`).
  */
-import { expected, OptionError } from "../errors.ts";
-import { resolveSampling } from "../options/sampling.ts";
-import type { MinimizeObjective, Objective } from "../options/schemas.ts";
-import { evaluate } from "../schedules.ts";
-import type { Place, ResolvedObjective } from "./objective.ts";
+import { expected, OptionError } from "../../errors.ts";
+import { evaluate } from "../../schedules.ts";
+import { resolveSampling } from "../sampling.ts";
+import type { MinimizeObjective, Objective } from "../schemas.ts";
+import type { ResolvedObjective, Surroundings } from "./resolved.ts";
 
 /** As `train` has them, or as `minimize` does: without what speaks of minibatches and first layers. */
 type Options = Extract<Objective | MinimizeObjective, { kind: "heat" }>;
@@ -26,7 +26,10 @@ export function checkDraws(path: string, samples: number, steps: number): void {
   throw new OptionError(expected("at most 2^32 samples × steps", path, samples, advice));
 }
 
-export function heat({ tau, estimator }: Options, { path, projectable, network }: Place): ResolvedObjective {
+export function heat(
+  { tau, estimator }: Options,
+  { path, projectable, network }: Surroundings,
+): ResolvedObjective {
   const wanted = projectable && "projection" in estimator && estimator.projection === "auto";
   if (estimator.kind === "evolution-strategies") {
     const { kind, noise } = estimator;

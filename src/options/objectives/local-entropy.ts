@@ -7,19 +7,20 @@
  *       x_{k+1} = mean = x_k − (τ_k/δ) ∇F(x_k)      eq. 12; or another optimizer along ∇F (Remark 1)
  *
  * Here the options become numbers: step sizes ε_1 … ε_J, scales of the normals in either reading of the noise. The
- * loop over k is `run.ts`'s, what happens inside one k the backend's (stem `update`).
+ * loop over k is `drive.ts`'s, what happens inside one k the backend's (stem `update`).
  */
-import { resolveSampling } from "../options/sampling.ts";
-import type { MinimizeObjective, Objective } from "../options/schemas.ts";
-import { evaluate } from "../schedules.ts";
-import { noiseScales, type Place, type ResolvedObjective } from "./objective.ts";
+
+import { evaluate } from "../../schedules.ts";
+import { resolveSampling } from "../sampling.ts";
+import type { MinimizeObjective, Objective } from "../schemas.ts";
+import { noiseScales, type ResolvedObjective, type Surroundings } from "./resolved.ts";
 
 /** As `train` has them, or as `minimize` does: without what speaks of minibatches and first layers. */
 type Options = Extract<Objective | MinimizeObjective, { kind: "local-entropy" }>;
 
 export function localEntropy(
   { tau, estimator }: Options,
-  { path, projectable, network }: Place,
+  { path, projectable, network }: Surroundings,
 ): ResolvedObjective {
   const wanted = projectable && "projection" in estimator && estimator.projection === "auto";
   const { noise } = estimator;
