@@ -31,17 +31,24 @@ export function heat(
   { path, projectable, network }: Surroundings,
 ): ResolvedObjective {
   const wanted = projectable && "projection" in estimator && estimator.projection === "auto";
-  if (estimator.kind === "evolution-strategies") {
-    const { kind, noise } = estimator;
-    const sampling = resolveSampling(`${path}.estimator`, estimator, network);
-    return { estimator: { kind, ...sampling, projected: wanted }, tau, noise, shift: 1 };
+  const { noise } = estimator;
+  switch (estimator.kind) {
+    case "evolution-strategies": {
+      const { kind } = estimator;
+      const sampling = resolveSampling(`${path}.estimator`, estimator, network);
+      return { estimator: { kind, ...sampling, projected: wanted }, tau, noise, shift: 1 };
+    }
+    case "robbins-monro": {
+      const { kind, steps, samples } = estimator;
+      checkDraws(`${path}.estimator.samples`, samples, steps);
+      const span = { from: 1, count: steps, total: steps, first: 1 } as const;
+      const stepSizes = evaluate(`${path}.estimator.stepSize`, estimator.stepSize, span, "above 0");
+      const fresh = "minibatch" in estimator && estimator.minibatch === "per-step";
+      const batches = fresh ? steps : 1;
+      const projected = wanted && batches === 1;
+      return { estimator: { kind, samples, stepSizes, batches, projected }, tau, noise, shift: 1 };
+    }
+    default:
+      return estimator satisfies never;
   }
-  const { kind, steps, samples, noise } = estimator;
-  checkDraws(`${path}.estimator.samples`, samples, steps);
-  const span = { from: 1, count: steps, total: steps, first: 1 } as const;
-  const stepSizes = evaluate(`${path}.estimator.stepSize`, estimator.stepSize, span, "above 0");
-  const fresh = "minibatch" in estimator && estimator.minibatch === "per-step";
-  const batches = fresh ? steps : 1;
-  const projected = wanted && batches === 1;
-  return { estimator: { kind, samples, stepSizes, batches, projected }, tau, noise, shift: 1 };
 }

@@ -24,32 +24,25 @@ export function localEntropy(
 ): ResolvedObjective {
   const wanted = projectable && "projection" in estimator && estimator.projection === "auto";
   const { noise } = estimator;
-  if (estimator.kind === "importance-sampling") {
-    const { kind, temperature } = estimator;
-    const sampling = resolveSampling(`${path}.estimator`, estimator, network);
-    return {
-      estimator: { kind, ...sampling, temperature, projected: wanted },
-      tau,
-      noise,
-      shift: 1 / temperature,
-    };
+  switch (estimator.kind) {
+    case "importance-sampling": {
+      const { kind, temperature } = estimator;
+      const sampling = resolveSampling(`${path}.estimator`, estimator, network);
+      const weighted = { kind, ...sampling, temperature, projected: wanted };
+      return { estimator: weighted, tau, noise, shift: 1 / temperature };
+    }
+    case "sgld": {
+      const { kind, steps, chainStart } = estimator;
+      const span = { from: 1, count: steps, total: steps, first: 1 } as const;
+      const stepSizes = evaluate(`${path}.estimator.stepSize`, estimator.stepSize, span, "above 0");
+      const scales = noiseScales(stepSizes, noise);
+      const fresh = "minibatch" in estimator && estimator.minibatch === "per-step";
+      const batches = fresh ? steps - 1 : 1;
+      const projected = wanted && batches === 1;
+      const chain = { kind, stepSizes, noiseScales: scales, chainStart, batches, projected };
+      return { estimator: chain, tau, noise, shift: 1 };
+    }
+    default:
+      return estimator satisfies never;
   }
-  const { kind, steps, chainStart } = estimator;
-  const span = { from: 1, count: steps, total: steps, first: 1 } as const;
-  const stepSizes = evaluate(`${path}.estimator.stepSize`, estimator.stepSize, span, "above 0");
-  const fresh = "minibatch" in estimator && estimator.minibatch === "per-step";
-  const batches = fresh ? steps - 1 : 1;
-  return {
-    estimator: {
-      kind,
-      stepSizes,
-      noiseScales: noiseScales(stepSizes, noise),
-      chainStart,
-      batches,
-      projected: wanted && batches === 1,
-    },
-    tau,
-    noise,
-    shift: 1,
-  };
 }
