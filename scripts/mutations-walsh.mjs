@@ -3,7 +3,7 @@ const backends = ["walsh-backends"];
 
 const reference = [
   [
-    "src/reference/sampling/walsh.ts",
+    "src/reference/linear/transform.ts",
     "a sign of Sylvester's matrix",
     "return odd ? -1 : 1",
     "return odd ? 1 : -1",
@@ -18,28 +18,28 @@ const reference = [
     ["walsh"],
   ],
   [
-    "src/reference/sampling/row-split.ts",
+    "src/reference/sampling/row-split-walsh.ts",
     "the sign of κ",
     "products[i] / variance - kappa *",
     "products[i] / variance + kappa *",
     ["row-split"],
   ],
   [
-    "src/reference/sampling/row-split.ts",
+    "src/reference/sampling/row-split-walsh.ts",
     "the sign of λ",
     "f - level - lambda * noise",
     "f - level + lambda * noise",
     ["row-split"],
   ],
   [
-    "src/reference/sampling/row-split.ts",
+    "src/reference/sampling/importance-sampling.ts",
     "the sign of the remainder",
     "(inverse * h - (temperature / noiseScale) * remainder[i])",
     "(inverse * h + (temperature / noiseScale) * remainder[i])",
     ["row-split"],
   ],
   [
-    "src/reference/sampling/row-split.ts",
+    "src/reference/sampling/row-split-walsh.ts",
     "κ's ridge",
     "FIRST_RIDGE = 0.1",
     "FIRST_RIDGE = 0.2",

@@ -133,8 +133,8 @@ const reference = [
   {
     file: "src/reference/network/dense.ts",
     why: "ReLU's slope at its threshold",
-    from: "return p > 0 ? 1 : 0;",
-    to: "return p > 0.1 ? 1 : 0;",
+    from: "slope: (p) => (p > 0 ? 1 : 0)",
+    to: "slope: (p) => (p > 0.1 ? 1 : 0)",
     tests: ["dense"],
   },
   {
@@ -145,17 +145,17 @@ const reference = [
     tests: ["dense"],
   },
   {
-    file: "src/reference/network/dense.ts",
+    file: "src/reference/network/rows.ts",
     why: "the bias input, and with it a bias's gradient",
     from: "(d0 + 1)).fill(1)",
     to: "(d0 + 1)).fill(0.99)",
     tests: ["dense", "projection"],
   },
   {
-    file: "src/reference/network/dense.ts",
+    file: "src/reference/network/rows.ts",
     why: "bytes over 255",
-    from: "instanceof Uint8Array ? 255",
-    to: "instanceof Uint8Array ? 256",
+    from: "BYTES_PER_ELEMENT === 1 ? 255",
+    to: "BYTES_PER_ELEMENT === 1 ? 256",
     tests: ["dense"],
   },
   {
@@ -173,7 +173,7 @@ const reference = [
     tests: ["projection"],
   },
   {
-    file: "src/reference/sampling/units.ts",
+    file: "src/reference/sampling/importance-sampling.ts",
     why: "δ in the weights",
     from: "const log = -f / temperature",
     to: "const log = -f",
@@ -194,10 +194,10 @@ const reference = [
     tests: ["importance-sampling"],
   },
   {
-    file: "src/reference/sampling/importance-sampling.ts",
+    file: "src/reference/sampling/sampled-point.ts",
     why: "the antithetic sign",
-    from: "j % 2 === 1 ? -1 : 1",
-    to: "j % 2 === 1 ? 1 : 1",
+    from: "antithetic: [1, -1]",
+    to: "antithetic: [1, 1]",
     tests: ["importance-sampling"],
   },
   {

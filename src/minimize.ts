@@ -4,16 +4,16 @@
  * A function has no minibatch, so every estimator is in its direct form over all n coordinates; sample j of update k
  * takes its n normals from stream "layer-1".
  */
-import type { Plan, PlanResult, Session, SessionState } from "./backends/backend.ts";
-import { VALUES } from "./backends/backend.ts";
+import type { Session } from "./backends/backend.ts";
 import { openReference } from "./backends/reference.ts";
+import { startRun } from "./drive.ts";
 import { BackendError } from "./errors.ts";
 import { type CheckedMinimize, checkMinimizeOptions, type MinimizeOptions } from "./options.ts";
-import { finishInTurns } from "./reference/machine/work.ts";
 import { gaussian } from "./reference/random/gaussian.ts";
 import { layerStream } from "./reference/random/streams.ts";
-import { functionPlace, type State, update } from "./reference/update/update.ts";
-import { type BackendReport, type Run, startRun } from "./run.ts";
+import { openUpdates } from "./reference/update/session.ts";
+import { functionProblem } from "./reference/update/update.ts";
+import type { BackendReport, Run } from "./run.ts";
 import { describeBackend } from "./train.ts";
 
 /** What a run of `minimize` comes to. */
@@ -74,37 +74,21 @@ export function minimize(options: MinimizeOptions): Run<MinimizeResult> {
 }
 
 /** A session whose loss is one function, the same at every update. */
-function openFunctionSession({ loss, estimator, optimizer, key, state: start }: CheckedMinimize): Session {
-  let state = start as State;
-  let closed = false;
-  return {
-    async run(plan: Plan, signal?: AbortSignal): Promise<PlanResult> {
-      const values = new Float64Array(plan.count * VALUES);
-      let done = 0;
-      for (; done < plan.count; done++) {
-        const k = plan.first + done;
-        const normals = (index: number) => gaussian(key, layerStream(1), k, index, loss.dimension);
-        const schedules = { tau: plan.tau[done], noiseScale: plan.noiseScale[done], rate: plan.rate[done] };
-        const place = functionPlace(loss, state.parameters, normals);
-        const work = update(place, estimator, optimizer, k, schedules, state);
-        const result = await finishInTurns(work, () => closed || signal?.aborted === true);
-        if (result === "cancelled") break;
-        state = result.state;
-        values.set(result.values, done * VALUES);
-      }
-      return { done, values: values.slice(0, done * VALUES) };
+function openFunctionSession({ loss, estimator, optimizer, key, state }: CheckedMinimize): Session {
+  return openUpdates({
+    dimension: loss.dimension,
+    estimator,
+    optimizer,
+    state,
+    rowsPerUpdate: 0,
+    problem(k, _rows, x) {
+      const normals = (index: number) => gaussian(key, layerStream(1), k, index, loss.dimension);
+      return functionProblem(loss, x, normals);
     },
-    accuracy: () => Promise.reject(new BackendError("A function has no accuracy")),
-    async read(): Promise<SessionState> {
-      const { parameters, moments, chain } = state;
-      return {
-        parameters: parameters.slice(),
-        moments: moments.map((m) => m.slice()),
-        chain: chain?.slice() ?? null,
-      };
+    splits: [],
+    accuracy() {
+      throw new BackendError("A function has no accuracy");
     },
-    close() {
-      closed = true;
-    },
-  };
+    isClosed: () => false,
+  });
 }

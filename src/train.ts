@@ -1,6 +1,6 @@
 /**
- * `train`: checks its options, opens a session on a backend, and starts the run (`run.ts`), whose updates are
- * Algorithm 1 or 2 of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, or SGD (`objectives/`).
+ * `train`: checks its options, opens a session on a backend, and starts the run (`drive.ts`), whose updates are
+ * Algorithm 1 or 2 of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, or SGD (`options/objectives/`).
  */
 import {
   type Backend,
@@ -11,12 +11,11 @@ import {
 } from "./backends/backend.ts";
 import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import { minibatches } from "./data/minibatches.ts";
+import { type Snapshot, startRun } from "./drive.ts";
 import type { Network } from "./network.ts";
 import { type CheckedTrain, checkTrainOptions, type TrainOptions } from "./options.ts";
-import { type BackendReport, type Run, type Snapshot, startRun, type TrainResult } from "./run.ts";
+import type { BackendReport, Run, TrainResult } from "./run.ts";
 import { save } from "./runs/checkpoint.ts";
-
-export type { BackendReport, Run, TrainRecord, TrainResult } from "./run.ts";
 
 /** Most row numbers in one crossing: 16 MB. */
 const ROWS_PER_CROSSING = 2 ** 22;

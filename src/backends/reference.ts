@@ -4,204 +4,206 @@
  * It runs on JavaScript's own thread, in turns of about 10 ms, so that timers and abort signals work meanwhile.
  * What it leaves out: speed.
  */
-
+import { BackendError, expected, OptionError } from "../errors.ts";
+import { type Network, parameterCount } from "../network.ts";
 import { robbinsMonro } from "../reference/chains/robbins-monro.ts";
 import { sgld } from "../reference/chains/sgld.ts";
-import { finishInTurns, type Work } from "../reference/machine/work.ts";
-import { accuracy, type Draw, type NetworkPoint, networkLoss, predict } from "../reference/network/dense.ts";
+import { copyDoubles, copyRows, lengthOf } from "../reference/machine/memory.ts";
+import { atOnce, finishInTurns, type Work } from "../reference/machine/work.ts";
+import { accuracy, type NetworkPoint, networkLoss, predict } from "../reference/network/dense.ts";
+import { minibatchesOf } from "../reference/network/rows.ts";
 import { sgdDirect } from "../reference/network/sgd.ts";
 import { gaussian } from "../reference/random/gaussian.ts";
 import { evolutionStrategies } from "../reference/sampling/evolution-strategies.ts";
 import { importanceSampling, weights } from "../reference/sampling/importance-sampling.ts";
+import { copyMoments, openUpdates } from "../reference/update/session.ts";
 import { step } from "../reference/update/step.ts";
-import { networkPlace, type State, update } from "../reference/update/update.ts";
-import {
-  type Backend,
-  type BatchInput,
-  type DataSplit,
-  type Examples,
-  type Operations,
-  type Plan,
-  type PlanResult,
-  type Session,
-  type SessionSetup,
-  type SessionState,
-  VALUES,
-  type Vector,
+import { networkProblem } from "../reference/update/update.ts";
+import type {
+  Backend,
+  BatchInput,
+  Coupling,
+  DataSplit,
+  Estimator,
+  Examples,
+  Loss,
+  Operations,
+  Optimizer,
+  RobbinsMonroInput,
+  Session,
+  SessionSetup,
+  SgldInput,
+  WeightsInput,
 } from "./backend.ts";
 
 export function openReference(): Backend<"reference"> {
-  const sessions = new Set<Session>();
   let closed = false;
+  const isClosed = () => closed;
   return {
     name: "reference",
     instructionSet: "float64",
     threads: 1,
-    operations: operations(() => closed),
+    operations: operations(isClosed),
     openSession(setup) {
-      const session = openSession(setup, () => sessions.delete(session));
-      sessions.add(session);
-      return session;
+      checkOpen(closed);
+      return openSession(setup, isClosed);
     },
     close() {
       closed = true;
-      for (const session of sessions) session.close();
     },
   };
+}
+
+function checkOpen(closed: boolean): void {
+  if (closed) throw new BackendError("The backend is closed; open a new one");
 }
 
 /** The stateless operations. Inputs are copied before the call returns. */
-function operations(closed: () => boolean): Operations {
-  const run = async <T>(work: Work<T>, signal?: AbortSignal): Promise<T> => {
-    const result = await finishInTurns(work, () => closed() || signal?.aborted === true);
-    if (result !== "cancelled") return result;
-    throw signal?.aborted ? signal.reason : new Error("The backend was closed during the call");
-  };
-  return {
-    async gaussian({ key, stream, update: k, sample, count }) {
-      return gaussian(key, stream, k, sample, count);
-    },
-    async loss(input) {
-      const { network, loss, batches, x } = pointOf(input, [input.batch]);
-      return networkLoss(network, loss, batches[0]).value(x);
-    },
-    async gradient(input) {
-      const { network, loss, batches, x } = pointOf(input, [input.batch]);
-      return run(sgdDirect(networkLoss(network, loss, batches[0]), x), input.signal);
-    },
-    async predict({ network, parameters, inputs, signal }) {
-      return run(predict(network, Float64Array.from(parameters), inputs.slice()), signal);
-    },
-    async accuracy({ network, parameters, batch, signal }) {
-      return run(accuracy(network, Float64Array.from(parameters), copied(batch)), signal);
-    },
-    async weights(input) {
-      const losses = await run(weights(pointOf(input, [input.batch]), drawOf(input), input), input.signal);
-      return { losses };
-    },
-    async importanceSampling(input) {
-      const point = pointOf(input, [input.batch]);
-      return run(importanceSampling(point, drawOf(input), { ...input }), input.signal);
-    },
-    async evolutionStrategies(input) {
-      const point = pointOf(input, [input.batch]);
-      return run(evolutionStrategies(point, drawOf(input), { ...input }), input.signal);
-    },
-    async sgld(input) {
-      const { tau } = input;
-      const settings = {
-        tau,
-        stepSizes: input.stepSizes.slice(),
-        noiseScales: input.noiseScales.slice(),
+function operations(isClosed: () => boolean): Operations {
+  /** One operation: `begin` copies what it is given and says what is to be done with it. */
+  function operation<Input extends { readonly signal?: AbortSignal }, T>(begin: (input: Input) => Work<T>) {
+    return async (input: Input): Promise<T> => {
+      const { signal } = input;
+      const check = () => {
+        checkOpen(isClosed());
+        signal?.throwIfAborted();
       };
-      const start = Float64Array.from(input.start);
-      return run(sgld(pointOf(input, input.batches), drawOf(input), start, settings), input.signal);
-    },
-    async robbinsMonro(input) {
-      const { tau, noiseScale, samples } = input;
-      const settings = { tau, noiseScale, samples, stepSizes: input.stepSizes.slice() };
-      return run(robbinsMonro(pointOf(input, input.batches), drawOf(input), settings), input.signal);
-    },
-    async step({ optimizer, rate, parameters, gradient, moments, index }) {
-      const [x, g] = [Float64Array.from(parameters), Float64Array.from(gradient)];
-      return step(optimizer, rate, x, g, moments.map(widened), index);
-    },
-  };
-}
-
-/** Opens a session: data and state in float64, one update at a time. */
-function openSession(setup: SessionSetup, onClose: () => void): Session {
-  const { network, loss, batchSize, estimator, optimizer, key } = setup;
-  const data = {
-    train: copied(setup.data.train),
-    test: setup.data.test && copied(setup.data.test),
-    validation: setup.data.validation && copied(setup.data.validation),
-  };
-  let state = stateOf(setup.state);
-  let closed = false;
-  const mustBeOpen = () => {
-    if (closed) throw new Error("The session is closed; open another");
-  };
-  return {
-    async run(plan: Plan, signal?: AbortSignal): Promise<PlanResult> {
-      mustBeOpen();
-      const values = new Float64Array(plan.count * VALUES);
-      const perUpdate = plan.rows.length / plan.count;
-      let done = 0;
-      for (; done < plan.count; done++) {
-        const rows = plan.rows.subarray(done * perUpdate, (done + 1) * perUpdate);
-        const batches = gathered(data.train, network.layers[0], rows, batchSize);
-        const k = plan.first + done;
-        const place = networkPlace({ network, loss, batches, x: state.parameters }, { key, update: k });
-        const schedules = {
-          tau: plan.tau[done],
-          noiseScale: plan.noiseScale[done],
-          rate: plan.rate[done],
-        };
-        const work = update(place, estimator, optimizer, k, schedules, state);
-        const result = await finishInTurns(work, () => closed || signal?.aborted === true);
-        if (result === "cancelled") break;
-        state = result.state;
-        values.set(result.values, done * VALUES);
-      }
-      return { done, values: values.slice(0, done * VALUES) };
-    },
-    async accuracy(split: DataSplit) {
-      mustBeOpen();
-      const samples = data[split];
-      if (!samples) throw new RangeError(`Expected a split that the session holds but received ${split}`);
-      const result = await finishInTurns(accuracy(network, state.parameters, samples), () => closed);
-      if (result === "cancelled") throw new Error("The session was closed during the call");
-      return result;
-    },
-    async read() {
-      mustBeOpen();
-      return stateOf(state);
-    },
-    close() {
-      closed = true;
-      onClose();
-    },
-  };
-}
-
-/** A copy of a state, in float64. */
-function stateOf({ parameters, moments, chain }: SessionState): State {
-  return {
-    parameters: Float64Array.from(parameters),
-    moments: moments.map(widened),
-    chain: chain && Float64Array.from(chain),
-  };
-}
-
-const widened = (vector: Vector) => Float64Array.from(vector);
-
-function copied({ inputs, labels }: Examples): Examples {
-  return { inputs: inputs.slice(), labels: labels.slice() };
-}
-
-/** The minibatches that row numbers pick, `size` rows each. */
-function gathered(data: Examples, width: number, rows: Uint32Array, size: number): Examples[] {
-  const batches: Examples[] = [];
-  for (let start = 0; start < rows.length; start += size) {
-    const inputs = data.inputs.slice(0, size * width);
-    const labels = new Uint16Array(size);
-    rows.subarray(start, start + size).forEach((row, b) => {
-      inputs.set(data.inputs.subarray(row * width, (row + 1) * width), b * width);
-      labels[b] = data.labels[row];
-    });
-    batches.push({ inputs, labels });
+      check();
+      const result = await finishInTurns(begin(input), () => isClosed() || signal?.aborted === true);
+      check();
+      return result as T; // where it was cancelled, the check has thrown
+    };
   }
-  return batches;
+  const lossAt = (input: BatchInput) => {
+    const { network, loss, batches, x } = pointOf(input, [input.batch]);
+    return { f: networkLoss(network, loss, batches[0]), x };
+  };
+  const losses = operation((input: WeightsInput) => weights(sampledPoint(input), { ...input }, { ...input }));
+  return {
+    gaussian: operation(({ key, stream, update, sample, count }) =>
+      atOnce(() => gaussian(key, stream, update, sample, count)),
+    ),
+    loss: operation((input) => {
+      const { f, x } = lossAt(input);
+      return atOnce(() => f.value(x));
+    }),
+    gradient: operation((input) => {
+      const { f, x } = lossAt(input);
+      return sgdDirect(f, x);
+    }),
+    predict: operation(({ network, parameters, inputs }) => {
+      checkKind("activation", network.activation);
+      const x = copyDoubles("parameters", parameters, parameterCount(network));
+      return predict(network, x, copyRows({ inputs }, network.layers[0]).inputs);
+    }),
+    accuracy: operation((input) => {
+      const { network, x, batches } = pointOf({ ...input, loss: { kind: "cross-entropy" } }, [input.batch]);
+      return accuracy(network, x, batches[0]);
+    }),
+    weights: async (input) => ({ losses: await losses(input) }),
+    importanceSampling: operation((input) =>
+      importanceSampling(sampledPoint(input), { ...input }, { ...input }),
+    ),
+    evolutionStrategies: operation((input) =>
+      evolutionStrategies(sampledPoint(input), { ...input }, { ...input }),
+    ),
+    sgld: operation((input) => {
+      const stepSizes = copyStepSizes(input);
+      const noiseScales = copyDoubles("noiseScales", input.noiseScales, stepSizes.length);
+      const start = copyDoubles("start", input.start, parameterCount(input.network));
+      const settings = { tau: input.tau, stepSizes, noiseScales };
+      return sgld(pointOf(input, input.batches), { ...input }, start, settings);
+    }),
+    robbinsMonro: operation((input) => {
+      const stepSizes = copyStepSizes(input);
+      return robbinsMonro(pointOf(input, input.batches), { ...input }, { ...input, stepSizes });
+    }),
+    step: operation(({ optimizer, rate, parameters, gradient, moments, index }) => {
+      checkKind("optimizer", optimizer.kind);
+      const n = lengthOf("parameters", parameters);
+      const x = copyDoubles("parameters", parameters, n);
+      const g = copyDoubles("gradient", gradient, n);
+      const carried = copyMoments(moments, n, optimizer);
+      return atOnce(() => step(optimizer, rate, x, g, carried, index));
+    }),
+  };
 }
 
+/** Opens a session: its data copied, its minibatches picked by row numbers. */
+function openSession(setup: SessionSetup, isClosed: () => boolean): Session {
+  const { network, batchSize, optimizer, key, state } = setup;
+  const [d0] = network.layers;
+  const loss = knownLoss(setup.loss, network);
+  const estimator = structuredClone(setup.estimator);
+  checkKind("estimator", estimator.kind);
+  if ("coupling" in estimator) checkKind("coupling", estimator.coupling.kind);
+  checkKind("optimizer", optimizer.kind);
+  const data: Partial<Record<DataSplit, Examples>> = {};
+  for (const [split, examples] of Object.entries(setup.data)) {
+    if (examples) data[split as DataSplit] = copyRows(examples, d0);
+  }
+  return openUpdates({
+    dimension: parameterCount(network),
+    estimator,
+    optimizer,
+    state,
+    rowsPerUpdate: batchSize * ("batches" in estimator ? estimator.batches : 1),
+    problem(k, rows, x) {
+      const batches = minibatchesOf(data.train!, d0, rows, batchSize);
+      return networkProblem({ network, loss, batches, x }, { key, update: k });
+    },
+    splits: Object.keys(data) as DataSplit[],
+    accuracy: (split, x) => accuracy(network, x, data[split]!),
+    isClosed,
+  });
+}
+
+/** A network at given parameters on copies of minibatches. */
 function pointOf(
   { network, loss, parameters }: Omit<BatchInput, "batch">,
   batches: readonly Examples[],
 ): NetworkPoint {
-  return { network, loss, x: Float64Array.from(parameters), batches: batches.map(copied) };
+  return {
+    network,
+    loss: knownLoss(loss, network),
+    x: copyDoubles("parameters", parameters, parameterCount(network)),
+    batches: batches.map((batch) => copyRows(batch, network.layers[0])),
+  };
 }
 
-function drawOf({ key, update: k, projected }: Draw): Draw {
-  return { key, update: k, projected };
+function copyStepSizes({ stepSizes }: SgldInput | RobbinsMonroInput): Float64Array {
+  return copyDoubles("stepSizes", stepSizes, lengthOf("stepSizes", stepSizes));
+}
+
+function sampledPoint(input: Omit<WeightsInput, "temperature">): NetworkPoint {
+  checkKind("coupling", input.coupling.kind);
+  return pointOf(input, [input.batch]);
+}
+
+/** A copy of the loss, on a network whose activation is known too. */
+function knownLoss(loss: Loss, { layers, activation }: Network): Loss {
+  checkKind("activation", activation);
+  checkKind("loss", loss.kind);
+  if (loss.kind === "cross-entropy") return loss;
+  return { kind: loss.kind, costs: copyDoubles("loss.costs", loss.costs, layers[layers.length - 1] ** 2) };
+}
+
+/** What may come in, as far as types go: a caller may have none. The switches below are exhaustive in these. */
+const KINDS = {
+  activation: { relu: 1, tanh: 1, step: 1 } satisfies Record<Network["activation"], 1>,
+  loss: { "cross-entropy": 1, "cost-matrix": 1 } satisfies Record<Loss["kind"], 1>,
+  coupling: { independent: 1, antithetic: 1, walsh: 1 } satisfies Record<Coupling["kind"], 1>,
+  estimator: {
+    sgd: 1,
+    "importance-sampling": 1,
+    "evolution-strategies": 1,
+    sgld: 1,
+    "robbins-monro": 1,
+  } satisfies Record<Estimator["kind"], 1>,
+  optimizer: { "gradient-descent": 1, momentum: 1, adam: 1 } satisfies Record<Optimizer["kind"], 1>,
+};
+
+function checkKind(what: keyof typeof KINDS, kind: string): void {
+  if (Object.hasOwn(KINDS[what], kind)) return;
+  throw new OptionError(expected(Object.keys(KINDS[what]).join(", "), what, kind));
 }

@@ -6,11 +6,11 @@
 import type { Plan, Optimizer as SeamOptimizer } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import type { Network } from "../network.ts";
-import { heat } from "../objectives/heat.ts";
-import { localEntropy } from "../objectives/local-entropy.ts";
-import { loss } from "../objectives/loss.ts";
-import { noiseScales, type ResolvedObjective } from "../objectives/objective.ts";
 import { describeSchedule, evaluate, type Schedule } from "../schedules.ts";
+import { heat } from "./objectives/heat.ts";
+import { localEntropy } from "./objectives/local-entropy.ts";
+import { loss } from "./objectives/loss.ts";
+import { noiseScales, type ResolvedObjective } from "./objectives/resolved.ts";
 import { defaultOptimizer, type MinimizeObjective, type Objective, type Optimizer } from "./schemas.ts";
 
 /** What of a plan comes from schedules; each (count). */

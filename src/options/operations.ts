@@ -16,12 +16,12 @@ import type {
 } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { type Network, parameterCount } from "../network.ts";
-import { checkDraws } from "../objectives/heat.ts";
 import { keyOf, layerStream, STREAMS } from "../reference/random/streams.ts";
 import { checkArray, checkExamples, checkInputs, checkNumbers, checkVector } from "./arrays.ts";
 import { DEFAULTS } from "./defaults.ts";
 import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
 import { MOMENTS } from "./objective.ts";
+import { checkDraws } from "./objectives/heat.ts";
 import type {
   AccuracyOptions,
   BatchOptions,

@@ -3,7 +3,8 @@
  */
 import type { Estimator, Examples, Loss, Optimizer, SessionState, Vector } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
-import { initialParameters, type Network, parameterCount } from "../network.ts";
+import { initialParameters } from "../initialization.ts";
+import { type Network, parameterCount } from "../network.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
 import { checkArray, checkExamples, checkVector } from "./arrays.ts";
 import { DEFAULTS, NAMES } from "./defaults.ts";

@@ -11,7 +11,7 @@ import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { loadAddonFrom, platformName } from "../../src/backends/addon/load.ts";
 import { nativeStatus, openNative } from "../../src/backends/addon/native.ts";
 import { BackendError } from "../../src/errors.ts";
-import { describeNative } from "../support/native-inputs.ts";
+import { describeNative } from "../support/jobs.ts";
 
 const BUILT = fileURLToPath(new URL("../../build/Release/local_entropy.node", import.meta.url));
 

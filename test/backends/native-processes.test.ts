@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, test } from "@jest/globals";
 import { nativeStatus } from "../../src/backends/addon/native.ts";
-import { describeNative, HUGE, quickest, STOP_WITHIN } from "../support/native-inputs.ts";
+import { describeNative, HUGE, quickest, STOP_WITHIN } from "../support/jobs.ts";
 import { PROBLEM, runModule } from "../support/processes.ts";
 
 const BUILT = new URL("../../dist/backends/addon/native.js", import.meta.url);

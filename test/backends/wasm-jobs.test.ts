@@ -8,14 +8,7 @@ import { openWasm } from "../../src/backends/wasm/backend.ts";
 import { wasmStatus } from "../../src/backends/wasm/load.ts";
 import { nodeModule } from "../../src/host.ts";
 import { jobTests } from "../support/job-tests.ts";
-import {
-  delay,
-  fingerprint,
-  planOf,
-  rejection,
-  sessionSetup,
-  weightsInput,
-} from "../support/native-inputs.ts";
+import { delay, fingerprint, planOf, rejection, sessionSetup, weightsInput } from "../support/jobs.ts";
 
 jest.setTimeout(60_000); // for a machine that has other work too
 

@@ -6,7 +6,7 @@ import { describe, expect, test } from "@jest/globals";
 import type { Coupling, Estimator } from "../../src/backends/backend.ts";
 import { KINDS } from "../../src/backends/description.ts";
 import { JOB, writeJob } from "../../src/backends/wasm/abi.ts";
-import { KEY, networkCase, samples } from "../support/fixtures.ts";
+import { examples, KEY, networkCase } from "../support/fixtures.ts";
 import { patience } from "../support/patience.ts";
 import { openArena } from "../support/wasm.ts";
 import { BUILDS_HERE, openTeam, type Updates, updatesJob } from "../support/wasm-updates.ts";
@@ -18,7 +18,7 @@ const OPTIONS = { layers: [130, 37, 10], rows: 19 } as const;
 
 function updatesOf(estimator: Estimator, count = 2): Updates {
   const { network, parameters } = networkCase(OPTIONS);
-  const train = samples(OPTIONS.layers, OPTIONS.rows + 4, "bytes", 3);
+  const train = examples(OPTIONS.layers, OPTIONS.rows + 4, "bytes", 3);
   for (let i = 0; i < train.inputs.length; i++) if (i % 3) train.inputs[i] = 0;
   return {
     network,

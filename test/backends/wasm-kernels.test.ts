@@ -7,7 +7,7 @@ import { afterAll, describe, expect, test } from "@jest/globals";
 import type { Coupling, Estimator, Loss, Optimizer } from "../../src/backends/backend.ts";
 import { KINDS } from "../../src/backends/description.ts";
 import { BUILDS, readJob, writeJob } from "../../src/backends/wasm/abi.ts";
-import { type CaseOptions, caseName, networkCase, normalVector, samples } from "../support/fixtures.ts";
+import { type CaseOptions, caseName, examples, networkCase, normalVector } from "../support/fixtures.ts";
 import { openArena, openKernels, wasmFile } from "../support/wasm.ts";
 import { BUILDS_HERE, referenceUpdates, type Updates, updatesJob } from "../support/wasm-updates.ts";
 import { matches, worstSeen } from "../tolerances.ts";
@@ -117,7 +117,7 @@ function updatesOf(
   loss: Loss,
 ): Updates {
   const { network, parameters, batch } = networkCase(options);
-  const train = samples(options.layers, options.rows + 4, options.inputs ?? "bytes", 3, options.repeats);
+  const train = examples(options.layers, options.rows + 4, options.inputs ?? "bytes", 3, options.repeats);
   if (options.zeros) for (let i = 0; i < train.inputs.length; i++) if (i % 3) train.inputs[i] = 0;
   expect(batch.labels).toHaveLength(options.rows);
   const optimizer = STEPS[number % STEPS.length];

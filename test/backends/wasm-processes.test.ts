@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "@jest/globals";
 import { wasmStatus } from "../../src/backends/wasm/load.ts";
-import { HUGE, quickest, STOP_WITHIN } from "../support/native-inputs.ts";
+import { HUGE, quickest, STOP_WITHIN } from "../support/jobs.ts";
 import { PROBLEM, runModule } from "../support/processes.ts";
 
 const { instructionSets, reason } = wasmStatus();

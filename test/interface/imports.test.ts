@@ -1,7 +1,9 @@
 /**
+ * The modules' arrows: downward, in no circle, and out of the package only where it may.
+ *
  * What `import { train }` loads: no module of Node, which no browser or bundler resolves, and no tool of the command.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "@jest/globals";
 
 const entry = new URL("../../src/index.ts", import.meta.url);
@@ -30,4 +32,54 @@ test("the package loads where there is no Node: nothing but zod has a bare name"
   expect(files.size).toBeGreaterThan(30);
   const bare = [...files.values()].flat();
   expect([...new Set(bare)]).toEqual(["zod"]);
+});
+
+/** Every module in a folder, by its path from the root, with those that it imports, types included. */
+function modules(folder: string): Map<string, string[]> {
+  const files = readdirSync(new URL(folder, root), { recursive: true })
+    .map((name) => `${folder}${name}`)
+    .filter((name) => name.endsWith(".ts"));
+  const pattern = /^(?:import|export)\s[^;"']*?["'](\.[^"']+)["'];?$|\bimport\(["'](\.[^"']+)["']\)/gm;
+  return new Map(
+    files.map((file) => {
+      const url = new URL(file, root);
+      const names = [...readFileSync(url, "utf8").matchAll(pattern)].map(([, name, late]) => name ?? late);
+      // AssemblyScript leaves the ending out.
+      const imported = names.map((name) => new URL(name.endsWith(".ts") ? name : `${name}.ts`, url));
+      return [file, imported.map(({ href }) => href.slice(root.href.length))];
+    }),
+  );
+}
+
+const root = new URL("../../", import.meta.url);
+const source = modules("src/");
+
+test("no circle among modules", () => {
+  const rest = new Map(source);
+  expect(rest.size).toBeGreaterThan(70);
+  // What imports nothing that is left cannot be in a circle.
+  for (let before = -1; before !== rest.size; ) {
+    before = rest.size;
+    for (const [file, imported] of rest) if (!imported.some((name) => rest.has(name))) rest.delete(file);
+  }
+  expect([...rest.keys()]).toEqual([]);
+});
+
+test("what computes knows no options", () => {
+  const arrows = [...source].flatMap(([file, imported]) => imported.map((name) => `${file} → ${name}`));
+  expect(arrows.length).toBeGreaterThan(200);
+  expect(arrows.filter((arrow) => /^src\/(reference|backends)\/.* → src\/options/.test(arrow))).toEqual([]);
+});
+
+/** Each chapter stands on those before it. */
+const CHAPTERS = ["machine", "random", "linear", "network", "sampling", "chains", "update"];
+
+test.each(["src/reference/"])("the chapters of %s point downward", (folder) => {
+  const chapter = (file: string) => CHAPTERS.indexOf(file.slice(folder.length).split("/")[0]);
+  const arrows = [...modules(folder)].flatMap(([file, imported]) =>
+    imported.filter((name) => name.startsWith(folder)).map((name) => [file, name]),
+  );
+  expect(arrows.length).toBeGreaterThan(40);
+  expect(arrows.filter(([from, to]) => chapter(to) > chapter(from))).toEqual([]);
+  expect(arrows.flat().filter((file) => chapter(file) < 0)).toEqual([]);
 });

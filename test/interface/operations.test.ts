@@ -4,7 +4,7 @@
  */
 import { afterAll, describe, expect, test } from "@jest/globals";
 import { whyNot } from "../../src/backends/registry.ts";
-import { parameterCount } from "../../src/network.ts";
+import { noiseLayout, parameterCount } from "../../src/layout.ts";
 import { openBackend } from "../../src/operations.ts";
 import type { Batch } from "../../src/options.ts";
 import { networkCase } from "../support/fixtures.ts";
@@ -149,4 +149,15 @@ test("LOCAL_ENTROPY_BACKEND forces a backend in place of auto", async () => {
   } finally {
     delete process.env.LOCAL_ENTROPY_BACKEND;
   }
+});
+
+test("parameterCount and noiseLayout take a network as everything else does", () => {
+  expect(parameterCount([784, 200, 10])).toBe(159_010);
+  expect(parameterCount({ layers: [784, 10], activation: "tanh" })).toBe(7850);
+  expect(noiseLayout([11, 7, 4])).toEqual(noiseLayout(network));
+  expect(noiseLayout([11, 7, 4]).streams[1]).toEqual({ name: "layer-2", number: 17, rows: 8, columns: 4 });
+  expect(() => parameterCount([784])).toThrow("Expected at least two widths for parameterCount.network");
+  expect(() => noiseLayout({ layers: [3, 2], activation: "gelu" as "relu" })).toThrow(
+    'Expected "relu", "tanh" or "step" for noiseLayout.network.activation but received "gelu"',
+  );
 });

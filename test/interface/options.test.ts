@@ -2,7 +2,7 @@
  * Options of `train`: what right ones become at the seam.
  */
 import { describe, expect, test } from "@jest/globals";
-import { initialParameters } from "../../src/network.ts";
+import { initialParameters } from "../../src/initialization.ts";
 import { checkTrainOptions, type Dataset } from "../../src/options.ts";
 import { cosine } from "../../src/schedules.ts";
 import { base, check, dataset, descent, langevin, sgd } from "../support/option-fixtures.ts";

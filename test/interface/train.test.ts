@@ -8,9 +8,10 @@ import { afterAll, describe, expect, test } from "@jest/globals";
 import { cudaStatus } from "../../src/backends/addon/cuda.ts";
 import { whyNot } from "../../src/backends/registry.ts";
 import type { TrainOptions } from "../../src/options.ts";
+import type { TrainRecord } from "../../src/run.ts";
 import { load } from "../../src/runs/checkpoint.ts";
 import { cosine } from "../../src/schedules.ts";
-import { type TrainRecord, train } from "../../src/train.ts";
+import { train } from "../../src/train.ts";
 import { integers } from "../support/fixtures.ts";
 
 /** Three classes of 6-pixel images: a bright pair of pixels each, and noise. */

@@ -10,9 +10,9 @@ import {
   type CaseOptions,
   CROSS_ENTROPY,
   caseName,
+  examples,
   integers,
   networkCase,
-  samples,
 } from "../support/fixtures.ts";
 import { matches } from "../tolerances.ts";
 
@@ -137,7 +137,7 @@ onEveryFastBackend((given) => {
     test("predictions and accuracy", async () => {
       const d0 = options.layers[0];
       const rows = d0 < 100 ? 131 : 70;
-      const data = samples(options.layers, rows, options.inputs ?? "bytes", 5);
+      const data = examples(options.layers, rows, options.inputs ?? "bytes", 5);
       const [actual, expected] = await Promise.all(
         [given().operations, reference].map((operations) =>
           operations.predict({ network, parameters, inputs: data.inputs }),

@@ -11,7 +11,7 @@ import { type NetworkPoint, networkLoss } from "../../src/reference/network/dens
 import { keyOf } from "../../src/reference/random/streams.ts";
 import { evolutionStrategies } from "../../src/reference/sampling/evolution-strategies.ts";
 import { rowSplit } from "../../src/reference/sampling/row-split.ts";
-import { noiseForm } from "../../src/reference/sampling/units.ts";
+import { noiseForm } from "../../src/reference/sampling/sampled-point.ts";
 import { describeAll } from "../support/everything.ts";
 import {
   type BatchKind,

@@ -8,16 +8,8 @@ import type { Examples } from "../../src/backends/backend.ts";
 import { meanOf } from "../../src/network.ts";
 import { robbinsMonroDirect, robbinsMonroProjected } from "../../src/reference/chains/robbins-monro.ts";
 import { sgldDirect, sgldProjected } from "../../src/reference/chains/sgld.ts";
-import {
-  complementOf,
-  gramMatrix,
-  joined,
-  lift,
-  project,
-  reducedLoss,
-  reducedPoint,
-  spanOf,
-} from "../../src/reference/linear/projection.ts";
+import { joined } from "../../src/reference/linear/product.ts";
+import { complementOf, gramMatrix, lift, project } from "../../src/reference/linear/projection.ts";
 import { finish, type Normals } from "../../src/reference/machine/work.ts";
 import {
   firstLayerSize,
@@ -25,6 +17,7 @@ import {
   networkLoss,
   networkNormals,
 } from "../../src/reference/network/dense.ts";
+import { projectionOf, reducedLoss, reducedPoint } from "../../src/reference/network/reduced.ts";
 import {
   importanceSamplingDirect,
   importanceSamplingProjected,
@@ -70,7 +63,7 @@ describe.each(CASES.map((options) => [caseName(options), options] as const))("%s
   const { network, x } = point;
   const [d0, d1] = network.layers;
   const split = firstLayerSize(network);
-  const span = spanOf(point);
+  const span = projectionOf(point);
   const full = networkNormals(network, KEY, 3);
   /** U = QᵀZ, and the upper layers' normals as they are. */
   const projected: Normals = (index) => {
@@ -172,7 +165,7 @@ onReferenceOrAll((given) => {
   const split = firstLayerSize(network);
   const place = { network, loss: CROSS_ENTROPY, parameters, key: KEY };
   const x = Float64Array.from(parameters);
-  const span = spanOf({ network, loss: CROSS_ENTROPY, batches: [batch], x });
+  const span = projectionOf({ network, loss: CROSS_ENTROPY, batches: [batch], x });
 
   /** Directions to look along: in the span, in the complement, in the second layer, and across all. */
   const directions = [
@@ -302,7 +295,7 @@ test("a repeated row has pivot zero, whatever rounding leaves of it", () => {
     const repeats = Array.from({ length: 8 }, (_, i) => [4 + i, i % 4] as const);
     for (const inputs of ["bytes", "floats"] as const) {
       const point = pointOf({ layers: [40, 2], rows: 12, repeats, inputs, number });
-      expect(spanOf(point).rank).toBe(4);
+      expect(projectionOf(point).rank).toBe(4);
     }
   }
 });

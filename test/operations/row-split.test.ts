@@ -7,12 +7,19 @@
 import { describe, expect, test } from "@jest/globals";
 import type { Coupling } from "../../src/backends/backend.ts";
 import { layerShapes, transformLength } from "../../src/network.ts";
+import { walshSign } from "../../src/reference/linear/transform.ts";
 import { finish } from "../../src/reference/machine/work.ts";
 import type { NetworkPoint } from "../../src/reference/network/dense.ts";
 import { keyOf } from "../../src/reference/random/streams.ts";
-import { groupsOf, importanceSamplingRowwise, rowSplit } from "../../src/reference/sampling/row-split.ts";
-import { type NoiseForm, noiseForm, type Pass, samplePass } from "../../src/reference/sampling/units.ts";
-import { walshSign } from "../../src/reference/sampling/walsh.ts";
+import { importanceSamplingRowwise } from "../../src/reference/sampling/importance-sampling.ts";
+import { rowSplit } from "../../src/reference/sampling/row-split.ts";
+import { groupsOf } from "../../src/reference/sampling/row-split-walsh.ts";
+import {
+  type NoiseForm,
+  noiseForm,
+  type Pass,
+  samplePass,
+} from "../../src/reference/sampling/sampled-point.ts";
 import { describeAll, testAll } from "../support/everything.ts";
 import {
   type BatchKind,

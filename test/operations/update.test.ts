@@ -20,15 +20,15 @@ import {
   reference,
   sameBitsOnThreads,
 } from "../support/backends.ts";
-import { CROSS_ENTROPY, integers, KEY, networkCase, samples } from "../support/fixtures.ts";
+import { CROSS_ENTROPY, examples, integers, KEY, networkCase } from "../support/fixtures.ts";
 import { matches } from "../tolerances.ts";
 
 const LAYERS = [18, 17, 5];
 const B = 6;
-const TRAIN = samples(LAYERS, 40, "bytes", 70);
+const TRAIN = examples(LAYERS, 40, "bytes", 70);
 /** Mostly zeros, as images are: the first layer's step then goes over lists of the others. */
 const IMAGES = { ...TRAIN, inputs: TRAIN.inputs.map((value, i) => (i % 3 === 0 ? value : 0)) };
-const TEST = samples(LAYERS, 33, "bytes", 71);
+const TEST = examples(LAYERS, 33, "bytes", 71);
 const STEPS = 6;
 const stepSizes = Float64Array.from({ length: STEPS }, (_, j) => 0.04 / (j + 2));
 const noiseScales = stepSizes.map(Math.sqrt);

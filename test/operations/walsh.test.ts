@@ -7,18 +7,13 @@
 import { describe, expect, test } from "@jest/globals";
 import { sampleCount } from "../../src/backends/backend.ts";
 import { layerShapes, transformLength } from "../../src/network.ts";
+import { walshSign, walshTransform } from "../../src/reference/linear/transform.ts";
 import { finish } from "../../src/reference/machine/work.ts";
 import { type NetworkPoint, networkLoss } from "../../src/reference/network/dense.ts";
 import { keyOf } from "../../src/reference/random/streams.ts";
-import { noiseForm } from "../../src/reference/sampling/units.ts";
-import {
-  importanceSamplingWalsh,
-  signMean,
-  walshBlock,
-  walshLosses,
-  walshSign,
-  walshTransform,
-} from "../../src/reference/sampling/walsh.ts";
+import { importanceSamplingWalsh } from "../../src/reference/sampling/importance-sampling.ts";
+import { noiseForm } from "../../src/reference/sampling/sampled-point.ts";
+import { signMean, walshBlock, walshLosses } from "../../src/reference/sampling/walsh.ts";
 import { describeAll } from "../support/everything.ts";
 import {
   type BatchKind,

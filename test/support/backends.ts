@@ -21,6 +21,10 @@ import { expectSameBits, fingerprint } from "./same-bits.ts";
 /** Gives the backend under test; call it inside a test. */
 export interface Given {
   (threads?: number): Backend;
+  /** Another one, for a test that closes it. */
+  open(threads: number): Backend;
+  /** "native", "cuda", …: a place's name without its instruction set. */
+  readonly engine: string;
   /** On the host shim, which takes seconds for what others do in milliseconds. */
   readonly slow: boolean;
   /** Takes a number of threads. */
@@ -94,6 +98,17 @@ export function onEveryBackend(body: (given: Given) => void): void {
   onEach([REFERENCE, ...FAST_PLACES], body);
 }
 
+/** The body, once for each of the four engines: in the best instruction set, on a GPU or else on the host shim. */
+export function onEachEngine(body: (given: Given) => void): void {
+  const places = [REFERENCE, ...FAST_PLACES];
+  onEach(
+    places.filter(
+      ({ name }, i) => places.findIndex((place) => engineOf(place.name) === engineOf(name)) === i,
+    ),
+    body,
+  );
+}
+
 /** The same for the backends that are held against the reference. */
 export function onEveryFastBackend(body: (given: Given) => void): void {
   onEach(FAST_PLACES, body);
@@ -103,6 +118,7 @@ export function onEveryFastBackend(body: (given: Given) => void): void {
 export function onReferenceOrAll(body: (given: Given) => void): void {
   onEach(EVERYTHING ? [REFERENCE, ...FAST_PLACES] : [REFERENCE], body);
 }
+const engineOf = (name: string) => name.split(" ")[0];
 
 function onEach(places: readonly Place[], body: (given: Given) => void): void {
   for (const { name, open, threaded = false } of places.filter(chosen)) {
@@ -119,7 +135,7 @@ function onEach(places: readonly Place[], body: (given: Given) => void): void {
         return backend;
       };
       const slow = SHIM.some((place) => place.name === name);
-      body(Object.assign(given, { slow, threaded }));
+      body(Object.assign(given, { open, engine: engineOf(name), slow, threaded }));
     });
   }
   describe.each(ABSENT.map((reason) => reason.split("\n").join(" ")))("%s", () => {

@@ -1,6 +1,6 @@
 /** The networks and minibatches on which SGLD and Robbins–Monro are held against the reference. */
 import type { Examples } from "../../src/backends/backend.ts";
-import { type CaseOptions, samples } from "./fixtures.ts";
+import { type CaseOptions, examples } from "./fixtures.ts";
 
 export interface ChainForm {
   readonly options: CaseOptions;
@@ -24,5 +24,5 @@ export const CHAIN_FORMS: readonly ChainForm[] = [
 export function batchesOf({ options, fresh }: ChainForm, batch: Examples, transitions: number): Examples[] {
   if (!fresh) return [batch];
   const { layers, rows, inputs = "bytes" } = options;
-  return Array.from({ length: transitions }, (_, j) => samples(layers, rows, inputs, 40 + j));
+  return Array.from({ length: transitions }, (_, j) => examples(layers, rows, inputs, 40 + j));
 }

@@ -57,11 +57,11 @@ export function networkCase(options: CaseOptions): NetworkCase {
     const weights = normalVector(number * 100 + columns, height * columns);
     for (let i = 0; i < weights.length; i++) parameters[offset + i] = scale * weights[i];
   }
-  return { network, parameters, batch: samples(layers, rows, inputs, number, repeats) };
+  return { network, parameters, batch: examples(layers, rows, inputs, number, repeats) };
 }
 
 /** `rows` rows for a network of these widths. */
-export function samples(
+export function examples(
   layers: readonly number[],
   rows: number,
   kind: "bytes" | "floats",

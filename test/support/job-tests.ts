@@ -1,6 +1,6 @@
 /**
- * Jobs of a backend with threads of its own, in this process: order, cancellation, closing, copies, and a free event
- * loop.
+ * Jobs of a backend with threads of its own, in this process: how soon they stop, and a free event loop meanwhile. What
+ * every backend does is in `contract.test.ts`.
  *
  * Times: a block of samples takes far less than a millisecond; 100 ms is what a caller may wait for a stop.
  */
@@ -18,7 +18,7 @@ import {
   STOP_WITHIN,
   sessionSetup,
   weightsInput,
-} from "./native-inputs.ts";
+} from "./jobs.ts";
 
 jest.setTimeout(60_000); // for a machine that has other work too
 
@@ -29,45 +29,6 @@ export function jobTests(open: (threads: number) => Backend): void {
     backend = open(2);
   });
   afterAll(() => backend.close());
-
-  test("a session's calls run in order without being awaited", async () => {
-    const session = backend.openSession(sessionSetup(64));
-    const [first, accuracy, between, second, after] = await Promise.all([
-      session.run(planOf(0, 3)),
-      session.accuracy("test"),
-      session.read(),
-      session.run(planOf(3, 2)),
-      session.read(),
-    ]);
-    session.close();
-    expect([first.done, first.values.length, second.done, second.values.length]).toEqual([3, 12, 2, 8]);
-    expect(accuracy * 7).toBeCloseTo(Math.round(accuracy * 7), 9); // of seven rows
-    expect(between.moments).toHaveLength(2);
-    expect(between.chain).toBeNull();
-
-    const alone = backend.openSession(sessionSetup(64));
-    await alone.run(planOf(0, 3));
-    expect(fingerprint(await alone.read())).toBe(fingerprint(between));
-    await alone.run(planOf(3, 2));
-    expect(fingerprint(await alone.read())).toBe(fingerprint(after));
-    alone.close();
-    expect(fingerprint(after)).not.toBe(fingerprint(between));
-  });
-
-  test("a session that starts from a state read goes on to the bit", async () => {
-    const whole = backend.openSession(sessionSetup(64));
-    await whole.run(planOf(0, 3));
-    const state = await whole.read();
-    await whole.run(planOf(3, 2));
-    const expected = fingerprint(await whole.read());
-    whole.close();
-
-    for (const moment of state.moments) expect(moment.some((value) => value !== 0)).toBe(true);
-    const resumed = backend.openSession({ ...sessionSetup(64), state });
-    await resumed.run(planOf(3, 2));
-    expect(fingerprint(await resumed.read())).toBe(expected);
-    resumed.close();
-  });
 
   test("an aborted run resolves within 100 ms, and the update in hand leaves no trace", async () => {
     const session = backend.openSession(sessionSetup(HUGE));
@@ -88,27 +49,6 @@ export function jobTests(open: (threads: number) => Backend): void {
     expect(milliseconds).toBeLessThan(STOP_WITHIN);
   });
 
-  test("an aborted run keeps the updates done before, and goes on as if never stopped", async () => {
-    const updates = 20;
-    const whole = backend.openSession(sessionSetup(1000));
-    await whole.run(planOf(0, updates));
-    const expected = fingerprint(await whole.read());
-    whole.close();
-
-    const session = backend.openSession(sessionSetup(1000));
-    const controller = new AbortController();
-    const run = session.run(planOf(0, updates), controller.signal);
-    await delay(40);
-    controller.abort();
-    const { done, values } = await run;
-    expect(done).toBeLessThan(updates);
-    expect(values).toHaveLength(4 * done);
-    const rest = await session.run(planOf(done, updates - done));
-    expect(done + rest.done).toBe(updates);
-    expect(fingerprint(await session.read())).toBe(expected);
-    session.close();
-  });
-
   test("an operation's aborted signal rejects with its reason within 100 ms", async () => {
     const milliseconds = await quickest(STOP_WITHIN, async () => {
       const controller = new AbortController();
@@ -121,16 +61,6 @@ export function jobTests(open: (threads: number) => Backend): void {
       return performance.now() - start;
     });
     expect(milliseconds).toBeLessThan(STOP_WITHIN);
-  });
-
-  test("a signal that was aborted before starts nothing", async () => {
-    const signal = AbortSignal.abort("never");
-    const start = performance.now();
-    expect(await rejection(backend.operations.weights(weightsInput(HUGE, signal)))).toBe("never");
-    const session = backend.openSession(sessionSetup(HUGE));
-    expect((await session.run(planOf(0, 1), signal)).done).toBe(0);
-    session.close();
-    expect(performance.now() - start).toBeLessThan(1000); // one of the two takes more than ten seconds
   });
 
   test("timers and file access go on during a long job", async () => {
@@ -199,60 +129,5 @@ export function jobTests(open: (threads: number) => Backend): void {
       return stopping;
     });
     expect(milliseconds).toBeLessThan(STOP_WITHIN);
-  });
-
-  test("inputs are copied before the call returns", async () => {
-    const expected = await backend.operations.weights(weightsInput(200));
-    const input = weightsInput(200);
-    const work = backend.operations.weights(input);
-    input.parameters.fill(0);
-    structuredClone(input.batch.inputs, { transfer: [input.batch.inputs.buffer as ArrayBuffer] });
-    expect(await work).toEqual(expected);
-  });
-
-  test.each(["parameters", "inputs", "labels"])("a detached array is an error: %s", async (name) => {
-    const input = weightsInput(4);
-    const array = name === "parameters" ? input.parameters : input.batch[name as "inputs" | "labels"];
-    structuredClone(array, { transfer: [array.buffer as ArrayBuffer] });
-    const error = await rejection(backend.operations.weights(input));
-    expect(error.code).toBe("ERR_OPTION");
-    expect(error.message).toMatch(/^Expected .* received (0|none); a detached array has none$/);
-  });
-
-  test("a plan of the wrong length is an error", async () => {
-    const session = backend.openSession(sessionSetup(4));
-    const error = await rejection(session.run({ ...planOf(0, 2), rows: new Uint32Array(39) }));
-    expect(error.message).toBe("Expected 40 entries for rows but received 39; a detached array has none");
-    session.close();
-  });
-
-  test("a split that the session has not is an error that lists those it has", async () => {
-    const session = backend.openSession(sessionSetup(4));
-    const error = await rejection(session.accuracy("validation"));
-    expect(error.message).toBe('Expected train, test for split but received "validation"');
-    session.close();
-  });
-
-  test("more memory than there is rejects, with the caller's stack as the cause", async () => {
-    async function asksTooMuch() {
-      return await backend.operations.weights(weightsInput(2 ** 46));
-    }
-    const error = await rejection(asksTooMuch());
-    expect(error).toMatchObject({ code: "ERR_BACKEND", cause: { code: "OUT_OF_MEMORY" } });
-    expect((error.cause as Error).stack).toMatch(/asksTooMuch/);
-  });
-
-  test("more normals than an array holds are an error of the backend", async () => {
-    const noise = { key: [1, 0], stream: 16, update: 0, sample: 0 } as const;
-    const error = await rejection(backend.operations.gaussian({ ...noise, count: 2 ** 46 }));
-    expect(error.code).toBe("ERR_BACKEND");
-  });
-
-  test("normals under way when the backend closes reject", async () => {
-    const other = open(2);
-    const noise = { key: [1, 0], stream: 16, update: 0, sample: 0 } as const;
-    const under = rejection(other.operations.gaussian({ ...noise, count: 2 ** 26 }));
-    other.close();
-    expect((await under).code).toBe("ERR_BACKEND");
   });
 }

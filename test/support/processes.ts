@@ -2,7 +2,7 @@
  * Modules in processes of their own, as a user's program is one, and the problem that each of them works on.
  */
 import { spawn } from "node:child_process";
-import { HUGE } from "./native-inputs.ts";
+import { HUGE } from "./jobs.ts";
 import { patience } from "./patience.ts";
 
 /**

@@ -13,15 +13,8 @@
  * What this file leaves out: speed.
  */
 
-import {
-  joined,
-  lift,
-  reducedLoss,
-  reducedNormals,
-  reducedPoint,
-  type Span,
-  spanOf,
-} from "../linear/projection.ts";
+import { joined } from "../linear/product.ts";
+import { lift, type Projection } from "../linear/projection.ts";
 import { gradientOf, type LossFunction, type Normals, shifted, type Work } from "../machine/work.ts";
 import {
   type Draw,
@@ -30,6 +23,7 @@ import {
   networkLoss,
   networkNormals,
 } from "../network/dense.ts";
+import { projectionOf, reducedLoss, reducedNormals, reducedPoint } from "../network/reduced.ts";
 
 export interface RobbinsMonroSettings {
   /** τ. */
@@ -65,8 +59,8 @@ export function robbinsMonro(
     const losses = batches.map((batch) => networkLoss(network, loss, batch));
     return robbinsMonroDirect(losses, x, settings, networkNormals(network, key, update));
   }
-  const span = spanOf(point);
-  return robbinsMonroProjected(point, span, settings, reducedNormals(span, network, key, update));
+  const projection = projectionOf(point);
+  return robbinsMonroProjected(point, projection, settings, reducedNormals(projection, network, key, update));
 }
 
 /**
@@ -105,20 +99,20 @@ export function* robbinsMonroDirect(
  */
 export function* robbinsMonroProjected(
   point: NetworkPoint,
-  span: Span,
+  projection: Projection,
   settings: RobbinsMonroSettings,
   normals: Normals,
 ): Work<RobbinsMonroEstimate> {
   const { network, x: center } = point;
   const d1 = network.layers[1];
   const reduced = yield* robbinsMonroDirect(
-    [reducedLoss(point, span)],
-    reducedPoint(point, span, center),
+    [reducedLoss(point, projection)],
+    reducedPoint(point, projection, center),
     settings,
     normals,
   );
-  const split = span.count * d1;
+  const reducedSize = projection.count * d1;
   const first = center.subarray(0, firstLayerSize(network));
-  const lifted = lift(span, reduced.mean.subarray(0, split), d1);
-  return { mean: joined(shifted(first, 1, lifted), reduced.mean.subarray(split)), loss: reduced.loss };
+  const lifted = lift(projection, reduced.mean.subarray(0, reducedSize), d1);
+  return { mean: joined(shifted(first, 1, lifted), reduced.mean.subarray(reducedSize)), loss: reduced.loss };
 }

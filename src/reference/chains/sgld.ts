@@ -19,17 +19,8 @@
  * What this file leaves out: speed, and J = 1 has no transition, so the loss it reports is NaN.
  */
 
-import {
-  complementNormals,
-  complementOf,
-  joined,
-  lift,
-  reducedLoss,
-  reducedNormals,
-  reducedPoint,
-  type Span,
-  spanOf,
-} from "../linear/projection.ts";
+import { joined } from "../linear/product.ts";
+import { complementOf, lift, type Projection } from "../linear/projection.ts";
 import { gradientOf, type LossFunction, type Normals, type Work } from "../machine/work.ts";
 import {
   type Draw,
@@ -38,6 +29,13 @@ import {
   networkLoss,
   networkNormals,
 } from "../network/dense.ts";
+import {
+  complementNormals,
+  projectionOf,
+  reducedLoss,
+  reducedNormals,
+  reducedPoint,
+} from "../network/reduced.ts";
 
 export interface SgldSettings {
   /** τ. */
@@ -75,9 +73,9 @@ export function sgld(
     const losses = batches.map((batch) => networkLoss(network, loss, batch));
     return sgldDirect(losses, x, start, settings, networkNormals(network, key, update));
   }
-  const span = spanOf(point);
-  const normals = reducedNormals(span, network, key, update);
-  return sgldProjected(point, span, start, settings, normals, complementNormals(network, key, update));
+  const projection = projectionOf(point);
+  const normals = reducedNormals(projection, network, key, update);
+  return sgldProjected(point, projection, start, settings, normals, complementNormals(network, key, update));
 }
 
 /**
@@ -121,7 +119,7 @@ export function* sgldDirect(
  */
 export function* sgldProjected(
   point: NetworkPoint,
-  span: Span,
+  projection: Projection,
   start: Float64Array,
   settings: SgldSettings,
   normals: Normals,
@@ -130,27 +128,27 @@ export function* sgldProjected(
   const { network, x: center } = point;
   const d1 = network.layers[1];
   const inSpan = yield* sgldDirect(
-    [reducedLoss(point, span)],
-    reducedPoint(point, span, center),
-    reducedPoint(point, span, start),
+    [reducedLoss(point, projection)],
+    reducedPoint(point, projection, center),
+    reducedPoint(point, projection, start),
     settings,
     normals,
   );
   const law = complementLaw(settings);
   const first = start.subarray(0, firstLayerSize(network));
   const offset = complementOf(
-    span,
+    projection,
     first.map((value, i) => value - center[i]),
     d1,
   );
-  const noise = [0, 1].map((index) => complementOf(span, complement(index), d1));
+  const noise = [0, 1].map((index) => complementOf(projection, complement(index), d1));
   const assemble = (reduced: Float64Array, decay: number, [n1, n2]: readonly [number, number]) => {
-    const split = span.count * d1;
-    const lifted = lift(span, reduced.subarray(0, split), d1);
+    const reducedSize = projection.count * d1;
+    const lifted = lift(projection, reduced.subarray(0, reducedSize), d1);
     const whole = lifted.map(
       (value, i) => center[i] + value + decay * offset[i] + n1 * noise[0][i] + n2 * noise[1][i],
     );
-    return joined(whole, reduced.subarray(split));
+    return joined(whole, reduced.subarray(reducedSize));
   };
   return {
     mean: assemble(inSpan.mean, law.mean.decay, law.mean.scales),

@@ -24,6 +24,12 @@ export type Normals = (index: number) => Float64Array;
 /** Work that pauses after each loss evaluation and ends in a T. */
 export type Work<T> = Generator<undefined, T, undefined>;
 
+/** Work without a pause. */
+export function* atOnce<T>(compute: () => T): Work<T> {
+  yield;
+  return compute();
+}
+
 /** Does the work at one go. */
 export function finish<T>(work: Work<T>): T {
   for (;;) {

@@ -13,9 +13,11 @@
  */
 import type { Examples, Loss } from "../../backends/backend.ts";
 import { type Activation, layerShapes, type Network, parameterCount } from "../../network.ts";
+import { multiply, multiplyTransposed } from "../linear/product.ts";
 import type { LossFunction, Normals, Work } from "../machine/work.ts";
 import { gaussian } from "../random/gaussian.ts";
 import { type Key, layerStream } from "../random/streams.ts";
+import { inputMatrix } from "./rows.ts";
 
 /** A network at x on one minibatch, or on one for each transition of a chain. */
 export interface NetworkPoint {
@@ -38,50 +40,6 @@ export interface Draw {
 /** n₁: where the second layer begins in the flat parameters. */
 export function firstLayerSize(network: Network): number {
   return (network.layers[0] + 1) * network.layers[1];
-}
-
-/** A (B × (d_0 + 1)): bytes as byte/255, floats as they are, and the bias input 1 last. */
-export function inputMatrix(inputs: Uint8Array | Float32Array, d0: number): Float64Array {
-  const rows = inputs.length / d0;
-  const scale = inputs instanceof Uint8Array ? 255 : 1;
-  const matrix = new Float64Array(rows * (d0 + 1)).fill(1);
-  for (let b = 0; b < rows; b++) {
-    for (let i = 0; i < d0; i++) matrix[b * (d0 + 1) + i] = inputs[b * d0 + i] / scale;
-  }
-  return matrix;
-}
-
-/** X Y for X (rows × inner), Y (inner × columns). */
-export function multiply(x: Float64Array, y: Float64Array, inner: number, columns: number): Float64Array {
-  const rows = x.length / inner;
-  const product = new Float64Array(rows * columns);
-  for (let r = 0; r < rows; r++) {
-    for (let i = 0; i < inner; i++) {
-      const factor = x[r * inner + i];
-      if (factor === 0) continue;
-      for (let c = 0; c < columns; c++) product[r * columns + c] += factor * y[i * columns + c];
-    }
-  }
-  return product;
-}
-
-/** Xᵀ Y for X (rows × inner), Y (rows × columns). */
-export function multiplyTransposed(
-  x: Float64Array,
-  y: Float64Array,
-  inner: number,
-  columns: number,
-): Float64Array {
-  const rows = x.length / inner;
-  const product = new Float64Array(inner * columns);
-  for (let r = 0; r < rows; r++) {
-    for (let i = 0; i < inner; i++) {
-      const factor = x[r * inner + i];
-      if (factor === 0) continue;
-      for (let c = 0; c < columns; c++) product[i * columns + c] += factor * y[r * columns + c];
-    }
-  }
-  return product;
 }
 
 /**
@@ -121,6 +79,7 @@ export function gradientFrom(
 ): { signal: Float64Array; upper: Float64Array } {
   const { layers, activation } = network;
   const before = forward(network, first, upper);
+  const { slope } = ACTIVATIONS[activation];
   const gradient = new Float64Array(upper.length);
   let signal = crossEntropySignal(before.at(-1)!, labels, layers.at(-1)!);
   for (let layer = layers.length - 1; layer >= 2; layer--) {
@@ -135,7 +94,7 @@ export function gradientFrom(
           sum += signal[b * columns + c] * upper[offset + h * columns + c];
         }
         const at = b * (rows - 1) + h;
-        below[at] = sum * slope(activation, before[layer - 2][at]);
+        below[at] = sum * slope(before[layer - 2][at]);
       }
     }
     signal = below;
@@ -147,18 +106,18 @@ export function gradientFrom(
 export function networkLoss(network: Network, loss: Loss, batch: Examples): LossFunction {
   const [d0, d1] = network.layers;
   const a = inputMatrix(batch.inputs, d0);
-  const split = firstLayerSize(network);
-  const firstOf = (x: Float64Array) => multiply(a, x.subarray(0, split), d0 + 1, d1);
-  const value = (x: Float64Array) => lossFrom(network, loss, firstOf(x), x.subarray(split), batch.labels);
+  const n1 = firstLayerSize(network);
+  const firstOf = (x: Float64Array) => multiply(a, x.subarray(0, n1), d0 + 1, d1);
+  const value = (x: Float64Array) => lossFrom(network, loss, firstOf(x), x.subarray(n1), batch.labels);
   if (!differentiable(network, loss)) return { dimension: parameterCount(network), value };
   return {
     dimension: parameterCount(network),
     value,
     gradient(x) {
-      const { signal, upper } = gradientFrom(network, firstOf(x), x.subarray(split), batch.labels);
+      const { signal, upper } = gradientFrom(network, firstOf(x), x.subarray(n1), batch.labels);
       const gradient = new Float64Array(x.length);
       gradient.set(multiplyTransposed(a, signal, d0 + 1, d1));
-      gradient.set(upper, split);
+      gradient.set(upper, n1);
       return gradient;
     },
   };
@@ -167,10 +126,11 @@ export function networkLoss(network: Network, loss: Loss, batch: Examples): Loss
 /** Whether back-propagation means anything: neither step activations nor costs of predictions have a slope. */
 export function differentiable(network: Network, loss: Loss): boolean {
   const hidden = network.layers.length > 2;
-  return loss.kind === "cross-entropy" && !(hidden && network.activation === "step");
+  const smooth = { "cross-entropy": true, "cost-matrix": false }[loss.kind];
+  return smooth && !(hidden && network.activation === "step");
 }
 
-/** The normals of all n parameters: each layer's from its own stream, row-major; index = sample or step. */
+/** The normals of all n parameters: each layer's from its own stream, row-major; index = sample or transition. */
 export function networkNormals(network: Network, key: Key, update: number): Normals {
   const shapes = layerShapes(network);
   return (index) => {
@@ -194,13 +154,13 @@ export function* predict(
   const [d0, d1] = network.layers;
   const classes = network.layers.at(-1)!;
   const count = inputs.length / d0;
-  const split = firstLayerSize(network);
+  const n1 = firstLayerSize(network);
   const probabilities = new Float64Array(count * classes);
   const labels = new Uint16Array(count);
   for (let start = 0; start < count; start += ROWS) {
     const a = inputMatrix(inputs.subarray(start * d0, (start + ROWS) * d0), d0);
-    const first = multiply(a, parameters.subarray(0, split), d0 + 1, d1);
-    const logits = forward(network, first, parameters.subarray(split)).at(-1)!;
+    const first = multiply(a, parameters.subarray(0, n1), d0 + 1, d1);
+    const logits = forward(network, first, parameters.subarray(n1)).at(-1)!;
     for (let b = 0; b * classes < logits.length; b++) {
       const row = logits.subarray(b * classes, (b + 1) * classes);
       probabilities.set(softmax(row), (start + b) * classes);
@@ -212,9 +172,9 @@ export function* predict(
 }
 
 /** Fraction of the rows whose first largest logit is the label's. */
-export function* accuracy(network: Network, parameters: Float64Array, samples: Examples): Work<number> {
-  const { labels } = yield* predict(network, parameters, samples.inputs);
-  return labels.reduce((sum, label, b) => sum + (label === samples.labels[b] ? 1 : 0), 0) / labels.length;
+export function* accuracy(network: Network, parameters: Float64Array, batch: Examples): Work<number> {
+  const { labels } = yield* predict(network, parameters, batch.inputs);
+  return labels.reduce((sum, label, b) => sum + (label === batch.labels[b] ? 1 : 0), 0) / labels.length;
 }
 
 /** P¹ … P^L from P¹. */
@@ -234,32 +194,38 @@ function upperShape(network: Network, layer: number) {
   return { offset: offset - firstLayerSize(network), rows, columns };
 }
 
+/** act(p) and act'(p); the ReLU's slope is 0 at 0. */
+const ACTIVATIONS: Record<Activation, { value(p: number): number; slope(p: number): number }> = {
+  relu: { value: (p) => Math.max(p, 0), slope: (p) => (p > 0 ? 1 : 0) },
+  tanh: { value: (p) => Math.tanh(p), slope: (p) => 1 - Math.tanh(p) ** 2 },
+  step: { value: (p) => (p > 0 ? 1 : 0), slope: () => 0 },
+};
+
 /** [act(P), 1]: (B × (width + 1)) from (B × width). */
 export function activate(activation: Activation, before: Float64Array, width: number): Float64Array {
+  const { value } = ACTIVATIONS[activation];
   const after = new Float64Array((before.length / width) * (width + 1)).fill(1);
   before.forEach((p, i) => {
-    const value =
-      activation === "relu" ? Math.max(p, 0) : activation === "tanh" ? Math.tanh(p) : p > 0 ? 1 : 0;
-    after[i + Math.floor(i / width)] = value;
+    after[i + Math.floor(i / width)] = value(p);
   });
   return after;
 }
 
-/** act'(p); the ReLU's is 0 at 0. */
-function slope(activation: Activation, p: number): number {
-  if (activation === "relu") return p > 0 ? 1 : 0;
-  return activation === "tanh" ? 1 - Math.tanh(p) ** 2 : 0;
-}
-
 /** Loss of one row. A prediction is the label unless another logit exceeds its own; then the first largest. */
 export function rowLoss(loss: Loss, logits: Float64Array, label: number): number {
-  if (loss.kind === "cross-entropy") {
-    const largest = Math.max(...logits);
-    return largest - logits[label] + Math.log(logits.reduce((sum, z) => sum + Math.exp(z - largest), 0));
+  switch (loss.kind) {
+    case "cross-entropy": {
+      const largest = Math.max(...logits);
+      return largest - logits[label] + Math.log(logits.reduce((sum, z) => sum + Math.exp(z - largest), 0));
+    }
+    case "cost-matrix": {
+      const best = firstLargest(logits);
+      const predicted = logits[best] > logits[label] ? best : label;
+      return loss.costs[label * logits.length + predicted];
+    }
+    default:
+      return loss satisfies never;
   }
-  const best = firstLargest(logits);
-  const predicted = logits[best] > logits[label] ? best : label;
-  return loss.costs[label * logits.length + predicted];
 }
 
 /** (softmax − onehot)/B, B × classes. */

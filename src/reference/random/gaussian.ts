@@ -14,6 +14,7 @@
  *
  * What this file leaves out: speed. `native/cpu/random/gaussian-inl.h` is the fast one.
  */
+import { zeros } from "../machine/memory.ts";
 import { philoxBlock } from "./philox.ts";
 import type { Key } from "./streams.ts";
 
@@ -93,7 +94,7 @@ export function gaussian(
   index: number,
   count: number,
 ): Float64Array {
-  const out = new Float64Array(count);
+  const out = zeros(count);
   const words = new Uint32Array(4);
   const put = (at: number, value: number) => {
     if (at < count) out[at] = value;

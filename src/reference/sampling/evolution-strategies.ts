@@ -19,7 +19,8 @@ import { parameterCount } from "../../network.ts";
 import { shifted, type Work } from "../machine/work.ts";
 import type { Draw, NetworkPoint } from "../network/dense.ts";
 import { rowSplit } from "./row-split.ts";
-import { mean, type NoiseForm, noiseForm, Spread, sampleUnit, sampleUnits, type Unit } from "./units.ts";
+import { type NoiseForm, noiseForm, sampleUnit, sampleUnits, type Unit } from "./sampled-point.ts";
+import { mean, Spread } from "./spread.ts";
 import { walshBlock } from "./walsh.ts";
 
 export type EvolutionStrategiesSettings = Pick<

@@ -21,24 +21,17 @@
  * (i·2 + (e < 0))·m + g; J = 2mK.
  *
  * Symbols: B rows b, d_0, d_1, d_2 widths, h hidden units, c classes, K blocks i, m the transform's length, WHT(v)_g =
- * Σ_h s_gh v_h (v padded with zeros), f̄ mean loss of the minibatch; M, U, r: see `units.ts`.
+ * Σ_h s_gh v_h (v padded with zeros), f̄ mean loss of the minibatch; M, U, r: see `sampled-point.ts`.
  *
  * What this file leaves out: more than one hidden layer, and speed.
  */
 import { layerShapes, transformLength } from "../../network.ts";
+import { multiply } from "../linear/product.ts";
+import { walshSign, walshTransform } from "../linear/transform.ts";
+import { zeros } from "../machine/memory.ts";
 import type { Work } from "../machine/work.ts";
-import { activate, type Draw, multiply, type NetworkPoint } from "../network/dense.ts";
-import {
-  type ImportanceSamplingEstimate,
-  type ImportanceSamplingSettings,
-  importanceSamplingEstimate,
-  type NoiseForm,
-  noiseForm,
-  normalizedWeights,
-  rowLosses,
-  Spread,
-  type Unit,
-} from "./units.ts";
+import { activate, type NetworkPoint } from "../network/dense.ts";
+import { type NoiseForm, rowLosses, type Unit } from "./sampled-point.ts";
 
 /** One block's 2m samples; index e·m + g within a block, e = 0 for + and 1 for −. */
 export interface WalshBlock extends Unit {
@@ -68,28 +61,6 @@ interface HalfActivations {
   readonly d: Float64Array;
 }
 
-/** s_gh = (−1)^popcount(g & h). */
-export function walshSign(g: number, h: number): 1 | -1 {
-  let bits = g & h;
-  let odd = 0;
-  for (; bits !== 0; bits &= bits - 1) odd ^= 1;
-  return odd ? -1 : 1;
-}
-
-/** WHT(v) of m values, m a power of two: log₂ m passes of sums and differences, unnormalized. */
-export function walshTransform(v: ArrayLike<number>): Float64Array {
-  const out = Float64Array.from(v);
-  for (let step = 1; step < out.length; step *= 2) {
-    for (let g = 0; g < out.length; g++) {
-      if (g & step) continue;
-      const [low, high] = [out[g], out[g + step]];
-      out[g] = low + high;
-      out[g + step] = low - high;
-    }
-  }
-  return out;
-}
-
 /** (1/2m) WHT(v⁺ − v⁻) from values (2m) of a block: its mean of value · e s_gh, for each h (m). */
 export function signMean(values: Float64Array): Float64Array {
   const m = values.length / 2;
@@ -108,9 +79,9 @@ export function walshBlock(
   const { layers } = point.network;
   const m = transformLength(point.network, rowwise);
   const z = form.normals(index);
-  const split = form.rows * layers[1];
-  const y = multiply(form.factor, z.subarray(0, split), form.rows, layers[1]).map((value) => s * value);
-  const upper = z.subarray(split);
+  const firstSize = form.rows * layers[1];
+  const y = multiply(form.factor, z.subarray(0, firstSize), form.rows, layers[1]).map((value) => s * value);
+  const upper = z.subarray(firstSize);
   const { rows, second } =
     layers.length === 2
       ? { rows: lossesWithoutHidden(point, form, y, m), second: null }
@@ -124,7 +95,7 @@ export function walshBlock(
     return sum / count;
   });
   const noiseMean = (values: Float64Array) =>
-    form.lift(signedNoise(z, split, layers, rowwise, signMean(values)));
+    form.lift(signedNoise(z, firstSize, layers, rowwise, signMean(values)));
   return { length: m, y, rows, second, losses, noiseMean };
 }
 
@@ -136,7 +107,7 @@ export function* walshLosses(
   s: number,
   blocks: number,
 ): Work<Float64Array> {
-  const losses = new Float64Array(2 * transformLength(point.network, rowwise) * blocks);
+  const losses = zeros(2 * transformLength(point.network, rowwise) * blocks);
   for (let i = 0; i < blocks; i++) {
     const block = walshBlock(point, form, rowwise, s, i);
     losses.set(block.losses, i * block.losses.length);
@@ -145,44 +116,21 @@ export function* walshLosses(
   return losses;
 }
 
-/** ∇F at x with Walsh coupling, weights only: gradient = −(δ s/τ) · mean over samples of w Z, over mean w. */
-export function* importanceSamplingWalsh(
-  point: NetworkPoint,
-  draw: Draw,
-  settings: ImportanceSamplingSettings,
-  blocks: number,
-): Work<ImportanceSamplingEstimate> {
-  const { temperature, tau, noiseScale } = settings;
-  const form = noiseForm(point, draw);
-  const losses = yield* walshLosses(point, form, false, noiseScale, blocks);
-  const weights = normalizedWeights(losses, temperature);
-  // The weight over the mean weight is J w̄.
-  const factor = -((temperature * noiseScale) / tau) * losses.length;
-  const spread = new Spread(point.x.length);
-  for (let i = 0; i < blocks; i++) {
-    const block = walshBlock(point, form, false, noiseScale, i);
-    const size = block.losses.length;
-    spread.add(block.noiseMean(weights.normalized.slice(i * size, (i + 1) * size).map((w) => factor * w)));
-    yield;
-  }
-  return importanceSamplingEstimate(point.x, settings, losses, weights, spread.mean, spread.standardError());
-}
-
 /**
  * [U diag E_h | second layer's noise with E in place of its signs]: a block's mean of value · noise, given the mean
  * E (m) of value · sign.
  */
 function signedNoise(
   z: Float64Array,
-  split: number,
+  firstSize: number,
   layers: readonly number[],
   rowwise: boolean,
   signs: Float64Array,
 ): Float64Array {
   const [, d1, d2] = layers;
   return z.map((value, at) => {
-    if (at < split) return value * signs[at % d1];
-    const place = at - split;
+    if (at < firstSize) return value * signs[at % d1];
+    const place = at - firstSize;
     return value * signs[rowwise ? d1 + (place % d2) : Math.floor(place / d2)];
   });
 }

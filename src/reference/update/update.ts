@@ -53,36 +53,34 @@ export interface Schedules {
   readonly rate: number;
 }
 
-/** The estimators at x_k, on a network's minibatches or on a function; `projected` as in `Draw`. */
-export interface Place {
+/** What is minimized, at x_k: the estimators' gradients on a network's minibatches, or on a function. */
+export interface Problem {
   sgd(): Work<{ gradient: Float64Array; loss: number }>;
   importanceSampling(
-    settings: ImportanceSamplingSettings & { readonly rowwise: boolean },
-    projected: boolean,
+    settings: ImportanceSamplingSettings & { readonly rowwise: boolean } & Form,
   ): Work<ImportanceSamplingEstimate>;
-  evolutionStrategies(
-    settings: EvolutionStrategiesSettings,
-    projected: boolean,
-  ): Work<EvolutionStrategiesEstimate>;
-  sgld(start: Float64Array, settings: SgldSettings, projected: boolean): Work<SgldEstimate>;
-  robbinsMonro(settings: RobbinsMonroSettings, projected: boolean): Work<RobbinsMonroEstimate>;
+  evolutionStrategies(settings: EvolutionStrategiesSettings & Form): Work<EvolutionStrategiesEstimate>;
+  sgld(start: Float64Array, settings: SgldSettings & Form): Work<SgldEstimate>;
+  robbinsMonro(settings: RobbinsMonroSettings & Form): Work<RobbinsMonroEstimate>;
 }
 
+type Form = Pick<Draw, "projected">;
+
 /** A network at x_k, with the noise of a key and an update. */
-export function networkPlace(point: NetworkPoint, draw: Omit<Draw, "projected">): Place {
+export function networkProblem(point: NetworkPoint, { key, update }: Omit<Draw, "projected">): Problem {
   const { network, loss, batches, x } = point;
+  const draw = ({ projected }: Form) => ({ key, update, projected });
   return {
     sgd: () => sgdDirect(networkLoss(network, loss, batches[0]), x),
-    importanceSampling: (settings, projected) => importanceSampling(point, { ...draw, projected }, settings),
-    evolutionStrategies: (settings, projected) =>
-      evolutionStrategies(point, { ...draw, projected }, settings),
-    sgld: (start, settings, projected) => sgld(point, { ...draw, projected }, start, settings),
-    robbinsMonro: (settings, projected) => robbinsMonro(point, { ...draw, projected }, settings),
+    importanceSampling: (settings) => importanceSampling(point, draw(settings), settings),
+    evolutionStrategies: (settings) => evolutionStrategies(point, draw(settings), settings),
+    sgld: (start, settings) => sgld(point, draw(settings), start, settings),
+    robbinsMonro: (settings) => robbinsMonro(point, draw(settings), settings),
   };
 }
 
 /** A function at x_k, always in the direct form: it has no minibatch to project on. */
-export function functionPlace(loss: LossFunction, x: Float64Array, normals: Normals): Place {
+export function functionProblem(loss: LossFunction, x: Float64Array, normals: Normals): Problem {
   return {
     sgd: () => sgdDirect(loss, x),
     importanceSampling: (settings) => importanceSamplingDirect(loss, x, settings, normals),
@@ -108,31 +106,27 @@ interface Estimate {
 /**
  * x_k → x_{k+1}.
  *
- * @param place the estimators at x_k = state.parameters
+ * @param problem at x_k = state.parameters
  * @param k zero-based; Adam's index is k + 1
  * @returns the next state and the loss, |gradient|, effective sample size and F_τ estimate (NaN where none)
  */
 export function* update(
-  place: Place,
+  problem: Problem,
   estimator: Estimator,
   optimizer: Optimizer,
   k: number,
   schedules: Schedules,
   state: State,
 ): Work<{ state: State; values: [number, number, number, number] }> {
-  const { gradient, chain, loss, effectiveSampleSize, freeEnergy } = yield* estimate(
-    place,
-    estimator,
-    schedules,
-    state,
-  );
+  const made = yield* estimate(problem, estimator, schedules, state);
+  const { gradient, chain, loss, effectiveSampleSize, freeEnergy } = made;
   const moved = step(optimizer, schedules.rate, state.parameters, gradient, state.moments, k + 1);
   const norm = Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0));
   return { state: { ...moved, chain }, values: [loss, norm, effectiveSampleSize, freeEnergy] };
 }
 
 function* estimate(
-  place: Place,
+  problem: Problem,
   estimator: Estimator,
   { tau, noiseScale }: Schedules,
   { parameters: x, chain }: State,
@@ -141,26 +135,22 @@ function* estimate(
   const fromMean = (mean: Float64Array) => x.map((value, i) => (value - mean[i]) / tau);
   switch (estimator.kind) {
     case "sgd":
-      return { ...none, ...(yield* place.sgd()) };
-    case "importance-sampling": {
-      const settings = { ...estimator, tau, noiseScale };
-      return { ...none, ...(yield* place.importanceSampling(settings, estimator.projected)) };
+      return { ...none, ...(yield* problem.sgd()) };
+    case "importance-sampling":
+      return { ...none, ...(yield* problem.importanceSampling({ ...estimator, tau, noiseScale })) };
+    case "evolution-strategies": {
+      const { gradient, loss } = yield* problem.evolutionStrategies({ ...estimator, tau, noiseScale });
+      return { ...none, gradient, loss };
     }
     case "sgld": {
       const previous = estimator.chainStart === "previous";
       const start = (previous && chain) || x;
-      const { mean, last, loss } = yield* place.sgld(start, { ...estimator, tau }, estimator.projected);
+      const { mean, last, loss } = yield* problem.sgld(start, { ...estimator, tau });
       return { ...none, gradient: fromMean(mean), chain: previous ? last : null, loss };
     }
     case "robbins-monro": {
-      const settings = { ...estimator, tau, noiseScale };
-      const { mean, loss } = yield* place.robbinsMonro(settings, estimator.projected);
+      const { mean, loss } = yield* problem.robbinsMonro({ ...estimator, tau, noiseScale });
       return { ...none, gradient: fromMean(mean), loss };
-    }
-    case "evolution-strategies": {
-      const settings = { ...estimator, tau, noiseScale };
-      const { gradient, loss } = yield* place.evolutionStrategies(settings, estimator.projected);
-      return { ...none, gradient, loss };
     }
     default:
       return estimator satisfies never;

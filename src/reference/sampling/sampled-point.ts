@@ -1,9 +1,10 @@
 /**
- * The independent units of an update: one sample, an antithetic pair, or a Walsh block of coupled samples.
+ * A minibatch at x_k from which samples x_k + s Z are drawn: the form of the noise, the forward pass of one sample with
+ * the noise kept apart from it, and what every coupling makes of samples, a unit.
  *
- * Whatever couples the samples of a unit, each one is x + s Z with Z standard normal, and an estimate is a mean over
- * units. This file holds what the estimators over units share: the form in which noise is drawn, the forward pass of
- * one sample with the noise kept apart from it, normalized weights, and the spread between units.
+ * A unit is what is independent of all others: one sample, an antithetic pair, or a Walsh block of coupled samples
+ * (`walsh.ts`). Whatever couples the samples of a unit, each one is x + s Z with Z standard normal, and an estimate is a
+ * mean over units.
  *
  * Form: the first pre-activation of a sample is A W̄ + s M U, with M = L, U = QᵀZ projected (see `projection.ts`) and
  * M = A, U = Z¹ direct.
@@ -14,37 +15,22 @@
  *
  * What this file leaves out: speed.
  */
-import type { Coupling, ImportanceSamplingOutput } from "../../backends/backend.ts";
+import type { Coupling } from "../../backends/backend.ts";
 import { layerShapes } from "../../network.ts";
-import { joined, lift, reducedNormals, spanOf } from "../linear/projection.ts";
-import { type Normals, shifted } from "../machine/work.ts";
+import { joined, multiply } from "../linear/product.ts";
+import { lift } from "../linear/projection.ts";
+import type { Normals } from "../machine/work.ts";
 import {
   activate,
   type Draw,
   firstLayerSize,
-  inputMatrix,
-  multiply,
   type NetworkPoint,
   networkNormals,
   rowLoss,
 } from "../network/dense.ts";
-
-export interface ImportanceSamplingSettings {
-  /** Independent (centred needs J ≥ 2), antithetic (J even) or Walsh. */
-  readonly coupling: Coupling;
-  /** δ. */
-  readonly temperature: number;
-  /** τ. */
-  readonly tau: number;
-  /** s. */
-  readonly noiseScale: number;
-}
-
-/** What one update of importance sampling tells; `mean` and `gradient` of n entries. */
-export type ImportanceSamplingEstimate = ImportanceSamplingOutput & {
-  readonly mean: Float64Array;
-  readonly gradient: Float64Array;
-};
+import { projectionOf, reducedNormals } from "../network/reduced.ts";
+import { inputMatrix } from "../network/rows.ts";
+import { mean } from "./spread.ts";
 
 /** How noise is drawn on a minibatch. */
 export interface NoiseForm {
@@ -96,15 +82,15 @@ export function noiseForm(point: NetworkPoint, draw: Draw): NoiseForm {
     const normals = networkNormals(network, key, update);
     return { inputs, rows: d0 + 1, factor: inputs, base, normals, lift: (z) => z };
   }
-  const span = spanOf(point);
-  const split = span.count * d1;
+  const projection = projectionOf(point);
+  const reducedSize = projection.count * d1;
   return {
-    inputs: span.inputs,
-    rows: span.count,
-    factor: span.factor,
-    base: multiply(span.inputs, w, d0 + 1, d1),
-    normals: reducedNormals(span, network, key, update),
-    lift: (z) => joined(lift(span, z.subarray(0, split), d1), z.subarray(split)),
+    inputs: projection.inputs,
+    rows: projection.count,
+    factor: projection.factor,
+    base: multiply(projection.inputs, w, d0 + 1, d1),
+    normals: reducedNormals(projection, network, key, update),
+    lift: (z) => joined(lift(projection, z.subarray(0, reducedSize), d1), z.subarray(reducedSize)),
   };
 }
 
@@ -146,16 +132,25 @@ export function lossesAtCenter(point: NetworkPoint, form: NoiseForm): Float64Arr
   return samplePass(point, form, new Float64Array(form.normals(0).length), 0).losses;
 }
 
+/** A coupling whose unit is a sample or a pair. */
+export type SampleCoupling = Exclude<Coupling, { kind: "walsh" }>;
+
+/** Signs of Z in the samples of a unit, in their order. */
+export const SIGNS: Record<SampleCoupling["kind"], readonly number[]> = {
+  independent: [1],
+  antithetic: [1, -1],
+};
+
 /** Sample `index`, or pair `index`: Z, then −Z. */
 export function sampleUnit(
   point: NetworkPoint,
   form: NoiseForm,
-  coupling: Exclude<Coupling, { kind: "walsh" }>,
+  coupling: SampleCoupling,
   s: number,
   index: number,
 ): SampleUnit {
   const z = form.normals(index);
-  const signs = coupling.kind === "antithetic" ? [1, -1] : [1];
+  const signs = SIGNS[coupling.kind];
   const passes = signs.map((sign) => samplePass(point, form, z, sign * s));
   return {
     passes,
@@ -168,82 +163,6 @@ export function sampleUnit(
 }
 
 /** Number of units of independent and antithetic samples. */
-export function sampleUnits(coupling: Exclude<Coupling, { kind: "walsh" }>): number {
-  return coupling.kind === "antithetic" ? coupling.samples / 2 : coupling.samples;
-}
-
-export function mean(values: Float64Array): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** w̄_j and −δ log mean w, by a log-sum-exp that streams: the running maximum rescales the running sum. */
-export function normalizedWeights(
-  losses: Float64Array,
-  temperature: number,
-): { normalized: Float64Array; freeEnergy: number } {
-  let largest = Number.NEGATIVE_INFINITY;
-  let sum = 0;
-  for (const f of losses) {
-    const log = -f / temperature;
-    if (log > largest) {
-      sum = sum * Math.exp(largest - log) + 1;
-      largest = log;
-    } else {
-      sum += Math.exp(log - largest);
-    }
-  }
-  return {
-    normalized: losses.map((f) => Math.exp(-f / temperature - largest) / sum),
-    freeEnergy: -temperature * (largest + Math.log(sum / losses.length)),
-  };
-}
-
-/** What an update of importance sampling tells, from its gradient (n) and its weights. */
-export function importanceSamplingEstimate(
-  x: Float64Array,
-  { temperature, tau }: Pick<ImportanceSamplingSettings, "temperature" | "tau">,
-  losses: Float64Array,
-  { normalized, freeEnergy }: ReturnType<typeof normalizedWeights>,
-  gradient: Float64Array,
-  standardError: number | null,
-): ImportanceSamplingEstimate {
-  return {
-    gradient,
-    mean: shifted(x, -tau / temperature, gradient),
-    loss: mean(losses),
-    freeEnergy,
-    effectiveSampleSize: 1 / squaredNorm(normalized),
-    largestWeight: normalized.reduce((most, w) => Math.max(most, w), 0),
-    standardError,
-    samples: losses.length,
-  };
-}
-
-export function squaredNorm(v: Float64Array): number {
-  return v.reduce((sum, value) => sum + value * value, 0);
-}
-
-/** Running mean ḡ (n) of units' estimates g_u, and the root of Σ_u |g_u − ḡ|²/(U(U − 1)): Welford's recursion. */
-export class Spread {
-  count = 0;
-  readonly mean: Float64Array;
-  #squares = 0;
-
-  constructor(dimension: number) {
-    this.mean = new Float64Array(dimension);
-  }
-
-  add(estimate: Float64Array): void {
-    this.count++;
-    for (let i = 0; i < estimate.length; i++) {
-      const before = estimate[i] - this.mean[i];
-      this.mean[i] += before / this.count;
-      this.#squares += before * (estimate[i] - this.mean[i]);
-    }
-  }
-
-  /** Null where there is one unit. */
-  standardError(): number | null {
-    return this.count > 1 ? Math.sqrt(this.#squares / (this.count * (this.count - 1))) : null;
-  }
+export function sampleUnits({ kind, samples }: SampleCoupling): number {
+  return samples / SIGNS[kind].length;
 }

@@ -13,7 +13,7 @@ import type {
   Vector,
   WeightsInput,
 } from "../../src/backends/backend.ts";
-import { initialParameters } from "../../src/network.ts";
+import { initialParameters } from "../../src/initialization.ts";
 import { keyOf } from "../../src/reference/random/streams.ts";
 import { patience } from "./patience.ts";
 

@@ -1,9 +1,9 @@
 /**
  * What an objective turns its options into: numbers for the backend, schedules for the plan.
  */
-import type { Estimator } from "../backends/backend.ts";
-import type { Network } from "../network.ts";
-import type { Schedule } from "../schedules.ts";
+import type { Estimator } from "../../backends/backend.ts";
+import type { Network } from "../../network.ts";
+import type { Schedule } from "../../schedules.ts";
 
 /** "variance": φ_{x,τ} has variance τ (the paper's text); "standard-deviation": the second reading. */
 export type NoiseReading = "variance" | "standard-deviation";
@@ -21,7 +21,7 @@ export interface ResolvedObjective {
 }
 
 /** Where an estimator's options stand, and whether B rows on d_0 inputs leave a complement to project away. */
-export interface Place {
+export interface Surroundings {
   /** Path of the objective's options, for errors. */
   readonly path: string;
   /** B ≤ d_0. */

@@ -1,0 +1,239 @@
+/**
+ * Drives a session update by update, several in one crossing, and tells of it as records.
+ *
+ * `train` and `minimize` both start one; what an update computes is the estimator's and the backend's. The loop here
+ * knows updates, records, evaluations, stopping and saving, and no mathematics.
+ */
+import { AVERAGE_EVERY, averaged } from "./averaging.ts";
+import type { DataSplit, Plan, Session, SessionState, Vector } from "./backends/backend.ts";
+import { Means } from "./means.ts";
+import type { Resume } from "./options.ts";
+import type { BackendReport, Run, TrainRecord } from "./run.ts";
+
+/** The state of a run at one point: what a checkpoint holds. */
+export interface Snapshot {
+  readonly state: SessionState;
+  /** Of the iterates (n); null without averaging and before the first one. */
+  readonly average: Vector | null;
+  readonly update: number;
+  readonly pending: readonly number[];
+  readonly seconds: number;
+  readonly completed: boolean;
+  readonly testAccuracy: number | null;
+  readonly validationAccuracy: number | null;
+}
+
+/** What a run drives and how far. */
+export interface Drive<Result> {
+  readonly session: Session;
+  /** Turns update numbers into rows and schedule values. */
+  plan(first: number, count: number): Plan;
+  readonly updates: number;
+  readonly recordEvery: number;
+  /** 0: at the end only. */
+  readonly evaluateEvery: number;
+  /** Splits to measure the accuracy on. */
+  readonly splits: readonly DataSplit[];
+  /** Of the average that is given, or of the session's parameters where it is null. */
+  accuracy(split: DataSplit, average: Vector | null): Promise<number>;
+  /** Whether iterates are averaged. */
+  readonly averaging: boolean;
+  readonly signal?: AbortSignal;
+  readonly resume?: Resume;
+  readonly backend: BackendReport;
+  /** Whether updates report an effective sample size and F_τ. */
+  readonly weighted: boolean;
+  /** Most updates in one crossing (bounds the row numbers' memory). */
+  readonly updatesPerCrossing: number;
+  finish(snapshot: Snapshot): Result;
+  save(snapshot: Snapshot, directory: string): Promise<void>;
+  /** Called once when the run has ended, however it did. */
+  close(): void;
+}
+
+/** Records kept for a reader who has not come yet; older ones are dropped beyond it. */
+const UNREAD_RECORDS = 100_000;
+
+/** Starts the run at once; it goes on whether or not anyone iterates. */
+export function startRun<Result>(drive: Drive<Result>): Run<Result> {
+  return new DrivenRun(drive);
+}
+
+class DrivenRun<Result> implements Run<Result> {
+  readonly backend: BackendReport;
+  readonly result: Promise<Result>;
+  readonly #drive: Drive<Result>;
+  readonly #halt = new AbortController();
+  readonly #unread: TrainRecord[] = [];
+  readonly #saves: { directory: string; resolve: () => void; reject: (error: unknown) => void }[] = [];
+  #wake: (() => void) | null = null;
+  #ended: { error: unknown } | "well" | null = null;
+  #last: Snapshot | null = null;
+
+  constructor(drive: Drive<Result>) {
+    this.#drive = drive;
+    this.backend = drive.backend;
+    this.result = this.#run().then(
+      (result) => {
+        this.#end("well");
+        return result;
+      },
+      (error) => {
+        this.#end({ error });
+        throw error;
+      },
+    );
+    this.result.catch(() => {}); // a rejection that nobody reads must not end the process
+  }
+
+  stop(): void {
+    this.#halt.abort();
+  }
+
+  save(directory: string): Promise<void> {
+    if (this.#last !== null) return this.#drive.save(this.#last, directory);
+    if (this.#ended !== null) return this.result.then(() => {});
+    return new Promise((resolve, reject) => this.#saves.push({ directory, resolve, reject }));
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<TrainRecord, void, undefined> {
+    try {
+      while (true) {
+        const record = this.#unread.shift();
+        if (record !== undefined) yield record;
+        else if (this.#ended === "well") return;
+        else if (this.#ended !== null) throw this.#ended.error;
+        else
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+      }
+    } finally {
+      this.stop();
+    }
+  }
+
+  #end(how: { error: unknown } | "well"): void {
+    this.#ended = how;
+    // Of the final state, or with the error that there is none.
+    for (const { directory, resolve, reject } of this.#saves.splice(0))
+      this.save(directory).then(resolve, reject);
+    this.#wake?.();
+  }
+
+  #tell(record: TrainRecord): void {
+    this.#unread.push(record);
+    if (this.#unread.length > UNREAD_RECORDS) this.#unread.shift();
+    this.#wake?.();
+  }
+
+  async #run(): Promise<Result> {
+    const { session, signal, close } = this.#drive;
+    const abort = () => this.#halt.abort();
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      signal?.throwIfAborted();
+      this.#last = await this.#loop(session);
+      return this.#drive.finish(this.#last);
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      session.close();
+      close();
+    }
+  }
+
+  /** The updates, crossing by crossing, to the end or until it is halted; then the final accuracy. */
+  async #loop(session: Session): Promise<Snapshot> {
+    const { updates, recordEvery, evaluateEvery, averaging, signal, resume } = this.#drive;
+    const averageEvery = averaging ? AVERAGE_EVERY : 0;
+    const means = new Means(this.#drive.weighted, resume?.pending);
+    let update = resume?.update ?? 0;
+    let seconds = resume?.seconds ?? 0;
+    let secondsBefore = seconds;
+    let updateBefore = update;
+    let average: Vector | null = resume?.average?.slice() ?? null;
+    let measured: { at: number; accuracies: Accuracies } | null = null;
+    const measure = async () => {
+      if (measured?.at !== update) measured = { at: update, accuracies: await this.#measure(average) };
+      return measured.accuracies;
+    };
+    /** With the accuracies where they are known: they belong to the update that they were measured at. */
+    const snapshot = async (completed: boolean): Promise<Snapshot> => {
+      const { test, validation } = measured?.at === update ? measured.accuracies : ({} as Accuracies);
+      return {
+        state: await session.read(),
+        average: average?.slice() ?? null,
+        update,
+        pending: means.sums,
+        seconds,
+        completed,
+        testAccuracy: test ?? null,
+        validationAccuracy: validation ?? null,
+      };
+    };
+    while (update < updates && !this.#halt.signal.aborted) {
+      const count = Math.min(
+        updates - update,
+        untilMultiple(update, recordEvery),
+        untilMultiple(update, evaluateEvery),
+        untilMultiple(update, averageEvery),
+        this.#drive.updatesPerCrossing,
+      );
+      const plan = this.#drive.plan(update, count);
+      const began = performance.now();
+      const result = await session.run(plan, this.#halt.signal);
+      means.add(result, update);
+      update += result.done;
+      if (result.done > 0 && isMultiple(update, averageEvery))
+        average = averaged(average, (await session.read()).parameters, update);
+      seconds += (performance.now() - began) / 1000;
+      signal?.throwIfAborted();
+      if (result.done < count) break;
+      const evaluate = update === updates || isMultiple(update, evaluateEvery);
+      const accuracies = evaluate ? await measure() : {};
+      if (evaluate || isMultiple(update, recordEvery)) {
+        const rate = (update - updateBefore) / Math.max(seconds - secondsBefore, 1e-9);
+        this.#tell({
+          update,
+          ...means.take(),
+          ...named(accuracies),
+          seconds,
+          updatesPerSecond: rate,
+        });
+        secondsBefore = seconds;
+        updateBefore = update;
+      }
+      for (const { directory, resolve, reject } of this.#saves.splice(0)) {
+        await snapshot(false)
+          .then((now) => this.#drive.save(now, directory))
+          .then(resolve, reject);
+      }
+    }
+    signal?.throwIfAborted();
+    await measure();
+    return snapshot(update === updates);
+  }
+
+  async #measure(average: Vector | null): Promise<Accuracies> {
+    const accuracies: Accuracies = {};
+    for (const split of this.#drive.splits) accuracies[split] = await this.#drive.accuracy(split, average);
+    return accuracies;
+  }
+}
+
+type Accuracies = Partial<Record<DataSplit, number>>;
+
+function named({ test, validation }: Accuracies) {
+  return {
+    ...(test === undefined ? {} : { testAccuracy: test }),
+    ...(validation === undefined ? {} : { validationAccuracy: validation }),
+  };
+}
+
+function isMultiple(update: number, every: number): boolean {
+  return every > 0 && update % every === 0;
+}
+
+function untilMultiple(update: number, every: number): number {
+  return every > 0 ? every - (update % every) : Number.POSITIVE_INFINITY;
+}
