@@ -94,10 +94,13 @@ async function runTests(log, program, ...args) {
 /** C++ tests that sanitizers and the checker of races watch: they reach every kernel but `heat_error`, in a minute. */
 const WATCHED = ["cuda ", "dense: ", "session: ", "step: ", "double precision", "complement"];
 
-/** Programs of the host shim that are built and run, each with the filters of its runs (none: all tests). */
+/** Those with a case of each kernel that take seconds. */
+const QUICK = ["cuda ", "dense: ", "step: ", "sgd: ", "both forms"];
+
+/** Programs of the host shim that are built and run, each with the arguments of its runs. */
 function shimPrograms() {
-  if (!all) return { host: [["--quick"]] };
   const only = (filters) => filters.map((filter) => ["--filter", filter]);
+  if (!all) return { host: only(QUICK) };
   return {
     host: [[]],
     races: only([...WATCHED, "races: "]),
@@ -122,7 +125,7 @@ async function kernels(log) {
   return sum(counts);
 }
 
-/** CUDA's kernels without a GPU: C++ tests on the host shim, each of them in reach of a case. */
+/** Runs the C++ tests of CUDA's kernels on the host shim. */
 async function cudaTests(log) {
   const reason = shimReason();
   if (reason) return skipped(1, reason);
