@@ -4,7 +4,7 @@
  */
 import { nativeStatus, openNative } from "../dist/backends/addon/native.js";
 import { openReference } from "../dist/backends/reference.js";
-import { BACKENDS, selectBackend, whyNot } from "../dist/backends/select.js";
+import { BACKENDS, selectBackend, whyNot } from "../dist/backends/registry.js";
 import { loadMnist } from "../dist/data/mnist.js";
 import { initialParameters } from "../dist/network.js";
 import { expectClose } from "./harness.mjs";

@@ -12,11 +12,11 @@
 #include <string>
 #include <vector>
 
+#include "description.h"
+
 namespace local_entropy {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-
-enum class Activation : uint8_t { kRelu, kTanh, kStep };
 
 // Where layer l = 1 … L's matrix lies in the flat parameters: (d_{l-1} + 1) x d_l, the bias row last.
 struct LayerShape {
@@ -62,14 +62,16 @@ struct Batch {
 };
 
 struct Coupling {
-  enum class Kind : uint8_t { kIndependent, kAntithetic, kWalsh } kind = Kind::kAntithetic;
+  using Kind = CouplingKind;
+  Kind kind = Kind::kAntithetic;
   uint32_t samples = 0;                            // J, but of Walsh
   uint32_t blocks = 0;                             // Walsh only: J = 2m blocks
   bool sample_complement = false, centred = true;  // independent only
 };
 
 struct Estimator {
-  enum class Kind : uint8_t { kSgd, kImportanceSampling, kEvolutionStrategies, kSgld, kRobbinsMonro } kind;
+  using Kind = EstimatorKind;
+  Kind kind;
   bool projected = false;
   Coupling coupling;                 // importance sampling, evolution strategies
   float temperature = 1;             // importance sampling
@@ -82,7 +84,8 @@ struct Estimator {
 };
 
 struct Optimizer {
-  enum class Kind : uint8_t { kGradientDescent, kMomentum, kAdam } kind = Kind::kGradientDescent;
+  using Kind = OptimizerKind;
+  Kind kind = Kind::kGradientDescent;
   double momentum = 0.9, beta1 = 0.9, beta2 = 0.999;  // 1 - beta2 in float32 would be off by 1e-5
   float epsilon = 1e-8f;
   double weight_decay = 0;
@@ -204,7 +207,7 @@ struct Plan {
   std::vector<double> tau, noise_scale, rate;
 };
 
-constexpr size_t kValues = 4;  // loss, |gradient|, effective sample size, F_tau
+constexpr size_t kValues = kValuesOfUpdate;  // loss, |gradient|, effective sample size, F_tau
 
 // A run's data and state. One call at a time; native/cpu/update/session.cc.
 class Session {
@@ -213,8 +216,8 @@ class Session {
   ~Session();
   // Runs the plan; writes done x 4 values; returns `done`. A cancelled update leaves no trace.
   size_t run(const Plan& plan, const std::atomic<bool>& cancelled, double* values);
-  // split: 0 train, 1 test, 2 validation. False if cancelled.
-  bool accuracy(int split, const std::atomic<bool>& cancelled, double* fraction);
+  // Rows whose largest logit is the label's. split: 0 train, 1 test, 2 validation. False if cancelled.
+  bool accuracy(int split, const std::atomic<bool>& cancelled, uint64_t* correct);
   const SessionState& state();  // in the flat layout of LayerShape
 
  private:

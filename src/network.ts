@@ -50,6 +50,21 @@ export function parameterCount(network: Network): number {
 }
 
 /**
+ * mean = x − (τ/δ)·gradient, eq. 12 of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, with x as precise as the
+ * gradient.
+ *
+ * @param scale τ/δ
+ */
+export function meanOf<V extends Float32Array | Float64Array>(
+  x: Float32Array | Float64Array,
+  gradient: V,
+  scale: number,
+): V {
+  const precise = gradient.BYTES_PER_ELEMENT === 8 ? (value: number) => value : Math.fround;
+  return gradient.map((slope, i) => precise(x[i]) - scale * slope) as V;
+}
+
+/**
  * The streams that hold each layer's noise: entry (row, column) of sample j of update k is normal number
  * `row · columns + column` of `gaussian({ seed, stream, update: k, sample: j })`.
  *

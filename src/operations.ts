@@ -4,15 +4,15 @@
  * `x(options)` allocates; `xInto(options, out)` writes the result's first array into `out` when the work is done and
  * resolves to the rest. Inputs are checked and copied before the call returns.
  */
-import type {
-  Backend,
-  BackendName,
-  EvolutionStrategiesOutput,
-  ImportanceSamplingOutput,
-  Vector,
+import {
+  type Backend,
+  type EvolutionStrategiesOutput,
+  type ImportanceSamplingOutput,
+  sampleCount,
+  type Vector,
 } from "./backends/backend.ts";
-import { sampleCount } from "./backends/backend.ts";
-import { type Declined, selectBackend } from "./backends/select.ts";
+import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
+import { meanOf } from "./network.ts";
 import {
   type AccuracyOptions,
   type BatchOptions,
@@ -140,7 +140,7 @@ async function into<Name extends keyof OperationInputs, Result extends object, F
   return rest;
 }
 
-function openOperations(backend: Backend, declined: readonly Declined[]): OpenBackend {
+function openOperations(backend: Backend<BackendName>, declined: readonly Declined[]): OpenBackend {
   const run = backend.operations;
   const n = ({ parameters }: { parameters: Vector }) => parameters.length;
   const weights = async (input: OperationInputs["weights"]) => {
@@ -151,6 +151,20 @@ function openOperations(backend: Backend, declined: readonly Declined[]): OpenBa
     const { parameters, moments } = await run.step(input);
     return { parameters, state: moments };
   };
+  /** With the mean, which only here is made of a gradient: x is copied before the call returns. */
+  const withMean = async <Output extends { gradient: Vector }>(
+    { parameters, tau }: { parameters: Vector; tau: number },
+    temperature: number,
+    call: Promise<Output>,
+  ) => {
+    const x = parameters.length > 0 ? parameters.slice() : parameters; // a detached array is told of by the call
+    const output = await call;
+    return { mean: meanOf(x, output.gradient, tau / temperature), ...output };
+  };
+  const importanceSampling = (input: OperationInputs["importanceSampling"]) =>
+    withMean(input, input.temperature, run.importanceSampling(input));
+  const evolutionStrategies = (input: OperationInputs["evolutionStrategies"]) =>
+    withMean(input, 1, run.evolutionStrategies(input));
   const close = () => backend.close();
   return {
     name: backend.name,
@@ -178,14 +192,13 @@ function openOperations(backend: Backend, declined: readonly Declined[]): OpenBa
         sampleCount(coupling, network, rowwise);
       return into("weights", options, out, length, weights, "losses");
     },
-    importanceSampling: async (options) =>
-      run.importanceSampling(checkOperation("importanceSampling", options)),
+    importanceSampling: async (options) => importanceSampling(checkOperation("importanceSampling", options)),
     importanceSamplingInto: (options, out) =>
-      into("importanceSampling", options, out, n, run.importanceSampling, "mean"),
+      into("importanceSampling", options, out, n, importanceSampling, "mean"),
     evolutionStrategies: async (options) =>
-      run.evolutionStrategies(checkOperation("evolutionStrategies", options)),
+      evolutionStrategies(checkOperation("evolutionStrategies", options)),
     evolutionStrategiesInto: (options, out) =>
-      into("evolutionStrategies", options, out, n, run.evolutionStrategies, "mean"),
+      into("evolutionStrategies", options, out, n, evolutionStrategies, "mean"),
     sgld: async (options) => run.sgld(checkOperation("sgld", options)),
     sgldInto: (options, out) => into("sgld", options, out, n, run.sgld, "mean"),
     robbinsMonro: async (options) => run.robbinsMonro(checkOperation("robbinsMonro", options)),

@@ -5,10 +5,11 @@
  * estimators and schedules as numbers. The folder beside this file holds one kind of options a file.
  */
 
+export { checkVector } from "./options/arrays.ts";
 export { type CheckedMinimize, checkMinimizeOptions } from "./options/minimize.ts";
+export { checkNetwork } from "./options/network.ts";
 export type * from "./options/operation-types.ts";
 export { checkOperation, checkOut, type OperationInputs } from "./options/operations.ts";
 export { type CheckedTrain, checkTrainOptions } from "./options/train.ts";
 export type * from "./options/types.ts";
-export { checkNetwork, checkVector } from "./options/values.ts";
 export type { Schedule } from "./schedules.ts";

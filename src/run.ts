@@ -5,16 +5,9 @@
  * backend's. The loop here knows updates, records, evaluations, stopping and saving, and no mathematics.
  */
 import { AVERAGE_EVERY, averaged } from "./averaging.ts";
-import type {
-  BackendName,
-  Plan,
-  PlanResult,
-  Session,
-  SessionState,
-  Split,
-  Vector,
-} from "./backends/backend.ts";
+import type { DataSplit, Plan, PlanResult, Session, SessionState, Vector } from "./backends/backend.ts";
 import { VALUES } from "./backends/backend.ts";
+import type { BackendName } from "./backends/registry.ts";
 import { DivergedError } from "./errors.ts";
 import type { Network } from "./network.ts";
 import type { Resume } from "./options.ts";
@@ -126,9 +119,9 @@ export interface Drive<Result> {
   /** 0: at the end only. */
   readonly evaluateEvery: number;
   /** Splits to measure the accuracy on. */
-  readonly splits: readonly Split[];
+  readonly splits: readonly DataSplit[];
   /** Of the average that is given, or of the session's parameters where it is null. */
-  accuracy(split: Split, average: Vector | null): Promise<number>;
+  accuracy(split: DataSplit, average: Vector | null): Promise<number>;
   /** Whether iterates are averaged. */
   readonly averaging: boolean;
   readonly signal?: AbortSignal;
@@ -314,7 +307,7 @@ class DrivenRun<Result> implements Run<Result> {
   }
 }
 
-type Accuracies = Partial<Record<Split, number>>;
+type Accuracies = Partial<Record<DataSplit, number>>;
 
 function named({ test, validation }: Accuracies) {
   return {

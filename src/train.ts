@@ -2,8 +2,14 @@
  * `train`: checks its options, opens a session on a backend, and starts the run (`run.ts`), whose updates are
  * Algorithm 1 or 2 of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, or SGD (`objectives/`).
  */
-import { type Backend, type Estimator, type Examples, type Split, sampleCount } from "./backends/backend.ts";
-import { type Declined, selectBackend } from "./backends/select.ts";
+import {
+  type Backend,
+  type DataSplit,
+  type Estimator,
+  type Examples,
+  sampleCount,
+} from "./backends/backend.ts";
+import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import { minibatches } from "./data/minibatches.ts";
 import type { Network } from "./network.ts";
 import { type CheckedTrain, checkTrainOptions, type TrainOptions } from "./options.ts";
@@ -34,7 +40,7 @@ export function train(options: TrainOptions): Run {
   }
 }
 
-function start(checked: CheckedTrain, backend: Backend, declined: readonly Declined[]): Run {
+function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: readonly Declined[]): Run {
   const { network, loss, data, estimator, optimizer, batchSize, updates, key, state, resume } = checked;
   const session = backend.openSession({ network, loss, data, batchSize, estimator, optimizer, key, state });
   const batches = "batches" in estimator ? estimator.batches : 1;
@@ -70,7 +76,7 @@ function start(checked: CheckedTrain, backend: Backend, declined: readonly Decli
     updates,
     recordEvery: checked.recordEvery,
     evaluateEvery: checked.evaluateEvery,
-    splits: (["test", "validation"] satisfies Split[]).filter((split) => data[split] !== undefined),
+    splits: (["test", "validation"] satisfies DataSplit[]).filter((split) => data[split] !== undefined),
     averaging: checked.averaging,
     accuracy(split, average) {
       if (average === null) return session.accuracy(split);
@@ -102,7 +108,7 @@ function start(checked: CheckedTrain, backend: Backend, declined: readonly Decli
 
 /** What ran, for `run.backend` and `run.json`. */
 export function describeBackend(
-  { name, instructionSet, threads }: Backend,
+  { name, instructionSet, threads }: Backend<BackendName>,
   network: Network,
   estimator: Estimator,
   declined: readonly Declined[],

@@ -153,7 +153,7 @@ function begin(): void {
 export function robbinsMonro(leave: bool): void {
   let loss: f64 = 0;
   begin();
-  for (let j: u32 = 0; j < job.steps; j++) {
+  for (let j: u32 = 0; j < job.iterates; j++) {
     setPosition();
     for (let g = nextItem(groups); g < groups; g = nextItem(groups)) sampleGradients(j, g);
     endItems(groups);
@@ -186,5 +186,5 @@ export function robbinsMonro(leave: bool): void {
   }
   if (thread !== 0) return;
   multiply(scale, tail, tailSize(), job.gradient + 4 * layerOffset(2));
-  job.loss = loss / (f64(job.steps) * f64(job.samples));
+  job.loss = loss / (f64(job.iterates) * f64(job.samples));
 }

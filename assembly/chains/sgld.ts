@@ -30,6 +30,8 @@ import {
   layerOffset,
   layerRows,
   parameterCount,
+  STREAM_COMPLEMENT,
+  STREAM_FIRST_LAYER,
   tailSize,
   tau,
   thread,
@@ -41,7 +43,6 @@ import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
 import { backward, forward, rowLosses, signal, stride, sumOfLosses, tailGradient } from "../network/dense";
 import { beginSgd, takeSgd, teamGradient } from "../network/sgd";
 import { gaussianGroups } from "../random/gaussian";
-import { STREAM_COMPLEMENT, STREAM_FIRST_LAYER } from "../random/streams";
 import { base, beginSampler, pass, rows, scaled, takeSampler } from "../sampling/sampling";
 
 /** Steps whose noise is made together; two such buffers stay in the second cache. */
@@ -123,7 +124,7 @@ function sgldDirect(x: usize, total: usize): f64 {
   const count = shareEnd(n, 64) - begin;
   let loss: f64 = 0;
   beginSgd();
-  for (let j: u32 = 0; j + 1 < job.steps; j++) {
+  for (let j: u32 = 0; j + 1 < job.iterates; j++) {
     addScaled(job.parameters + 4 * begin, 1, x + 4 * begin, count, position + 4 * begin);
     barrier();
     if (stopped()) break;
@@ -162,7 +163,7 @@ function noiseAt(step: u32): usize {
 
 /** The chain itself, thread 0's, while the others make the noise of the steps to come. */
 function sgldInSpan(x: usize, total: usize): f64 {
-  const transitions = job.steps - 1;
+  const transitions = job.iterates - 1;
   let loss: f64 = 0;
   let count = least(AHEAD, transitions);
   for (let i = nextItem(count); i < count; i = nextItem(count)) drawNoise(i, noiseAt(i));
@@ -191,7 +192,7 @@ function complementLaw(): void {
   let both: f64 = 0;
   lastMean = 1;
   sumMean = stepSize(0);
-  for (let j: u32 = 0; j + 1 < job.steps; j++) {
+  for (let j: u32 = 0; j + 1 < job.iterates; j++) {
     const keep = 1 - stepSize(j) / (2 * tau);
     const s = load<f64>(job.noiseScales + 8 * j);
     const next = stepSize(j + 1);
@@ -261,7 +262,7 @@ export function sgld(x: usize): void {
   const count = shareEnd(n, 64) - shareBegin(n, 64);
   const total = job.gradient;
   let weight: f64 = 0;
-  for (let j: u32 = 0; j < job.steps; j++) weight += stepSize(j);
+  for (let j: u32 = 0; j < job.iterates; j++) weight += stepSize(j);
   addScaled(x + begin, -1, job.parameters + begin, count, x + begin);
   multiply(f32(stepSize(0)), x + begin, count, total + begin);
   barrier();
@@ -269,6 +270,6 @@ export function sgld(x: usize): void {
   if (stopped()) return;
   addScaled(x + begin, 1, job.parameters + begin, count, x + begin);
   multiply(f32(-1 / (weight * tau)), total + begin, count, total + begin);
-  if (thread === 0) job.loss = job.steps > 1 ? loss / f64(job.steps - 1) : NaN;
+  if (thread === 0) job.loss = job.iterates > 1 ? loss / f64(job.iterates - 1) : NaN;
   barrier();
 }

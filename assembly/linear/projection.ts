@@ -8,12 +8,11 @@
  * or dependent row) is zero with its column, and its inverse is 0.
  */
 
-import { job, layerRows, sampleNumber, update, width } from "../machine/job";
+import { job, layerRows, STREAM_FIRST_LAYER, sampleNumber, update, width } from "../machine/job";
 import { barrier, endItems, nextItem, shareBegin, shareEnd } from "../machine/team";
 import { take, takeFloats } from "../machine/workspace";
 import { firstGradient, firstProduct, Rows } from "../network/rows";
 import { gaussianGroups } from "../random/gaussian";
-import { STREAM_FIRST_LAYER } from "../random/streams";
 import { least, most, roundUp } from "./lanes";
 
 /** A Aᵀ and L (B × B f64), and which pivots are not zero (B bytes). */

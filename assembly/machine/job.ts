@@ -1,100 +1,40 @@
 /**
- * The job: what the host asks for, as src/backends/wasm/abi.ts describes it field by field, in the same order.
+ * This instance's job, and what follows from it.
  */
+import { Job } from "./description";
 
-@unmanaged
-export class Job {
-  temperature: f64;
-  momentum: f64;
-  beta1: f64;
-  beta2: f64;
-  epsilon: f64;
-  weightDecay: f64;
-  loss: f64;
-  gradientNorm: f64;
-  effectiveSampleSize: f64;
-  freeEnergy: f64;
-  largestWeight: f64;
-  standardError: f64;
-  operation: u32;
-  threads: u32;
-  seedLow: u32;
-  seedHigh: u32;
-  depth: u32;
-  layers: usize;
-  activation: u32;
-  costs: usize;
-  inputs: usize;
-  inputsAreFloats: u32;
-  labels: usize;
-  sampleCount: u32;
-  batchSize: u32;
-  batches: u32;
-  rows: usize;
-  estimator: u32;
-  coupling: u32;
-  samples: u32;
-  centred: u32;
-  sampleComplement: u32;
-  rowwise: u32;
-  projected: u32;
-  steps: u32;
-  stepSizes: usize;
-  noiseScales: usize;
-  chainPrevious: u32;
-  wantsError: u32;
-  optimizer: u32;
-  first: u32;
-  count: u32;
-  tau: usize;
-  noiseScale: usize;
-  rate: usize;
-  values: usize;
-  parameters: usize;
-  gradient: usize;
-  moment1: usize;
-  moment2: usize;
-  chain: usize;
-  losses: usize;
-  output: usize;
-  outputLabels: usize;
-  entries: u32;
-  stream: u32;
-  sample: u32;
-  workspace: usize;
-  chainValid: u32;
-  cancel: u32;
-  done: u32;
-  correct: u32;
-  arrived: u32;
-  phase: u32;
-  stopped: u32;
-  next: u32;
-}
-
-export const GAUSSIAN: u32 = 0;
-export const LOSS: u32 = 1;
-export const PREDICT: u32 = 2;
-export const CORRECT: u32 = 3;
-export const ESTIMATE: u32 = 4;
-export const STEP: u32 = 5;
-export const RUN: u32 = 6;
-
-export const RELU: u32 = 0;
-export const TANH: u32 = 1;
-
-export const SGD: u32 = 0;
-export const IMPORTANCE_SAMPLING: u32 = 1;
-export const EVOLUTION_STRATEGIES: u32 = 2;
-export const SGLD: u32 = 3;
-export const ROBBINS_MONRO: u32 = 4;
-
-export const INDEPENDENT: u32 = 0;
-export const ANTITHETIC: u32 = 1;
-export const WALSH: u32 = 2;
-
-export const GRADIENT_DESCENT: u32 = 0;
-export const MOMENTUM: u32 = 1;
+export {
+  ADAM,
+  ANTITHETIC,
+  BLOCKS_IN_GROUP,
+  COST_MATRIX,
+  CROSS_ENTROPY,
+  EVOLUTION_STRATEGIES,
+  GRADIENT_DESCENT,
+  IMPORTANCE_SAMPLING,
+  INDEPENDENT,
+  Job,
+  KAPPA_RIDGE,
+  LAMBDA_RIDGE,
+  MOMENTUM,
+  OPERATION_ACCURACY,
+  OPERATION_ESTIMATE,
+  OPERATION_GAUSSIAN,
+  OPERATION_LOSS,
+  OPERATION_PREDICT,
+  OPERATION_RUN,
+  OPERATION_STEP,
+  PIVOT_BOUND,
+  RELU,
+  ROBBINS_MONRO,
+  SGD,
+  SGLD,
+  STEP,
+  STREAM_COMPLEMENT,
+  STREAM_FIRST_LAYER,
+  TANH,
+  WALSH,
+} from "./description";
 
 /** This instance's job; each thread has an instance, so each has these variables of its own. */
 export let job: Job = changetype<Job>(0);

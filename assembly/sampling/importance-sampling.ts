@@ -31,6 +31,7 @@ import {
   layerOffset,
   layerRows,
   noiseScale,
+  STREAM_COMPLEMENT,
   tau,
   thread,
   update,
@@ -40,7 +41,6 @@ import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd, stopped }
 import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
 import { stride } from "../network/dense";
 import { gaussianGroups } from "../random/gaussian";
-import { STREAM_COMPLEMENT } from "../random/streams";
 import {
   beginSampler,
   noise,

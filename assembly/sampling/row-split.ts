@@ -86,7 +86,7 @@ export function takeRowSplit(): void {
   const size = job.batchSize;
   chunks = least(size, ROW_CHUNKS);
   atOnce = least((size + chunks - 1) / chunks, ROW_BLOCK);
-  group = least(job.samples, GROUP);
+  group = least(job.blocks, GROUP);
   takePoint(job.projected !== 0, atOnce, length);
   const all = u64(classes()) * length;
   drawn = takeFloats(noiseFloats() * group);

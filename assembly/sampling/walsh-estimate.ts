@@ -51,12 +51,12 @@ let blockGradient: usize = 0;
 let gradientSum: usize = 0;
 
 function wantsError(): bool {
-  return job.wantsError !== 0 && job.samples > 1;
+  return job.wantsError !== 0 && job.blocks > 1;
 }
 
 export function takeWalshEstimate(): void {
   takeRowSplit();
-  losses = takeFloats(u64(job.samples) * 2 * length);
+  losses = takeFloats(u64(job.blocks) * 2 * length);
   coefficients = takeFloats(u64(job.batchSize) * length);
   first = takeFloats(noiseCount(1));
   second = takeFloats(u64(classes()) * length);
@@ -79,7 +79,7 @@ function clearGradient(): void {
 
 /** Mean and least of all losses; the log weights' statistics, and losses → ρ where by rows, else w. By one thread. */
 function weigh(): void {
-  const halves: u32 = 2 * job.samples;
+  const halves: u32 = 2 * job.blocks;
   const count = f64(halves * m);
   const delta = job.temperature;
   let total: f64 = 0;
@@ -126,7 +126,7 @@ function weigh(): void {
 
 /** Losses' outputs, and the factors of the gradient's two parts. By one thread. */
 function makeFactors(): void {
-  const halves: u32 = 2 * job.samples;
+  const halves: u32 = 2 * job.blocks;
   if (job.losses !== 0) {
     for (let h: u32 = 0; h < halves; h++) memory.copy(job.losses + 4 * h * m, losses + 4 * h * length, 4 * m);
   }
@@ -198,7 +198,7 @@ function standardError(heat: f64, factor: f64): void {
   let squares: f64 = 0;
   if (job.rowwise) walshCenter();
   if (thread === 0) memory.fill(gradientSum, 0, 8 * n);
-  for (let i: u32 = 0; i < job.samples; i++) {
+  for (let i: u32 = 0; i < job.blocks; i++) {
     clearGradient();
     drawBlocks(i, 1);
     if (job.rowwise) {
@@ -211,7 +211,7 @@ function standardError(heat: f64, factor: f64): void {
     if (thread === 0) squares += addGradient(n);
   }
   if (thread !== 0) return;
-  const blocks = f64(job.samples);
+  const blocks = f64(job.blocks);
   let ofMean: f64 = 0;
   for (let i: u32 = 0; i < n; i++)
     ofMean += (load<f64>(gradientSum + 8 * i) * load<f64>(gradientSum + 8 * i)) / blocks;
@@ -240,7 +240,7 @@ function scaleHeat(heat: f32): void {
 
 /** Importance sampling or evolution strategies with Walsh blocks, at most one hidden layer. */
 export function walshEstimate(leave: bool): void {
-  const blocks = job.samples;
+  const blocks = job.blocks;
   const groups = (blocks + GROUP - 1) / GROUP;
   beginRowSplit();
   clearGradient();

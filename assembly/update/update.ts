@@ -7,21 +7,21 @@ import { robbinsMonro, takeRobbinsMonro } from "../chains/robbins-monro";
 import { sgld, takeSgld } from "../chains/sgld";
 import { least } from "../linear/lanes";
 import {
-  CORRECT,
   classes,
-  ESTIMATE,
   EVOLUTION_STRATEGIES,
-  GAUSSIAN,
   job,
-  LOSS,
   layerOffset,
-  PREDICT,
+  OPERATION_ACCURACY,
+  OPERATION_ESTIMATE,
+  OPERATION_GAUSSIAN,
+  OPERATION_LOSS,
+  OPERATION_PREDICT,
+  OPERATION_RUN,
+  OPERATION_STEP,
   parameterCount,
   ROBBINS_MONRO,
-  RUN,
   SGD,
   SGLD,
-  STEP,
   setJob,
   setUpdate,
   thread,
@@ -102,10 +102,15 @@ function mayLeaveFactored(): bool {
 /** Takes the operation's memory, by address arithmetic alone. */
 function takeAll(from: usize): void {
   beginWorkspace(from);
-  if (job.operation === ESTIMATE || job.operation === RUN) takeEstimator();
-  if (job.operation === LOSS || job.operation === PREDICT || job.operation === CORRECT) takeRowOperation();
-  if (job.operation === STEP || job.operation === RUN) normParts = take(8 * NORM_PARTS);
-  if (job.operation !== RUN) return;
+  if (job.operation === OPERATION_ESTIMATE || job.operation === OPERATION_RUN) takeEstimator();
+  if (
+    job.operation === OPERATION_LOSS ||
+    job.operation === OPERATION_PREDICT ||
+    job.operation === OPERATION_ACCURACY
+  )
+    takeRowOperation();
+  if (job.operation === OPERATION_STEP || job.operation === OPERATION_RUN) normParts = take(8 * NORM_PARTS);
+  if (job.operation !== OPERATION_RUN) return;
   if (mayLeaveFactored()) takeFactored();
   if (job.estimator === SGLD) chain = takeFloats(parameterCount());
 }
@@ -202,14 +207,14 @@ function blockOfRows(first: u32): f64 {
   const count = least(ROW_BLOCK, job.batchSize - first);
   const pass = setPass(passHead, passMemory, blockRows(), false);
   logits(rows, pass, job.parameters, 0, first, count);
-  if (job.operation === LOSS) {
+  if (job.operation === OPERATION_LOSS) {
     rowLosses(rows.labels, pass, 0, count, 0);
     return sumOfLosses(pass, count);
   }
   let right: u32 = 0;
   for (let r: u32 = 0; r < count; r++) {
     const z = signal(pass, job.depth) + 4 * r * stride(job.depth);
-    if (job.operation === PREDICT) {
+    if (job.operation === OPERATION_PREDICT) {
       const label = softmax(z, classes(), job.output + 4 * (first + r) * classes());
       store<u16>(job.outputLabels + 2 * (first + r), u16(label));
     } else {
@@ -230,8 +235,8 @@ function rowOperation(): void {
   if (thread !== 0) return;
   let total: f64 = 0;
   for (let block: u32 = 0; block < count; block++) total += load<f64>(blockSums + 8 * block);
-  if (job.operation === LOSS) job.loss = total / f64(job.batchSize);
-  else if (job.operation === CORRECT) job.correct = u32(total);
+  if (job.operation === OPERATION_LOSS) job.loss = total / f64(job.batchSize);
+  else if (job.operation === OPERATION_ACCURACY) job.correct = u32(total);
 }
 
 function drawEntries(): void {
@@ -257,19 +262,19 @@ export function run(pointer: usize, number: u32): void {
   takeAll(job.workspace);
   if (number === 0) job.done = 0;
   barrier();
-  if (job.operation === RUN) {
+  if (job.operation === OPERATION_RUN) {
     for (let i: u32 = 0; i < job.count; i++) {
       if (!update(i)) break;
       barrier();
     }
     return;
   }
-  if (job.operation === GAUSSIAN) {
+  if (job.operation === OPERATION_GAUSSIAN) {
     drawEntries();
-  } else if (job.operation === STEP) {
+  } else if (job.operation === OPERATION_STEP) {
     beginStep(load<f64>(job.rate), job.first + 1);
     stepRest(0, job.entries);
-  } else if (job.operation === ESTIMATE) {
+  } else if (job.operation === OPERATION_ESTIMATE) {
     setUpdate(0);
     estimate(false, job.chain);
   } else {

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "../backend.h"
-#include "../streams.h"
 #include "machine/denormals.h"
 #include "machine/executor.h"
 #include "machine/workspace.h"

@@ -7,7 +7,6 @@
 // Symbols: B rows of a minibatch, d0 … dL widths, n parameters, J samples or chain steps.
 #pragma once
 #include "../backend.h"
-#include "../streams.h"
 #include "machine/device.h"
 
 namespace local_entropy {

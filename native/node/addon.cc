@@ -1,5 +1,5 @@
-// What JavaScript can call: src/backends/addon/native.ts is its one caller, and says the same list as an
-// interface.
+// What JavaScript can call: src/backends/addon/load.ts says the same list as an interface, addon/backend.ts
+// calls it.
 #include <napi.h>
 
 #include <new>
@@ -39,12 +39,7 @@ Napi::Object exports_of(Napi::Env, Napi::Object exports) {
   add<cancel>(exports, "cancel");
   add<collect>(exports, "collect");
 
-  add<gaussian>(exports, "gaussian");
-  add<dense_loss>(exports, "loss");
-  add<dense_predict>(exports, "predict");
-  add<dense_correct>(exports, "correct");
-  add<estimate>(exports, "estimate");
-  add<step>(exports, "step");
+  add<start_operation>(exports, "start");
 
   add<open_session>(exports, "openSession");
   add<close_session>(exports, "closeSession");

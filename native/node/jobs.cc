@@ -133,8 +133,8 @@ void JobQueue::deliver_one() {
   }
   if (--pending_ == 0) napi_unref_threadsafe_function(env_, notify_);
   const Napi::HandleScope scope(env_);
-  const Napi::Array numbers = Napi::Array::New(env_, job->numbers.size());
-  for (size_t i = 0; i < job->numbers.size(); i++) numbers.Set(uint32_t(i), job->numbers[i]);
+  const Napi::Object numbers = Napi::Object::New(env_);
+  for (const auto& [name, value] : job->numbers) numbers.Set(kResultNames[size_t(name)], value);
   const Napi::Value code = job->code_ ? Napi::String::New(env_, job->code_) : env_.Null();
   const Napi::FunctionReference done = std::move(job->done_);
   done.Call({code, Napi::String::New(env_, job->message_), numbers});
@@ -182,22 +182,25 @@ Napi::Value cancel(const Napi::CallbackInfo& info) {
 Napi::Value collect(const Napi::CallbackInfo& info) {
   const auto job = job_of(info[0]);
   if (job == nullptr) throw coded_error(info.Env(), "FAILED", "Outputs are collected inside `done` only");
-  if (job->arrays.size() != info.Length() - 1) {
-    throw coded_error(info.Env(), "FAILED", "Expected " + std::to_string(job->arrays.size()) + " arrays");
-  }
-  for (size_t i = 0; i < job->arrays.size(); i++) {
-    if (info[i + 1].IsUndefined()) continue;
-    const auto array = info[i + 1].As<Napi::TypedArray>();
-    const Job::Output& output = job->arrays[i];
+  const auto arrays = info[1].As<Napi::Object>();
+  size_t copied = 0;
+  for (const Job::Output& output : job->arrays) {
+    const Napi::Value wanted = arrays.Get(output.name);
+    if (wanted.IsUndefined()) continue;
+    const auto array = wanted.As<Napi::TypedArray>();
     if (array.ByteLength() != output.bytes) {
       throw coded_error(info.Env(), "ARRAY_LENGTH",
-                        "Expected " + std::to_string(output.bytes) + " bytes for an output but received " +
-                            std::to_string(array.ByteLength()) + "; a detached array has none");
+                        "Expected " + std::to_string(output.bytes) + " bytes for the output " + output.name +
+                            " but received " + std::to_string(array.ByteLength()) +
+                            "; a detached array has none");
     }
+    copied++;
     if (output.bytes == 0) continue;
     auto* data = static_cast<uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset();
     std::memcpy(data, output.data, output.bytes);
   }
+  if (copied != arrays.GetPropertyNames().Length())
+    throw coded_error(info.Env(), "FAILED", "An output was asked for that the job does not have");
   return info.Env().Undefined();
 }
 

@@ -32,13 +32,24 @@ Napi::Error coded_error(Napi::Env env, const char* code, const std::string& mess
 class Job {
  public:
   virtual ~Job() = default;
-  // On the job thread. Writes `numbers` and `arrays`; false if cancelled.
+  // On the job thread. Gives its answers; false if cancelled.
   virtual bool compute(const Kernels& kernels, const Context& context) = 0;
 
-  // What `done` receives.
-  std::vector<double> numbers;
-  // What `collect` copies, in order: places inside the job.
+  // A result, which `done` receives by name.
+  void answer(Result name, double value) { numbers.emplace_back(name, value); }
+  // An array, which `collect` copies by name: a place inside the job.
+  template <class Vector>
+  void answer(const char* name, const Vector& vector) {
+    arrays.push_back({name, vector.data(), vector.size() * sizeof(typename Vector::value_type)});
+  }
+  void answer_moments(const std::vector<Floats>& moments) {
+    constexpr const char* names[] = {"moment1", "moment2"};
+    for (size_t i = 0; i < moments.size(); i++) answer(names[i], moments[i]);
+  }
+
+  std::vector<std::pair<Result, double>> numbers;
   struct Output {
+    const char* name;
     const void* data;
     size_t bytes;
   };

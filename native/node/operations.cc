@@ -1,22 +1,15 @@
-// The operations beneath a session as jobs; operations.h lists what each one answers. A constructor copies
-// the input (JavaScript thread), `compute` calls one kernel (job thread).
+// The operations beneath a session as jobs. A constructor copies the input (JavaScript thread), `compute`
+// calls one kernel (job thread).
 #include "operations.h"
 
-#include "inputs.h"
+#include <numeric>
+
+#include "flat-job.h"
 #include "jobs.h"
 
 namespace local_entropy {
 
-template <class Vector>
-static Job::Output output(const Vector& vector) {
-  return {vector.data(), vector.size() * sizeof(typename Vector::value_type)};
-}
-
-// Starts the job that reads info[1].
-template <class T>
-static Napi::Value start_job(const Napi::CallbackInfo& info) {
-  return start(info[0], std::make_shared<T>(info[1].As<Napi::Object>()), info[2]);
-}
+namespace {
 
 struct GaussianJob : Job {
   uint64_t seed;
@@ -26,12 +19,12 @@ struct GaussianJob : Job {
   float* out;
   size_t count;
 
-  explicit GaussianJob(Napi::Object input)
-      : seed(read_seed(input)),
-        stream(uint32_t(read_number(input, "stream"))),
-        update(uint32_t(read_number(input, "update"))),
-        sample(uint32_t(read_number(input, "sample"))) {
-    auto array = input.Get("out").As<Napi::Float32Array>();
+  explicit GaussianJob(const FlatJob& from)
+      : seed(from.seed()),
+        stream(from.word(Scalar::kStream)),
+        update(from.word(Scalar::kFirst)),
+        sample(from.word(Scalar::kSample)) {
+    Napi::Float32Array array = from.floats_in_place("output");
     kept = Napi::Reference<Napi::Float32Array>::New(array, 1);
     out = array.Data();
     count = array.ElementLength();
@@ -46,25 +39,26 @@ struct GaussianJob : Job {
 struct DenseJob : Job {
   Network network;
   std::vector<float> parameters;
-  Examples samples;
+  Examples examples;
 
-  DenseJob(Napi::Object input, Napi::Object rows)
-      : network(read_network(input)),
-        parameters(read_array<float>(input.Get("parameters"), "parameters", network.parameters())),
-        samples(read_examples(rows, network.layers[0])) {}
+  explicit DenseJob(const FlatJob& from)
+      : network(from.network()),
+        parameters(from.array<float>("parameters", network.parameters())),
+        examples(from.examples(network.layers[0])) {}
 
-  Batch batch() const { return {&samples, nullptr, samples.count}; }
+  Batch batch() const { return {&examples, nullptr, examples.count}; }
 };
 
 struct LossJob : DenseJob {
   Loss loss;
 
-  explicit LossJob(Napi::Object input)
-      : DenseJob(input, input.Get("batch").As<Napi::Object>()), loss(read_loss(input, network)) {}
+  explicit LossJob(const FlatJob& from) : DenseJob(from), loss(from.loss(network)) {}
 
   bool compute(const Kernels& kernels, const Context& context) override {
-    numbers = {0};
-    return kernels.dense_loss(network, loss, parameters.data(), batch(), context, &numbers[0]);
+    double value = 0;
+    if (!kernels.dense_loss(network, loss, parameters.data(), batch(), context, &value)) return false;
+    answer(Result::kLoss, value);
+    return true;
   }
 };
 
@@ -72,85 +66,79 @@ struct PredictJob : DenseJob {
   std::vector<float> probabilities;
   std::vector<uint16_t> labels;
 
-  explicit PredictJob(Napi::Object input) : DenseJob(input, input) {}
+  explicit PredictJob(const FlatJob& from) : DenseJob(from) {}
 
   bool compute(const Kernels& kernels, const Context& context) override {
-    probabilities.resize(samples.count * network.classes());
-    labels.resize(samples.count);
-    arrays = {output(probabilities), output(labels)};
+    probabilities.resize(examples.count * network.classes());
+    labels.resize(examples.count);
+    answer("output", probabilities);
+    answer("outputLabels", labels);
     return kernels.dense_predict(network, parameters.data(), batch(), context, probabilities.data(),
                                  labels.data());
   }
 };
 
-struct CorrectJob : DenseJob {
-  explicit CorrectJob(Napi::Object input) : DenseJob(input, input.Get("batch").As<Napi::Object>()) {}
+struct AccuracyJob : DenseJob {
+  explicit AccuracyJob(const FlatJob& from) : DenseJob(from) {}
 
   bool compute(const Kernels& kernels, const Context& context) override {
     uint64_t correct = 0;
-    const bool finished = kernels.dense_correct(network, parameters.data(), batch(), context, &correct);
-    numbers = {double(correct)};
-    return finished;
+    if (!kernels.dense_correct(network, parameters.data(), batch(), context, &correct)) return false;
+    answer(Result::kCorrect, double(correct));
+    return true;
   }
 };
 
-struct EstimateJob : Job {
-  Network network;
+struct EstimateJob : DenseJob {
   Loss loss;
   Estimator estimator;
-  std::vector<float> parameters, gradient, mean, losses, chain;
-  std::vector<Examples> samples;
+  std::vector<float> gradient, losses, chain;
   uint64_t seed;
   uint32_t update;
   double tau, noise_scale;
-  size_t wanted_losses;  // J, where they are asked for
+  bool wants_error;
 
-  explicit EstimateJob(Napi::Object input)
-      : network(read_network(input)),
-        loss(read_loss(input, network)),
-        estimator(read_estimator(input.Get("estimator").As<Napi::Object>())),
-        parameters(read_array<float>(input.Get("parameters"), "parameters", network.parameters())),
-        seed(read_seed(input)),
-        update(uint32_t(read_number(input, "update"))),
-        tau(read_number(input, "tau")),
-        noise_scale(read_number(input, "noiseScale")),
-        wanted_losses(size_t(read_number(input, "wantedLosses"))) {
-    const auto batches = input.Get("batches").As<Napi::Array>();
-    for (uint32_t i = 0; i < batches.Length(); i++) {
-      samples.push_back(read_examples(batches.Get(i).As<Napi::Object>(), network.layers[0]));
-    }
-    if (estimator.kind == Estimator::Kind::kSgld) {
-      chain = read_array<float>(input.Get("start"), "start", parameters.size());
-    }
+  explicit EstimateJob(const FlatJob& from)
+      : DenseJob(from),
+        loss(from.loss(network)),
+        estimator(from.estimator()),
+        losses(from.word(Scalar::kEntries)),
+        seed(from.seed()),
+        update(from.word(Scalar::kFirst)),
+        tau(from.array<double>("tau", 1)[0]),
+        noise_scale(from.array<double>("noiseScale", 1)[0]),
+        wants_error(from.flag(Scalar::kWantsError)) {
+    if (estimator.kind == EstimatorKind::kSgld) chain = from.array<float>("chain", parameters.size());
   }
 
   bool compute(const Kernels& kernels, const Context& context) override {
+    // One batch is all rows; several are as many rows each, one behind the other.
+    std::vector<uint32_t> rows(estimator.batches > 1 ? examples.count : 0);
+    std::iota(rows.begin(), rows.end(), 0);
     std::vector<Batch> batches;
-    for (const Examples& rows : samples) batches.push_back({&rows, nullptr, rows.count});
+    const size_t size = examples.count / estimator.batches;
+    for (size_t i = 0; i < estimator.batches; i++)
+      batches.push_back({&examples, rows.empty() ? nullptr : rows.data() + i * size, size});
     gradient.resize(parameters.size());
-    losses.resize(wanted_losses);
     const Question question{&network, &loss, parameters.data(), batches.data(), batches.size(), seed,
                             update,   tau,   noise_scale};
-    Estimate answer;
-    answer.gradient = gradient.data();
-    answer.chain = chain.empty() ? nullptr : chain.data();
-    answer.losses = losses.empty() ? nullptr : losses.data();
-    answer.wants_error = losses.empty();
+    Estimate estimate;
+    estimate.gradient = gradient.data();
+    estimate.chain = chain.empty() ? nullptr : chain.data();
+    estimate.losses = losses.empty() ? nullptr : losses.data();
+    estimate.wants_error = wants_error;
     const std::unique_ptr<Workspace, void (*)(Workspace*)> workspace(kernels.new_workspace(),
                                                                      kernels.delete_workspace);
-    if (!kernels.estimate(estimator, question, context, *workspace, &answer)) return false;
-    write_mean();
-    numbers = {answer.loss,           answer.free_energy,    answer.effective_sample_size,
-               answer.largest_weight, answer.standard_error, double(answer.samples)};
-    arrays = {output(gradient), output(mean), output(losses), output(chain)};
+    if (!kernels.estimate(estimator, question, context, *workspace, &estimate)) return false;
+    answer(Result::kLoss, estimate.loss);
+    answer(Result::kFreeEnergy, estimate.free_energy);
+    answer(Result::kEffectiveSampleSize, estimate.effective_sample_size);
+    answer(Result::kLargestWeight, estimate.largest_weight);
+    answer(Result::kStandardError, estimate.standard_error);
+    answer("gradient", gradient);
+    answer("losses", losses);
+    answer("chain", chain);
     return true;
-  }
-
-  // mean = x - (tau/delta) gradient, eq. 12 of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019.
-  void write_mean() {
-    const double scale = tau / estimator.temperature;
-    mean.resize(parameters.size());
-    for (size_t i = 0; i < mean.size(); i++) mean[i] = float(parameters[i] - scale * gradient[i]);
   }
 };
 
@@ -161,31 +149,48 @@ struct StepJob : Job {
   std::vector<float> parameters, gradient;
   std::vector<Floats> moments;
 
-  explicit StepJob(Napi::Object input)
-      : optimizer(read_optimizer(input)),
-        rate(read_number(input, "rate")),
-        index(uint64_t(read_number(input, "index"))),
-        parameters(read_array<float>(input.Get("parameters"), "parameters", kAnyLength)),
-        gradient(read_array<float>(input.Get("gradient"), "gradient", parameters.size())),
-        moments(read_moments(input, optimizer, parameters.size())) {}
+  explicit StepJob(const FlatJob& from)
+      : optimizer(from.optimizer()),
+        rate(from.array<double>("rate", 1)[0]),
+        index(from.whole(Scalar::kFirst) + 1),
+        parameters(from.array<float>("parameters")),
+        gradient(from.array<float>("gradient", parameters.size())),
+        moments(from.moments(optimizer, parameters.size())) {}
 
   bool compute(const Kernels& kernels, const Context& context) override {
     std::vector<float*> places;
-    arrays = {output(parameters)};
-    for (auto& moment : moments) {
-      places.push_back(moment.data());
-      arrays.push_back(output(moment));
-    }
+    for (auto& moment : moments) places.push_back(moment.data());
+    answer("parameters", parameters);
+    answer_moments(moments);
     return kernels.step(optimizer, rate, index, parameters.size(), gradient.data(), parameters.data(),
                         places.data(), context);
   }
 };
 
-Napi::Value gaussian(const Napi::CallbackInfo& info) { return start_job<GaussianJob>(info); }
-Napi::Value dense_loss(const Napi::CallbackInfo& info) { return start_job<LossJob>(info); }
-Napi::Value dense_predict(const Napi::CallbackInfo& info) { return start_job<PredictJob>(info); }
-Napi::Value dense_correct(const Napi::CallbackInfo& info) { return start_job<CorrectJob>(info); }
-Napi::Value estimate(const Napi::CallbackInfo& info) { return start_job<EstimateJob>(info); }
-Napi::Value step(const Napi::CallbackInfo& info) { return start_job<StepJob>(info); }
+std::shared_ptr<Job> job_of(Napi::Env env, const FlatJob& from) {
+  switch (from.operation()) {
+    case OperationKind::kGaussian:
+      return std::make_shared<GaussianJob>(from);
+    case OperationKind::kLoss:
+      return std::make_shared<LossJob>(from);
+    case OperationKind::kPredict:
+      return std::make_shared<PredictJob>(from);
+    case OperationKind::kAccuracy:
+      return std::make_shared<AccuracyJob>(from);
+    case OperationKind::kEstimate:
+      return std::make_shared<EstimateJob>(from);
+    case OperationKind::kStep:
+      return std::make_shared<StepJob>(from);
+    case OperationKind::kRun:
+      break;
+  }
+  throw coded_error(env, "UNKNOWN_KIND", "Updates are run by a session");
+}
+
+}  // namespace
+
+Napi::Value start_operation(const Napi::CallbackInfo& info) {
+  return start(info[0], job_of(info.Env(), FlatJob(info[1], info[2])), info[3]);
+}
 
 }  // namespace local_entropy

@@ -1,24 +1,11 @@
-// The operations beneath a session, one job each: (queue, input, done) → job. Inputs are those of
-// src/backends/backend.ts; `done` receives the numbers listed here, `collect` gives the arrays in this order.
-//
-// Symbols: B rows, n parameters, J samples.
+// The operations beneath a session, one job each.
 #pragma once
 #include <napi.h>
 
 namespace local_entropy {
 
-Napi::Value gaussian(const Napi::CallbackInfo& info);    // fills input.out (count)
-Napi::Value dense_loss(const Napi::CallbackInfo& info);  // → numbers: loss
-Napi::Value dense_predict(
-    const Napi::CallbackInfo& info);  // → arrays: probabilities (B x classes), labels (B)
-Napi::Value dense_correct(
-    const Napi::CallbackInfo& info);  // → numbers: rows whose largest logit is the label's
-
-// The input's `estimator` is a session's; its `batches` are samples, and its `start` is SGLD's first point.
-// → numbers: loss, F, effective sample size, largest weight, standard error, samples
-// → arrays: gradient (n), mean (n), each sample's loss (J, importance sampling), x^J (n, SGLD)
-Napi::Value estimate(const Napi::CallbackInfo& info);
-
-Napi::Value step(const Napi::CallbackInfo& info);  // → arrays: parameters (n), each of the moments (n)
+// (queue, scalars, arrays, done) → job: a flat job of any operation but `run`; src/backends/description.ts
+// says which fields each one needs, and which results and arrays it answers. Normals fill `output` in place.
+Napi::Value start_operation(const Napi::CallbackInfo& info);
 
 }  // namespace local_entropy

@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "inputs.h"
+#include "flat-job.h"
 #include "jobs.h"
 
 namespace local_entropy {
@@ -37,46 +37,34 @@ class OwnedSession {
   std::unique_ptr<Session> session_;
 };
 
-static Examples read_split(Napi::Object data, const char* split, size_t width) {
-  const Napi::Value from = data.Get(split);
-  return from.IsUndefined() ? Examples{} : read_examples(from.As<Napi::Object>(), width);
+// Rows of a data split, where there are any.
+static Examples read_split(Napi::Value from, size_t width) {
+  return from.IsUndefined() ? Examples{} : FlatJob(from).examples(width);
 }
 
-static SessionState read_state(Napi::Object from, const Network& network, const Optimizer& optimizer) {
-  SessionState state;
-  const size_t n = network.parameters();
-  state.parameters = read_array<float, Floats>(from.Get("parameters"), "state.parameters", n);
-  state.moments = read_moments(from, optimizer, n);
-  if (!from.Get("chain").IsNull())
-    state.chain = read_array<float, Floats>(from.Get("chain"), "state.chain", n);
-  return state;
-}
-
-static SessionSetup read_setup(Napi::Object from) {
+static SessionSetup read_setup(const FlatJob& from) {
   SessionSetup setup;
-  setup.network = read_network(from);
-  setup.loss = read_loss(from, setup.network);
-  const auto data = from.Get("data").As<Napi::Object>();
-  const size_t width = setup.network.layers[0];
-  setup.train = read_split(data, "train", width);
-  setup.test = read_split(data, "test", width);
-  setup.validation = read_split(data, "validation", width);
-  setup.batch_size = uint32_t(read_number(from, "batchSize"));
-  setup.estimator = read_estimator(from.Get("estimator").As<Napi::Object>());
-  setup.optimizer = read_optimizer(from);
-  setup.seed = read_seed(from);
-  setup.state = read_state(from.Get("state").As<Napi::Object>(), setup.network, setup.optimizer);
+  setup.network = from.network();
+  setup.loss = from.loss(setup.network);
+  setup.batch_size = from.word(Scalar::kBatchSize);
+  setup.estimator = from.estimator();
+  setup.optimizer = from.optimizer();
+  setup.seed = from.seed();
+  const size_t n = setup.network.parameters();
+  setup.state.parameters = from.array<float, Floats>("parameters", n);
+  setup.state.moments = from.moments(setup.optimizer, n);
+  if (from.has("chain")) setup.state.chain = from.array<float, Floats>("chain", n);
   return setup;
 }
 
-static Plan read_plan(Napi::Object from, size_t batch_rows) {
+static Plan read_plan(const FlatJob& from, size_t batch_rows) {
   Plan plan;
-  plan.first = uint64_t(read_number(from, "first"));
-  plan.count = uint32_t(read_number(from, "count"));
-  plan.rows = read_array<uint32_t>(from.Get("rows"), "rows", plan.count * batch_rows);
-  plan.tau = read_array<double>(from.Get("tau"), "tau", plan.count);
-  plan.noise_scale = read_array<double>(from.Get("noiseScale"), "noiseScale", plan.count);
-  plan.rate = read_array<double>(from.Get("rate"), "rate", plan.count);
+  plan.first = from.whole(Scalar::kFirst);
+  plan.count = from.word(Scalar::kCount);
+  plan.rows = from.array<uint32_t>("rows", plan.count * batch_rows);
+  plan.tau = from.array<double>("tau", plan.count);
+  plan.noise_scale = from.array<double>("noiseScale", plan.count);
+  plan.rate = from.array<double>("rate", plan.count);
   return plan;
 }
 
@@ -89,27 +77,29 @@ struct RunJob : SessionJob {
   Plan plan;
   std::vector<double> values;  // count x 4, of which `done` rows are written
 
-  RunJob(const std::shared_ptr<OwnedSession>& session, Napi::Object plan)
-      : SessionJob(session), plan(read_plan(plan, session->batch_rows())) {}
+  RunJob(const std::shared_ptr<OwnedSession>& session, const FlatJob& from)
+      : SessionJob(session), plan(read_plan(from, session->batch_rows())) {}
 
   // A cancelled run is no failure: it answers what was done.
   bool compute(const Kernels&, const Context& context) override {
     values.resize(plan.count * kValues);
-    const size_t done = session->get().run(plan, *context.cancelled, values.data());
-    numbers = {double(done)};
-    arrays = {{values.data(), done * kValues * sizeof(double)}};
+    answer(Result::kDone, double(session->get().run(plan, *context.cancelled, values.data())));
+    answer("values", values);
     return true;
   }
 };
 
-struct AccuracyJob : SessionJob {
+struct SessionAccuracyJob : SessionJob {
   int split;
 
-  AccuracyJob(const std::shared_ptr<OwnedSession>& session, int split) : SessionJob(session), split(split) {}
+  SessionAccuracyJob(const std::shared_ptr<OwnedSession>& session, int split)
+      : SessionJob(session), split(split) {}
 
   bool compute(const Kernels&, const Context& context) override {
-    numbers = {0};
-    return session->get().accuracy(split, *context.cancelled, &numbers[0]);
+    uint64_t correct = 0;
+    if (!session->get().accuracy(split, *context.cancelled, &correct)) return false;
+    answer(Result::kCorrect, double(correct));
+    return true;
   }
 };
 
@@ -120,17 +110,20 @@ struct ReadJob : SessionJob {
 
   bool compute(const Kernels&, const Context&) override {
     state = session->get().state();
-    const auto add = [&](const Floats& v) { arrays.push_back({v.data(), v.size() * sizeof(float)}); };
-    add(state.parameters);
-    add(state.chain);
-    for (const auto& moment : state.moments) add(moment);
-    numbers = {state.chain.empty() ? 0.0 : 1.0, double(state.moments.size())};
+    answer("parameters", state.parameters);
+    answer_moments(state.moments);
+    answer("chain", state.chain);
+    answer(Result::kChainValid, state.chain.empty() ? 0 : 1);
     return true;
   }
 };
 
 Napi::Value open_session(const Napi::CallbackInfo& info) {
-  SessionSetup setup = read_setup(info[1].As<Napi::Object>());
+  SessionSetup setup = read_setup(FlatJob(info[1]));
+  const size_t width = setup.network.layers[0];
+  setup.train = read_split(info[2], width);
+  setup.test = read_split(info[3], width);
+  setup.validation = read_split(info[4], width);
   return make_handle(info.Env(),
                      std::make_shared<OwnedSession>(std::move(setup), *held_by<JobQueue>(info[0])));
 }
@@ -142,12 +135,13 @@ Napi::Value close_session(const Napi::CallbackInfo& info) {
 
 Napi::Value run(const Napi::CallbackInfo& info) {
   const auto& session = held_by<OwnedSession>(info[1]);
-  return start(info[0], std::make_shared<RunJob>(session, info[2].As<Napi::Object>()), info[3]);
+  return start(info[0], std::make_shared<RunJob>(session, FlatJob(info[2], info[3])), info[4]);
 }
 
 Napi::Value accuracy(const Napi::CallbackInfo& info) {
+  const auto& session = held_by<OwnedSession>(info[1]);
   const int split = info[2].As<Napi::Number>().Int32Value();
-  return start(info[0], std::make_shared<AccuracyJob>(held_by<OwnedSession>(info[1]), split), info[3]);
+  return start(info[0], std::make_shared<SessionAccuracyJob>(session, split), info[3]);
 }
 
 Napi::Value read(const Napi::CallbackInfo& info) {

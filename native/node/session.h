@@ -5,15 +5,14 @@
 
 namespace local_entropy {
 
-Napi::Value open_session(const Napi::CallbackInfo& info);   // (queue, setup) → session
+// (queue, job, train, test or undefined, validation or undefined) → session; each a flat job {scalars,
+// arrays}.
+Napi::Value open_session(const Napi::CallbackInfo& info);
 Napi::Value close_session(const Napi::CallbackInfo& info);  // (session): freed after the job in hand
 
-// (queue, session, …, done) → job
-Napi::Value run(const Napi::CallbackInfo& info);  // …plan  → numbers: done; arrays: values (done x 4)
-Napi::Value accuracy(
-    const Napi::CallbackInfo& info);  // …split (0 train, 1 test, 2 validation) → numbers: fraction
-// → numbers: has a chain (0 or 1), moments; arrays: parameters (n), chain (n or none), each of the moments
-// (n)
-Napi::Value read(const Napi::CallbackInfo& info);
+// (queue, session, …, done) → job; src/backends/description.ts names what each answers.
+Napi::Value run(const Napi::CallbackInfo& info);  // …scalars, arrays of a plan → done; values (count x 4)
+Napi::Value accuracy(const Napi::CallbackInfo& info);  // …split (0 train, 1 test, 2 validation) → correct
+Napi::Value read(const Napi::CallbackInfo& info);      // → chainValid; parameters, moments, chain
 
 }  // namespace local_entropy

@@ -3,16 +3,13 @@
  *
  * A backend computes operations and runs sessions on numbers that were checked above it. It knows no option
  * names, no schedule, no reading of the noise (a noise scale arrives as a number), no file and no progress bar:
- * those are turned into numbers before they cross. Selection is in `select.ts`, so nothing here imports a backend.
+ * those are turned into numbers before they cross. Selection is in `registry.ts`, so nothing here imports a backend.
  *
  * Symbols: B rows of a minibatch, d_0 … d_L widths, n parameters, J samples or chain steps, M samples a step,
  * x_k the parameters at update k, τ the proposal's variance, δ the temperature.
  */
 import { type Network, transformLength } from "../network.ts";
 import type { Key } from "../reference/random/streams.ts";
-
-/** A backend, best first. */
-export type BackendName = "cuda" | "native" | "wasm" | "reference";
 
 /** Parameters, gradients, probabilities: float32, or float64 from the reference. */
 export type Vector = Float32Array | Float64Array;
@@ -112,7 +109,7 @@ export interface SessionState {
   readonly chain: Vector | null;
 }
 
-export type Split = "train" | "test" | "validation";
+export type DataSplit = "train" | "test" | "validation";
 
 export interface SessionSetup {
   readonly network: Network;
@@ -159,7 +156,7 @@ export interface Session {
    */
   run(plan: Plan, signal?: AbortSignal): Promise<PlanResult>;
   /** Fraction 0 … 1 of a split's rows whose largest logit is the label's. */
-  accuracy(split: Split): Promise<number>;
+  accuracy(split: DataSplit): Promise<number>;
   /** A copy of the state after the last update. */
   read(): Promise<SessionState>;
   /** Frees everything; safe to repeat. A call under way is cancelled first. */
@@ -283,15 +280,33 @@ export interface Operations {
   accuracy(input: Omit<BatchInput, "loss">): Promise<number>;
   /** `losses` in order of the samples, J of them; the caller makes the log weights −losses/δ. */
   weights(input: WeightsInput): Promise<{ losses: Vector }>;
-  importanceSampling(input: ImportanceSamplingInput): Promise<ImportanceSamplingOutput>;
-  evolutionStrategies(input: EvolutionStrategiesInput): Promise<EvolutionStrategiesOutput>;
+  importanceSampling(input: ImportanceSamplingInput): Promise<Omit<ImportanceSamplingOutput, "mean">>;
+  evolutionStrategies(input: EvolutionStrategiesInput): Promise<Omit<EvolutionStrategiesOutput, "mean">>;
   sgld(input: SgldInput): Promise<{ mean: Vector; last: Vector; loss: number }>;
   robbinsMonro(input: RobbinsMonroInput): Promise<{ mean: Vector; loss: number }>;
   step(input: StepInput): Promise<{ parameters: Vector; moments: Vector[] }>;
 }
 
-export interface Backend {
-  readonly name: BackendName;
+/** What opens a backend. */
+export interface BackendOptions {
+  /** At least 1. */
+  readonly threads: number;
+  /** One of its status (default: the one that its environment variable forces, else the best that runs here). */
+  readonly instructionSet?: string;
+}
+
+/** Whether a backend can be opened here. */
+export interface BackendStatus {
+  readonly available: boolean;
+  /** Instruction sets, builds or architectures that run here, best first; none if it is not available. */
+  readonly instructionSets: readonly string[];
+  /** Why it is not available and what to do; empty if it is. */
+  readonly reason: string;
+}
+
+export interface Backend<Name extends string = string> {
+  /** As in the registry. */
+  readonly name: Name;
   /** "avx512", "avx2", "sse4", "neon"; of wasm the build, as "simd+threads"; "float64" for the reference. */
   readonly instructionSet: string;
   readonly threads: number;

@@ -18,6 +18,7 @@ import { networkPlace, type State, update } from "../reference/update/update.ts"
 import {
   type Backend,
   type BatchInput,
+  type DataSplit,
   type Examples,
   type Operations,
   type Plan,
@@ -25,12 +26,11 @@ import {
   type Session,
   type SessionSetup,
   type SessionState,
-  type Split,
   VALUES,
   type Vector,
 } from "./backend.ts";
 
-export function openReference(): Backend {
+export function openReference(): Backend<"reference"> {
   const sessions = new Set<Session>();
   let closed = false;
   return {
@@ -146,7 +146,7 @@ function openSession(setup: SessionSetup, onClose: () => void): Session {
       }
       return { done, values: values.slice(0, done * VALUES) };
     },
-    async accuracy(split: Split) {
+    async accuracy(split: DataSplit) {
       mustBeOpen();
       const samples = data[split];
       if (!samples) throw new RangeError(`Expected a split that the session holds but received ${split}`);

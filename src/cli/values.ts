@@ -2,7 +2,7 @@
  * The values of flags: numbers, and schedules written as `name:number,…`.
  */
 import type { Schedule } from "../options.ts";
-import { annealed, constant, cosine, inverseShift, power, reversed } from "../schedules.ts";
+import { annealed, constant, cosine, describeSchedule, inverseShift, power, reversed } from "../schedules.ts";
 
 /** A command line that makes no sense: exit code 2. */
 export class UsageError extends Error {
@@ -19,29 +19,37 @@ Schedules: a number, or one of these, where k = 0, 1, … counts updates and j =
   cosine:FROM,TO      half a cosine from FROM to TO over the run
   reversed:SCHEDULE   the same values, last one first`;
 
-const SCHEDULES: Record<string, { count: number; make: (...numbers: number[]) => Schedule }> = {
-  constant: { count: 1, make: constant },
-  "inverse-shift": { count: 2, make: inverseShift },
-  power: { count: 2, make: power },
-  annealed: { count: 2, make: annealed },
-  cosine: { count: 2, make: cosine },
-};
+/** Each takes as many numbers as it has parameters. */
+const SCHEDULES = { constant, inverseShift, power, annealed, cosine };
 
 /** Reads a schedule: a number, `name:number,…` or `reversed:schedule`. */
 export function parseSchedule(text: string, flag: string): Schedule {
   const [, name, rest] = /^([a-z-]+):(.*)$/.exec(text) ?? [];
   if (name === undefined) return parseNumber(text, flag, "a number, or a schedule such as cosine:1e-3,0");
   if (name === "reversed") return reversed(parseSchedule(rest, flag));
-  const known = SCHEDULES[name];
-  if (known === undefined) {
-    const names = [...Object.keys(SCHEDULES), "reversed"].join(", ");
+  const [, make] = Object.entries(SCHEDULES).find(([key]) => kebab(key) === name) ?? [];
+  if (make === undefined) {
+    const names = [...Object.keys(SCHEDULES).map(kebab), "reversed"].join(", ");
     throw new UsageError(`Expected one of the schedules ${names} for ${flag} but received "${text}"`);
   }
   const numbers = rest.split(",").map((part) => parseNumber(part, flag, "numbers"));
-  if (numbers.length !== known.count) {
-    throw new UsageError(`Expected ${known.count} numbers after ${name}: for ${flag} but received "${text}"`);
+  if (numbers.length !== make.length) {
+    throw new UsageError(`Expected ${make.length} numbers after ${name}: for ${flag} but received "${text}"`);
   }
-  return known.make(...numbers);
+  return (make as (...numbers: number[]) => Schedule)(...numbers);
+}
+
+/** A schedule of numbers as it is written: what `parseSchedule` reads. */
+export function scheduleText(schedule: Schedule): string {
+  const described = describeSchedule(schedule);
+  return typeof described === "number"
+    ? String(described)
+    : `${kebab(described.name)}:${described.arguments.join(",")}`;
+}
+
+/** inverseShift as inverse-shift. */
+export function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 /** Reads a number; `range` says what else was allowed. */

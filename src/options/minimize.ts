@@ -1,14 +1,14 @@
 /**
  * The check of `minimize`'s options: a user's own function under the algorithms of `train`.
  */
-import type { z } from "zod";
 import type { Estimator, Optimizer, SessionState } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
+import { checkNumbers } from "./arrays.ts";
+import { DEFAULTS } from "./defaults.ts";
 import {
   describeOptions,
-  momentCount,
-  needsGradient,
+  MOMENTS,
   type PlanValues,
   resolveObjective,
   resolveOptimizer,
@@ -16,9 +16,15 @@ import {
   seamOptimizer,
   walk,
 } from "./objective.ts";
-import { type Allows, DEFAULTS, minimizeObjectiveSchema, optimizerSchema } from "./schemas.ts";
+import {
+  type Hold,
+  minimizeObjectiveSchema,
+  needsGradient,
+  optimizerSchema,
+  type SameKeys,
+} from "./schemas.ts";
 import type { FunctionLoss, MinimizeOptions } from "./types.ts";
-import { checkedElsewhere, checkNumbers, integer, leaf, object, parse, seed, signal } from "./values.ts";
+import { checkedElsewhere, integer, leaf, object, parse, seed, signal } from "./values.ts";
 
 /** Options of a run on a function, in the seam's language; the estimator is never projected. */
 export interface CheckedMinimize {
@@ -80,7 +86,7 @@ export function checkMinimizeOptions(options: MinimizeOptions | unknown): Checke
     key: keyOf(given.seed),
     state: {
       parameters,
-      moments: Array.from({ length: momentCount(optimizer) }, () => new Float64Array(loss.dimension)),
+      moments: Array.from({ length: MOMENTS[optimizer.kind] }, () => new Float64Array(loss.dimension)),
       chain: null,
     },
     recordEvery,
@@ -98,5 +104,4 @@ export function checkMinimizeOptions(options: MinimizeOptions | unknown): Checke
 }
 
 // The schema and the public type have the same keys.
-type Given = z.input<typeof minimizeSchema>;
-export type Tied = [Allows<keyof MinimizeOptions, keyof Given>, Allows<keyof Given, keyof MinimizeOptions>];
+export type Tied = Hold<[SameKeys<MinimizeOptions, typeof minimizeSchema>]>;

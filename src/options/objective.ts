@@ -39,13 +39,6 @@ export function resolveObjective(
   }
 }
 
-/** Who needs ∇f, or null. */
-export function needsGradient(objective: Objective | MinimizeObjective): string | null {
-  if (objective.kind === "loss") return 'the objective "loss"';
-  const { kind } = objective.estimator;
-  return kind === "sgld" || kind === "robbins-monro" ? `the estimator "${kind}"` : null;
-}
-
 /** The optimizer that was asked for, or the objective's own. */
 export function resolveOptimizer(
   root: string,
@@ -85,9 +78,10 @@ export function seamOptimizer(optimizer: Optimizer): SeamOptimizer {
 }
 
 /** Number of vectors that an optimizer carries from step to step. */
-export function momentCount(optimizer: SeamOptimizer): number {
-  return optimizer.kind === "adam" ? 2 : optimizer.kind === "momentum" ? 1 : 0;
-}
+export const MOMENTS = { "gradient-descent": 0, momentum: 1, adam: 2 } as const satisfies Record<
+  SeamOptimizer["kind"],
+  number
+>;
 
 /** The outer schedules of a run as a function of the updates asked for; τ is 0 where the objective has none. */
 export function resolvePlanValues(

@@ -15,11 +15,13 @@ import type {
   WeightsInput,
 } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
-import { availableThreads } from "../host.ts";
 import { type Network, parameterCount } from "../network.ts";
 import { checkDraws } from "../objectives/heat.ts";
 import { keyOf, layerStream, STREAMS } from "../reference/random/streams.ts";
-import { momentCount } from "./objective.ts";
+import { checkArray, checkExamples, checkInputs, checkNumbers, checkVector } from "./arrays.ts";
+import { DEFAULTS } from "./defaults.ts";
+import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
+import { MOMENTS } from "./objective.ts";
 import type {
   AccuracyOptions,
   BatchOptions,
@@ -32,99 +34,71 @@ import type {
 } from "./operation-types.ts";
 import { resolveSampling } from "./sampling.ts";
 import {
-  type Allows,
   adamShape,
   coupling,
-  DEFAULTS,
+  type Hold,
+  machineShape,
   momentumShape,
   projection,
   rowwise,
+  type SameKeys,
   samples,
   temperature,
 } from "./schemas.ts";
-import type { BackendChoice, LossOptions, NetworkOptions } from "./types.ts";
+import type { LossOptions, NetworkOptions } from "./types.ts";
 import {
-  checkArray,
   checkedElsewhere,
-  checkInputs,
-  checkLoss,
-  checkNetwork,
-  checkNumbers,
-  checkSamples,
-  checkVector,
-  choice,
   integer,
   leaf,
   notNegative,
   object,
+  oneOf,
   parse,
   positive,
   quoted,
-  refuseWithoutGradient,
   seed,
   signal,
   word,
 } from "./values.ts";
 
-/** What each check gives. */
-export interface OperationInputs {
-  openBackend: { backend: BackendChoice; threads: number };
-  gaussian: GaussianInput;
-  loss: BatchInput;
-  gradient: BatchInput;
-  predict: PredictInput;
-  accuracy: Omit<BatchInput, "loss">;
-  weights: WeightsInput;
-  importanceSampling: WeightsInput;
-  evolutionStrategies: EvolutionStrategiesInput;
-  sgld: SgldInput;
-  robbinsMonro: RobbinsMonroInput;
-  step: StepInput;
-}
+const CHECKS = {
+  openBackend: (root: string, input: unknown) => parse(root, openBackendSchema, input),
+  gaussian: checkGaussian,
+  loss: checkBatch,
+  gradient: checkGradient,
+  predict: checkPredict,
+  accuracy: checkAccuracy,
+  weights: checkWeights,
+  importanceSampling: checkWeights,
+  evolutionStrategies: checkEvolutionStrategies,
+  sgld: checkSgld,
+  robbinsMonro: checkRobbinsMonro,
+  step: checkStep,
+};
 
-type Name = keyof OperationInputs;
+/** What each check gives. */
+export type OperationInputs = {
+  [Operation in keyof typeof CHECKS]: ReturnType<(typeof CHECKS)[Operation]>;
+};
 
 /**
  * The seam's input for what a user passed to an operation.
  *
  * @throws OptionError that names the option, what is allowed and what was given
  */
-export function checkOperation<Operation extends Name>(
+export function checkOperation<Operation extends keyof OperationInputs>(
   name: Operation,
   input: unknown,
 ): OperationInputs[Operation] {
-  return CHECKS[name](name, input);
+  return CHECKS[name](name, input) as OperationInputs[Operation];
 }
-
-const CHECKS: { readonly [Operation in Name]: (root: string, input: unknown) => OperationInputs[Operation] } =
-  {
-    openBackend: checkOpenBackend,
-    gaussian: checkGaussian,
-    loss: checkBatch,
-    gradient: checkGradient,
-    predict: checkPredict,
-    accuracy: checkAccuracy,
-    weights: checkWeights,
-    importanceSampling: checkWeights,
-    evolutionStrategies: checkEvolutionStrategies,
-    sgld: checkSgld,
-    robbinsMonro: checkRobbinsMonro,
-    step: checkStep,
-  };
 
 /** Where `xInto` writes: a float array of this length that is still there. */
 export function checkOut(path: string, out: unknown, length: number): Vector {
   return checkArray<Vector>(path, out, ["Float32Array", "Float64Array"], length);
 }
 
-const openBackendSchema = object({
-  backend: choice("auto", "cuda", "native", "wasm", "reference").default("auto"),
-  threads: integer(1, 1024).default(availableThreads),
-});
-
-function checkOpenBackend(root: string, input: unknown): OperationInputs["openBackend"] {
-  return parse(root, openBackendSchema, input);
-}
+const openBackendSchema = object(machineShape);
 
 // Shapes that several operations share. Arrays are checked once the network is known.
 
@@ -137,11 +111,7 @@ const located = {
 const withLoss = { ...located, loss: checkedElsewhere<LossOptions>().optional() };
 const rowsSchema = object({ inputs: checkedElsewhere<unknown>(), labels: checkedElsewhere<unknown>() });
 
-interface Located {
-  readonly network: NetworkOptions;
-  readonly parameters: Vector;
-  readonly signal?: AbortSignal;
-}
+type Located = z.output<z.ZodObject<typeof located>>;
 
 function locate(root: string, given: Located) {
   const network = checkNetwork(`${root}.network`, given.network);
@@ -156,7 +126,7 @@ function locateWithLoss(root: string, given: Located & { readonly loss?: LossOpt
 }
 
 function checkRows(path: string, value: unknown, network: Network): Examples {
-  return checkSamples(path, parse(path, rowsSchema, value), network);
+  return checkExamples(path, parse(path, rowsSchema, value), network);
 }
 
 // One operation each.
@@ -344,10 +314,9 @@ function checkRobbinsMonro(root: string, input: unknown): RobbinsMonroInput {
 }
 
 const stepSchema = object({
-  optimizer: z.discriminatedUnion(
-    "kind",
+  optimizer: oneOf(
     [object({ kind: z.literal("gradient-descent") }), object(momentumShape), object(adamShape)],
-    { error: `${quoted(["gradient-descent", "momentum", "adam"])}, its rate beside it,` },
+    ", its rate beside it,",
   ),
   rate: notNegative(),
   parameters: checkedElsewhere<Vector>(),
@@ -362,7 +331,7 @@ function checkStep(root: string, input: unknown): StepInput {
   const n = checkArray(`${root}.parameters`, given.parameters, ["Float32Array", "Float64Array"]).length;
   const parameters = checkVector(`${root}.parameters`, given.parameters, n);
   const gradient = checkVector(`${root}.gradient`, given.gradient, n);
-  const count = momentCount(optimizer);
+  const count = MOMENTS[optimizer.kind];
   const state = given.state ?? Array.from({ length: count }, () => new Float64Array(n));
   if (state.length !== count) {
     const range = count === 1 ? "1 vector" : `${count} vectors`;
@@ -373,22 +342,15 @@ function checkStep(root: string, input: unknown): StepInput {
 }
 
 // The schemas and the public types have the same keys.
-type Keys<Schema extends z.ZodType> = keyof z.input<Schema>;
-export type Tied = [
-  Allows<keyof GaussianOptions, Keys<typeof gaussianSchema>>,
-  Allows<Keys<typeof gaussianSchema>, keyof GaussianOptions>,
-  Allows<keyof BatchOptions, Keys<typeof batchSchema>>,
-  Allows<Keys<typeof batchSchema>, keyof BatchOptions>,
-  Allows<keyof PredictOptions, Keys<typeof predictSchema>>,
-  Allows<Keys<typeof predictSchema>, keyof PredictOptions>,
-  Allows<keyof AccuracyOptions, Keys<typeof accuracySchema>>,
-  Allows<Keys<typeof accuracySchema>, keyof AccuracyOptions>,
-  Allows<keyof WeightsOptions, Keys<typeof weightsSchema>>,
-  Allows<Keys<typeof weightsSchema>, keyof WeightsOptions>,
-  Allows<keyof SgldCallOptions, Keys<typeof sgldSchema>>,
-  Allows<Keys<typeof sgldSchema>, keyof SgldCallOptions>,
-  Allows<keyof RobbinsMonroCallOptions, Keys<typeof robbinsMonroSchema>>,
-  Allows<Keys<typeof robbinsMonroSchema>, keyof RobbinsMonroCallOptions>,
-  Allows<keyof StepOptions, Keys<typeof stepSchema>>,
-  Allows<Keys<typeof stepSchema>, keyof StepOptions>,
-];
+export type Tied = Hold<
+  [
+    SameKeys<GaussianOptions, typeof gaussianSchema>,
+    SameKeys<BatchOptions, typeof batchSchema>,
+    SameKeys<PredictOptions, typeof predictSchema>,
+    SameKeys<AccuracyOptions, typeof accuracySchema>,
+    SameKeys<WeightsOptions, typeof weightsSchema>,
+    SameKeys<SgldCallOptions, typeof sgldSchema>,
+    SameKeys<RobbinsMonroCallOptions, typeof robbinsMonroSchema>,
+    SameKeys<StepOptions, typeof stepSchema>,
+  ]
+>;

@@ -8,7 +8,7 @@
 import type { Coupling } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import type { Network } from "../network.ts";
-import { DEFAULTS } from "./schemas.ts";
+import { DEFAULTS } from "./defaults.ts";
 
 export interface Sampling {
   readonly coupling: Coupling;

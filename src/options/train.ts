@@ -1,24 +1,32 @@
 /**
  * The check of `train`'s options: everything that can be wrong is found here, before work starts.
  */
-import type { z } from "zod";
 import type { Estimator, Examples, Loss, Optimizer, SessionState, Vector } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
-import { availableThreads } from "../host.ts";
 import { initialParameters, type Network, parameterCount } from "../network.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
+import { checkArray, checkExamples, checkVector } from "./arrays.ts";
+import { DEFAULTS, NAMES } from "./defaults.ts";
 import { fingerprint } from "./fingerprint.ts";
+import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
 import {
   describeOptions,
-  momentCount,
-  needsGradient,
+  MOMENTS,
   type PlanValues,
   resolveObjective,
   resolveOptimizer,
   resolvePlanValues,
   seamOptimizer,
 } from "./objective.ts";
-import { type Allows, DEFAULTS, type Objective, objectiveSchema, optimizerSchema } from "./schemas.ts";
+import {
+  type Hold,
+  machineShape,
+  needsGradient,
+  type Objective,
+  objectiveSchema,
+  optimizerSchema,
+  type SameKeys,
+} from "./schemas.ts";
 import type {
   BackendChoice,
   Data,
@@ -28,23 +36,7 @@ import type {
   Resume,
   TrainOptions,
 } from "./types.ts";
-import {
-  checkArray,
-  checkedElsewhere,
-  checkLoss,
-  checkNetwork,
-  checkSamples,
-  checkVector,
-  choice,
-  integer,
-  leaf,
-  notNegative,
-  object,
-  parse,
-  refuseWithoutGradient,
-  seed,
-  signal,
-} from "./values.ts";
+import { checkedElsewhere, flag, integer, leaf, notNegative, object, parse, seed, signal } from "./values.ts";
 
 /** Options of a run in the seam's language. */
 export interface CheckedTrain {
@@ -98,11 +90,10 @@ const trainSchema = object({
   updates: integer(1, 2 ** 32),
   seed: seed().default(DEFAULTS.seed),
   parameters: checkedElsewhere<Vector>().optional(),
-  backend: choice("auto", "cuda", "native", "wasm", "reference").default("auto"),
-  threads: integer(1, 1024).default(availableThreads),
+  ...machineShape,
   recordEvery: integer(1, 2 ** 32).default(DEFAULTS.recordEvery),
   evaluateEvery: integer(0, 2 ** 32).default(DEFAULTS.evaluateEvery),
-  averaging: leaf<boolean>("true or false", (v) => typeof v === "boolean").default(false),
+  averaging: flag().default(DEFAULTS.averaging),
   signal: signal(),
   resume: resumeSchema.optional(),
 });
@@ -144,8 +135,8 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     updates,
     key,
     state: resume
-      ? resumedState(resume, print, updates, n, momentCount(optimizer))
-      : freshState(parameters ?? initialParameters(network, key), momentCount(optimizer)),
+      ? resumedState(resume, print, updates, n, MOMENTS[optimizer.kind])
+      : freshState(parameters ?? initialParameters(network, key), MOMENTS[optimizer.kind]),
     backend,
     threads,
     recordEvery,
@@ -156,7 +147,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     fingerprint: print,
     description: describeOptions({
       network,
-      loss: given.loss ?? "cross-entropy",
+      loss: given.loss ?? NAMES.loss[0],
       data: sizes,
       objective: withSampling(objective, estimator),
       optimizer: chosen,
@@ -212,7 +203,7 @@ function checkData(
     requireSame(`${path}.width`, width, network.layers[0], "first width");
     requireSame(`${path}.classes`, classes, network.layers[network.layers.length - 1], "last width");
     checkArray(`${path}.labels`, dataset.labels, ["Uint8Array", "Uint16Array"], count);
-    data[name] = checkSamples(path, dataset, network);
+    data[name] = checkExamples(path, dataset, network);
     sizes[name] = { count, width, classes };
   }
   return { data: data as unknown as CheckedTrain["data"], sizes };
@@ -266,5 +257,4 @@ function short(print: string): string {
 }
 
 // The schema and the public type have the same keys.
-type Given = z.input<typeof trainSchema>;
-export type Tied = [Allows<keyof TrainOptions, keyof Given>, Allows<keyof Given, keyof TrainOptions>];
+export type Tied = Hold<[SameKeys<TrainOptions, typeof trainSchema>]>;

@@ -6,6 +6,7 @@
  * A wrong option throws an `OptionError` that names it, what is allowed and what was given, before work starts.
  */
 import type { Vector } from "../backends/backend.ts";
+import type { BackendName } from "../backends/registry.ts";
 import type { Activation } from "../network.ts";
 import type { Schedule } from "../schedules.ts";
 
@@ -59,8 +60,9 @@ export interface Data {
  * How the J samples of an update depend on each other; each one has the law N(x, τI) whichever it is.
  *
  * "independent": `samples` = J draws, the paper's. "antithetic": pairs ±Z; `samples` = J counts both of a pair, so it
- * is even. "walsh": `blocks` blocks (at most 2²⁰) of 2m samples that share noise up to signs, J = 2m · blocks, m the
- * power of two ≥ d_1 + d_2; at most one hidden layer.
+ * is even. "walsh": `blocks` blocks (at most 2²⁰) of 2m samples that share noise up to signs, J = 2m · blocks; m is
+ * the least power of two ≥ d_1 + d_2 (with `rowwise: false` ≥ d_1 + 1; without a hidden layer ≥ d_1). At most one
+ * hidden layer.
  */
 export type CouplingOptions =
   | {
@@ -194,7 +196,7 @@ export type OptimizerOptions =
     };
 
 /** A backend by its name, or "auto": the best that loads, in the order cuda, native, wasm, reference. */
-export type BackendChoice = "auto" | "cuda" | "native" | "wasm" | "reference";
+export type BackendChoice = "auto" | BackendName;
 
 /** What `train` is told. Everything but `network`, `data` and `updates` has a default. */
 export interface TrainOptions {

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { cudaStatus, openCuda } from "../../src/backends/addon/cuda.ts";
 import { loadAddonFrom, platformName } from "../../src/backends/addon/load.ts";
-import { BACKENDS, selectBackend, whyNot } from "../../src/backends/select.ts";
+import { BACKENDS, selectBackend, whyNot } from "../../src/backends/registry.ts";
 import { diagnose } from "../../src/cli/doctor.ts";
 import { BackendError } from "../../src/errors.ts";
 
@@ -31,7 +31,7 @@ describe("an addon that is not there, or is none", () => {
     ]);
     expect(cudaStatus(loaded)).toEqual({
       available: false,
-      architecture: "",
+      instructionSets: [],
       reason: "its addon is not built; `npm run build:cuda` does that",
     });
     expect(() => openCuda(loaded)).toThrow(BackendError);

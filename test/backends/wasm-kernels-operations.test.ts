@@ -5,9 +5,17 @@
 import { afterAll, describe, expect, test } from "@jest/globals";
 import type { Coupling, Loss } from "../../src/backends/backend.ts";
 import { sampleCount } from "../../src/backends/backend.ts";
+import { KINDS, type KindOf } from "../../src/backends/description.ts";
+import {
+  estimatorPart,
+  examplesPart,
+  lossPart,
+  networkPart,
+  seedPart,
+  updatePart,
+} from "../../src/backends/job.ts";
 import { openReference } from "../../src/backends/reference.ts";
-import { type JobField, OPERATIONS, readJob, writeJob } from "../../src/backends/wasm/abi.ts";
-import { estimatorFields, networkFields, rowsFields, seedFields } from "../../src/backends/wasm/jobs.ts";
+import { type JobField, readJob, writeJob } from "../../src/backends/wasm/abi.ts";
 import { parameterCount } from "../../src/network.ts";
 import { type CaseOptions, caseName, KEY, type NetworkCase, networkCase } from "../support/fixtures.ts";
 import { type Arena, openArena } from "../support/wasm.ts";
@@ -28,19 +36,21 @@ const costsOf = (classes: number): Loss => ({
   ),
 });
 
+const operation = (name: KindOf<"operation">) => ({ operation: KINDS.operation.indexOf(name) });
+
 /** A job on a case's batch. */
 function jobOf(arena: Arena, { network, parameters, batch }: NetworkCase, loss: Loss, fields: object) {
-  const pieces = { put: arena.input } as unknown as Parameters<typeof networkFields>[0];
-  const costs = loss.kind === "cost-matrix" ? Float32Array.from(loss.costs) : null;
-  const rows = { ...batch, count: batch.labels.length } as unknown as Parameters<typeof rowsFields>[1];
   return arena.job({
     threads: 1,
-    ...networkFields(pieces, network, costs),
-    ...rowsFields(pieces, rows),
+    ...arena.fields([
+      networkPart(network),
+      lossPart(loss, network),
+      examplesPart(batch, network.layers[0]),
+      { arrays: { parameters } },
+    ]),
     batchSize: batch.labels.length,
     batches: 1,
     count: 1,
-    parameters: arena.input(parameters),
     ...fields,
   });
 }
@@ -59,7 +69,7 @@ describe.each(CASES.map((options) => [caseName(options), options] as const))("%s
 
   test.each([CROSS_ENTROPY, costsOf(classes)])("loss, $kind", async (loss) => {
     const arena = await openArena();
-    const job = jobOf(arena, given, loss, { operation: OPERATIONS.loss });
+    const job = jobOf(arena, given, loss, { ...operation("loss") });
     arena.kernels.run(job, 0);
     arena.check();
     matches(
@@ -73,13 +83,13 @@ describe.each(CASES.map((options) => [caseName(options), options] as const))("%s
     const arena = await openArena();
     const [output, outputLabels] = [arena.output(4 * rows * classes), arena.output(2 * rows)];
     const predict = jobOf(arena, given, CROSS_ENTROPY, {
-      operation: OPERATIONS.predict,
+      ...operation("predict"),
       output,
       outputLabels,
     });
     writeJob(arena.view, predict, { labels: 0 }); // not read
     arena.kernels.run(predict, 0);
-    const correct = jobOf(arena, given, CROSS_ENTROPY, { operation: OPERATIONS.correct });
+    const correct = jobOf(arena, given, CROSS_ENTROPY, { ...operation("accuracy") });
     arena.kernels.run(correct, 0);
     arena.check();
     const expected = await reference.predict({ network, parameters, inputs: batch.inputs });
@@ -125,14 +135,13 @@ describe.each(SAMPLED.map((options) => [caseName(options), options] as const))(
       const count = sampleCount(coupling, network, rowwise);
       const n = parameterCount(network);
       const [gradient, losses] = [arena.output(4 * n), arena.output(4 * count)];
-      const place = { put: arena.input } as unknown as Parameters<typeof estimatorFields>[0];
       const job = jobOf(arena, given, loss, {
-        operation: OPERATIONS.estimate,
-        ...estimatorFields(place, estimator),
-        ...seedFields(KEY),
-        first: 3,
-        tau: arena.input(Float64Array.of(0.02)),
-        noiseScale: arena.input(Float64Array.of(0.13)),
+        ...operation("estimate"),
+        ...arena.fields([
+          estimatorPart(estimator),
+          seedPart(KEY),
+          updatePart({ update: 3, tau: 0.02, noiseScale: 0.13 }),
+        ]),
         wantsError: 1,
         gradient,
         losses,
@@ -161,7 +170,7 @@ describe.each(SAMPLED.map((options) => [caseName(options), options] as const))(
 
 test("a workspace too large for 32 bits is told, not taken", async () => {
   const arena = await openArena();
-  const fields = { operation: OPERATIONS.correct, threads: 1, depth: 1, batchSize: 1, batches: 1, count: 1 };
+  const fields = { ...operation("accuracy"), threads: 1, depth: 1, batchSize: 1, batches: 1, count: 1 };
   const job = arena.job({ ...fields, layers: arena.input(Uint32Array.of(3, 2)) });
   const small = arena.kernels.workspaceBytes(job);
   expect(small).toBeLessThan(20_000);

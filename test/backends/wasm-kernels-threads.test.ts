@@ -4,7 +4,8 @@
  */
 import { describe, expect, test } from "@jest/globals";
 import type { Coupling, Estimator } from "../../src/backends/backend.ts";
-import { JOB, OPERATIONS, writeJob } from "../../src/backends/wasm/abi.ts";
+import { KINDS } from "../../src/backends/description.ts";
+import { JOB, writeJob } from "../../src/backends/wasm/abi.ts";
 import { KEY, networkCase, samples } from "../support/fixtures.ts";
 import { patience } from "../support/patience.ts";
 import { openArena } from "../support/wasm.ts";
@@ -113,7 +114,13 @@ describe.each(BUILDS)("%s", (build) => {
     const arena = await openArena(build);
     const team = openTeam(arena, build as "threads" | "relaxed", 3);
     const count = 64 * 100;
-    const fields = { operation: OPERATIONS.gaussian, entries: count, stream: 17, first: 4, sample: 9 };
+    const fields = {
+      operation: KINDS.operation.indexOf("gaussian"),
+      entries: count,
+      stream: 17,
+      first: 4,
+      sample: 9,
+    };
     const output = arena.output(4 * count);
     const expected = arena.output(4 * count);
     arena.kernels.gaussian(KEY[0], KEY[1], 17, 4, 9, count, expected);

@@ -16,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { whyNot } from "../../src/backends/select.ts";
+import { whyNot } from "../../src/backends/registry.ts";
 import { wasmStatus } from "../../src/backends/wasm/load.ts";
 import { decodeSafetensors } from "../../src/runs/safetensors.ts";
 import { testAll } from "../support/everything.ts";
@@ -246,6 +246,12 @@ describe("what makes no sense", () => {
       2,
       "--steps has no effect with --objective local-entropy --estimator importance-sampling",
     ],
+    [
+      ["train", "--optimizer", "shift", "--rate", "1"],
+      2,
+      "--rate has no effect with --objective local-entropy",
+    ],
+    [["train", "--coupling", "walsh", "--samples", "4"], 2, "--samples has no effect with"],
     [
       ["train", "--optimizer", "adagrad"],
       2,

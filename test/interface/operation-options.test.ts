@@ -1,6 +1,7 @@
 /**
  * The operations' inputs: what right ones become at the seam, and the sentence of each wrong one.
  */
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "@jest/globals";
 import { checkOperation, checkOut, type OperationInputs } from "../../src/options.ts";
 import { sentence } from "../support/option-fixtures.ts";
@@ -51,6 +52,19 @@ describe("right inputs", () => {
     });
     expect(checkOperation("accuracy", { ...located, data: batch })).toEqual({ ...place, batch: seen });
     expect(checkOperation("loss", { ...located, batch, loss: "zero-one" }).loss.kind).toBe("cost-matrix");
+  });
+  test("arrays of another realm pass for what they are", () => {
+    const [inputs, labels, parameters, out] = runInNewContext(
+      "[new Uint8Array(24), new Uint16Array(4), new Float32Array(43), new Float64Array(2)]",
+    );
+    expect(inputs).not.toBeInstanceOf(Uint8Array);
+    const checked = checkOperation("loss", { network, parameters, batch: { inputs, labels } });
+    expect(checked.parameters).toBe(parameters);
+    expect(checked.batch.inputs).toBe(inputs);
+    expect(checked.batch.labels).toBe(labels);
+    expect(checkOut("out", out, 2)).toBe(out);
+    const chain = { ...located, batch, tau: 1, stepSizes: out.fill(1) };
+    expect(checkOperation("sgld", chain).stepSizes).toEqual(Float64Array.of(1, 1));
   });
   test("weights and importance sampling", () => {
     const sampling = { ...located, batch, tau: 0.25 };
@@ -184,7 +198,7 @@ describe("wrong inputs", () => {
     [
       "weights",
       { ...located, batch, tau: 1, coupling: { kind: "hadamard", blocks: 1 } },
-      'Expected "independent", "antithetic" or "walsh" for weights.coupling.kind but received "hadamard"',
+      'Expected "walsh", "antithetic" or "independent" for weights.coupling.kind but received "hadamard"',
     ],
     [
       "importanceSampling",

@@ -3,7 +3,7 @@
  * What the operations compute is tested stem by stem; here stands what the public form adds.
  */
 import { afterAll, describe, expect, test } from "@jest/globals";
-import { whyNot } from "../../src/backends/select.ts";
+import { whyNot } from "../../src/backends/registry.ts";
 import { parameterCount } from "../../src/network.ts";
 import { openBackend } from "../../src/operations.ts";
 import type { Batch } from "../../src/options.ts";
@@ -70,6 +70,25 @@ describe.each(BACKENDS)("operations on %s", (name) => {
     const { losses, logWeights } = await (await opened).weights({ ...sampling, temperature: 0.5 });
     for (const [j, loss] of losses.entries()) expect(logWeights[j]).toBeCloseTo(-2 * loss, 5);
     expect(new Set(losses).size).toBe(12);
+  });
+
+  test("the mean is x − (τ/δ)·gradient, of parameters as they were when it was called", async () => {
+    const backend = await opened;
+    const float = name === "reference" ? (value: number) => value : Math.fround;
+    for (const [operation, temperature] of [
+      ["importanceSampling", 0.35],
+      ["evolutionStrategies", 1],
+    ] as const) {
+      const mine = Float64Array.from(parameters, (value) => value + 1e-9);
+      const x = mine.slice();
+      const options = { ...sampling, parameters: mine, ...(temperature === 1 ? {} : { temperature }) };
+      const called = backend[operation](options);
+      mine.fill(0);
+      const { mean, gradient } = await called;
+      const expected = Array.from(gradient, (g, i) => float(float(x[i]) - (0.02 / temperature) * g));
+      expect(Array.from(mean)).toEqual(expected);
+      expect(gradient.some((g) => g !== 0)).toBe(true);
+    }
   });
 
   test("loss and accuracy", async () => {

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "@jest/globals";
 import { cudaStatus } from "../../src/backends/addon/cuda.ts";
-import { whyNot } from "../../src/backends/select.ts";
+import { whyNot } from "../../src/backends/registry.ts";
 import type { TrainOptions } from "../../src/options.ts";
 import { load } from "../../src/runs/checkpoint.ts";
 import { cosine } from "../../src/schedules.ts";

@@ -2,8 +2,10 @@
  * Projection: the factor against the Gram matrix, and projected against direct, deterministically (U = QᵀZ) and in
  * law (moments and two-sample tests, complement included).
  */
+
 import { describe, expect, test } from "@jest/globals";
 import type { Examples } from "../../src/backends/backend.ts";
+import { meanOf } from "../../src/network.ts";
 import { robbinsMonroDirect, robbinsMonroProjected } from "../../src/reference/chains/robbins-monro.ts";
 import { sgldDirect, sgldProjected } from "../../src/reference/chains/sgld.ts";
 import {
@@ -214,7 +216,7 @@ onQuickBackends((given) => {
     shift: number,
   ) =>
     seen(async (replica) => {
-      const { mean: estimate } = await given().operations.importanceSampling({
+      const { gradient } = await given().operations.importanceSampling({
         ...place,
         batch,
         update: replica + shift,
@@ -225,7 +227,7 @@ onQuickBackends((given) => {
         rowwise: false,
         projected,
       });
-      return [estimate];
+      return [meanOf(place.parameters, gradient, 0.5 / 0.3)];
     });
 
   // False-alarm rate of each test below: at most 24 statistics, 24 · 5.4e-7 = 1.3e-5.

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "@jest/globals";
 import { AVERAGE_EVERY, averaged } from "../../src/averaging.ts";
 import type { Vector } from "../../src/backends/backend.ts";
-import { whyNot } from "../../src/backends/select.ts";
+import { whyNot } from "../../src/backends/registry.ts";
 import { openBackend } from "../../src/operations.ts";
 import type { TrainOptions } from "../../src/options.ts";
 import { load } from "../../src/runs/checkpoint.ts";

@@ -50,7 +50,7 @@ const WASM: readonly Place[] = status.wasm.instructionSets.map((instructionSet) 
 const cuda = cudaStatus();
 
 const GPU: readonly Place[] = cuda.available
-  ? [{ name: `cuda ${cuda.architecture}`, open: () => openCuda() }]
+  ? [{ name: `cuda ${cuda.instructionSets[0]}`, open: () => openCuda() }]
   : [];
 
 /** The same kernels compiled by g++ (`node scripts/build-cuda.mjs --host`): right on any machine, and slow. */

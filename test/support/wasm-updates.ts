@@ -5,22 +5,18 @@ import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import type { Estimator, Examples, Loss, Optimizer } from "../../src/backends/backend.ts";
 import { VALUES } from "../../src/backends/backend.ts";
+import { KINDS } from "../../src/backends/description.ts";
+import {
+  estimatorPart,
+  examplesPart,
+  lossPart,
+  momentCount,
+  networkPart,
+  optimizerPart,
+  seedPart,
+} from "../../src/backends/job.ts";
 import { openReference } from "../../src/backends/reference.ts";
-import {
-  BUILDS,
-  CONTROL,
-  CONTROL_BYTES,
-  OPERATIONS,
-  readJob,
-  writeJob,
-} from "../../src/backends/wasm/abi.ts";
-import {
-  estimatorFields,
-  networkFields,
-  optimizerFields,
-  rowsFields,
-  seedFields,
-} from "../../src/backends/wasm/jobs.ts";
+import { BUILDS, CONTROL, CONTROL_BYTES, readJob, writeJob } from "../../src/backends/wasm/abi.ts";
 import { type Network, parameterCount } from "../../src/network.ts";
 import { KEY } from "./fixtures.ts";
 import { patience } from "./patience.ts";
@@ -52,14 +48,10 @@ function planOf({ train, batchSize, estimator, count }: Updates) {
   };
 }
 
-const momentCount = ({ kind }: Optimizer) => (kind === "adam" ? 2 : kind === "momentum" ? 1 : 0);
-
 /** The job of some updates in an arena, and what its state was or is. */
 export function updatesJob(arena: Arena, updates: Updates, threads = 1) {
   const { network, loss, train, estimator, optimizer, parameters, count } = updates;
   const n = parameterCount(network);
-  const put = { put: arena.input } as unknown as Parameters<typeof networkFields>[0];
-  const costs = loss.kind === "cost-matrix" ? Float32Array.from(loss.costs) : null;
   const plan = planOf(updates);
   const at = {
     parameters: arena.state(parameters),
@@ -69,13 +61,16 @@ export function updatesJob(arena: Arena, updates: Updates, threads = 1) {
     values: arena.output(8 * VALUES * count),
   };
   const job = arena.job({
-    operation: OPERATIONS.run,
+    operation: KINDS.operation.indexOf("run"),
     threads,
-    ...networkFields(put, network, costs),
-    ...rowsFields(put, { ...train, count: train.labels.length } as Parameters<typeof rowsFields>[1]),
-    ...estimatorFields(put, estimator),
-    ...optimizerFields(optimizer),
-    ...seedFields(KEY),
+    ...arena.fields([
+      networkPart(network),
+      lossPart(loss, network),
+      examplesPart(train, network.layers[0]),
+      estimatorPart(estimator),
+      optimizerPart(optimizer),
+      seedPart(KEY),
+    ]),
     batchSize: updates.batchSize,
     rows: arena.input(plan.rows),
     first: FIRST,

@@ -2,6 +2,8 @@
  * The WASM kernels by themselves, without the backend: an instance of a build on a memory of its own.
  */
 import { existsSync, readFileSync } from "node:fs";
+import { ARRAYS, type ArrayName } from "../../src/backends/description.ts";
+import type { NumberArray, Part } from "../../src/backends/job.ts";
 import {
   JOB_BYTES,
   type JobField,
@@ -10,6 +12,7 @@ import {
   type WasmExports,
   writeJob,
 } from "../../src/backends/wasm/abi.ts";
+import { TYPES } from "../../src/backends/wasm/copies.ts";
 
 /** 64 MB: the largest job of the tests. */
 const PAGES = 1024;
@@ -114,6 +117,19 @@ export async function openArena(build: WasmBuild = "simd") {
     /** An output of so many bytes, patterned. */
     output: (size: number): number => take(size, null),
     floats: (at: number, count: number): Float32Array => new Float32Array(memory.buffer, at, count).slice(),
+    /** Fields of a flat job's parts: their numbers, and their arrays as inputs, each in the kernels' type. */
+    fields(parts: readonly Part[]): Partial<Record<JobField, number>> {
+      const fields: Partial<Record<JobField, number>> = {};
+      for (const { scalars, arrays } of parts) {
+        Object.assign(fields, scalars);
+        for (const [name, array] of Object.entries(arrays ?? {}) as [ArrayName, NumberArray][]) {
+          const bytes = array.BYTES_PER_ELEMENT === 1;
+          const type = name === "inputs" && !bytes ? "f32" : ARRAYS[name];
+          fields[name] = this.input(new TYPES[type](array));
+        }
+      }
+      return fields;
+    },
     /** A job of these fields with a workspace that fits exactly. */
     job(fields: Partial<Record<JobField, number>>): number {
       const job = take(JOB_BYTES, null);

@@ -89,19 +89,14 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
   return plan.count;
 }
 
-bool Session::accuracy(int split, const std::atomic<bool>& cancelled, double* fraction) {
+bool Session::accuracy(int split, const std::atomic<bool>& cancelled, uint64_t* correct) {
   Impl& run = *impl_;
-  const Examples& samples = split == 0 ? run.setup.train : split == 1 ? run.setup.test : run.setup.validation;
-  if (samples.count == 0) {
-    *fraction = kNone;
-    return true;
-  }
-  uint64_t correct;
-  if (!run.kernels->dense_correct(run.setup.network, run.setup.state.parameters.data(),
-                                  {&samples, nullptr, samples.count}, {run.executor, &cancelled}, &correct))
-    return false;
-  *fraction = double(correct) / double(samples.count);
-  return true;
+  const Examples& examples = split == 0   ? run.setup.train
+                             : split == 1 ? run.setup.test
+                                          : run.setup.validation;
+  return run.kernels->dense_correct(run.setup.network, run.setup.state.parameters.data(),
+                                    {&examples, nullptr, examples.count}, {run.executor, &cancelled},
+                                    correct);
 }
 
 const SessionState& Session::state() { return impl_->setup.state; }

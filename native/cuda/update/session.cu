@@ -170,20 +170,13 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
   return done;
 }
 
-bool Session::accuracy(int split, const std::atomic<bool>& cancelled, double* fraction) {
+bool Session::accuracy(int split, const std::atomic<bool>& cancelled, uint64_t* correct) {
   Impl& run = *impl_;
-  const ExampleArrays& samples = split == 0 ? run.train : split == 1 ? run.test : run.validation;
-  const size_t count = samples.view().count;
-  if (count == 0) {
-    *fraction = kNone;
-    return true;
-  }
+  const ExampleArrays& examples = split == 0 ? run.train : split == 1 ? run.test : run.validation;
+  const size_t count = examples.view().count;
   DeviceContext context{run.stream, &run.arena, &cancelled};
-  uint64_t correct;
-  if (!dense_correct(context, run.network, run.parameters.data(), {samples.view(), nullptr, count}, &correct))
-    return false;
-  *fraction = double(correct) / double(count);
-  return true;
+  return dense_correct(context, run.network, run.parameters.data(), {examples.view(), nullptr, count},
+                       correct);
 }
 
 const SessionState& Session::state() {

@@ -1,26 +1,25 @@
 /**
  * A backend that is an addon, whichever engine it has: the processor's (`native.ts`) or CUDA's (`cuda.ts`).
  *
- * What this file leaves out: any arithmetic. It hands the seam's objects to the addon, and makes the typed arrays
- * that results are copied into. A backend's calls run one after another, in order, on a thread of its own
+ * What this file leaves out: any arithmetic. It hands flat jobs to the addon, which copies their arrays, and makes the
+ * typed arrays that outputs are copied into. A backend's calls run one after another, in order, on a thread of its own
  * (native/node/jobs.h).
  */
-import { BackendError, OptionError } from "../../errors.ts";
-import { parameterCount } from "../../network.ts";
-import type {
-  Backend,
-  Operations,
-  Plan,
-  PlanResult,
-  Session,
-  SessionSetup,
-  SessionState,
-  Split,
-} from "../backend.ts";
-import { VALUES } from "../backend.ts";
-import { Calls, translated } from "./calls.ts";
-import type { Addon, Engine, NativeSession, Queue } from "./load.ts";
-import { operationsOf } from "./operations.ts";
+import type { Backend, DataSplit, Operations, Session, SessionSetup } from "../backend.ts";
+import { type ArrayName, KINDS } from "../description.ts";
+import {
+  type Answer,
+  DATA_SPLITS,
+  type Job,
+  type JobArrays,
+  type Runner,
+  SCALAR_NAMES,
+  sessionJob,
+} from "../job.ts";
+import { operationsOf } from "../job-operations.ts";
+import { JobSession, type SessionRunner } from "../job-session.ts";
+import { Calls, newArrays, translated } from "./calls.ts";
+import type { Addon, Done, Engine, NativeSession, Queue } from "./load.ts";
 
 interface AddonOptions {
   /** Name of one of the addon's, or "" for the best. */
@@ -28,7 +27,7 @@ interface AddonOptions {
   readonly threads: number;
 }
 
-export class AddonBackend implements Backend {
+export class AddonBackend implements Backend<Engine> {
   readonly name: Engine;
   readonly instructionSet: string;
   readonly threads: number;
@@ -36,7 +35,7 @@ export class AddonBackend implements Backend {
   readonly #addon: Addon;
   readonly #queue: Queue;
   readonly #calls: Calls;
-  readonly #sessions = new Set<AddonSession>();
+  readonly #sessions = new Set<Session>();
 
   constructor(name: Engine, addon: Addon, { instructionSet, threads }: AddonOptions) {
     this.name = name;
@@ -45,15 +44,17 @@ export class AddonBackend implements Backend {
     this.#calls = new Calls(addon, "backend");
     this.instructionSet = addon.instructionSet(this.#queue);
     this.threads = threads;
-    this.operations = operationsOf(addon, this.#queue, this.#calls);
+    this.operations = operationsOf(this.#runner());
   }
 
   openSession(setup: SessionSetup): Session {
     this.#calls.checkOpen();
-    const handle = translated(() => this.#addon.openSession(this.#queue, setup));
-    const session = new AddonSession(this.#addon, this.#queue, handle, setup, () =>
-      this.#sessions.delete(session),
+    const { job, splits } = sessionJob(setup);
+    const handle = translated(() =>
+      this.#addon.openSession(this.#queue, job, ...DATA_SPLITS.map((split) => splits[split])),
     );
+    const runner = new AddonSession(this.#addon, this.#queue, handle, () => this.#sessions.delete(session));
+    const session = new JobSession(runner, setup);
     this.#sessions.add(session);
     return session;
   }
@@ -64,69 +65,68 @@ export class AddonBackend implements Backend {
     for (const session of this.#sessions) session.close();
     this.#addon.close(this.#queue);
   }
+
+  #runner(): Runner {
+    return {
+      checkOpen: () => this.#calls.checkOpen(),
+      run: async ({ scalars, arrays, outputs }, signal) => {
+        const start = (given: JobArrays, wanted: Job["outputs"]) =>
+          this.#calls.start(
+            (done) => this.#addon.start(this.#queue, scalars, given, done),
+            () => wanted,
+            signal,
+          );
+        if (scalars[OPERATION] !== GAUSSIAN) return start(arrays, outputs);
+        // Normals are written where the caller gets them: nobody else has that array before the job is done.
+        const normals = translated(() => newArrays(outputs));
+        const answer = await start(normals, {});
+        return answer && { ...answer, arrays: normals };
+      },
+    };
+  }
 }
 
-const SPLITS: readonly Split[] = ["train", "test", "validation"];
+const OPERATION = SCALAR_NAMES.indexOf("operation");
+const GAUSSIAN = KINDS.operation.indexOf("gaussian");
 
-class AddonSession implements Session {
+class AddonSession implements SessionRunner {
   readonly #addon: Addon;
   readonly #queue: Queue;
   readonly #handle: NativeSession;
   readonly #calls: Calls;
-  readonly #parameters: number;
-  readonly #splits: readonly Split[];
   readonly #onClose: () => void;
 
-  constructor(addon: Addon, queue: Queue, handle: NativeSession, setup: SessionSetup, onClose: () => void) {
+  constructor(addon: Addon, queue: Queue, handle: NativeSession, onClose: () => void) {
     this.#addon = addon;
     this.#queue = queue;
     this.#handle = handle;
     this.#calls = new Calls(addon, "session");
-    this.#parameters = parameterCount(setup.network);
-    this.#splits = SPLITS.filter((split) => setup.data[split] !== undefined);
     this.#onClose = onClose;
   }
 
-  run(plan: Plan, signal?: AbortSignal): Promise<PlanResult> {
-    const nothing = () => ({ done: 0, values: new Float64Array(0) });
-    if (signal?.aborted && !this.#calls.closed) return Promise.resolve(nothing());
-    return this.#calls.start({
-      begin: (done) => this.#addon.run(this.#queue, this.#handle, plan, done),
-      finish: ([done], collect) => {
-        const values = new Float64Array(done * VALUES);
-        collect(values);
-        return { done, values };
-      },
-      cancelled: nothing,
-      signal,
-    });
-  }
-
-  async accuracy(split: Split): Promise<number> {
+  checkOpen(): void {
     this.#calls.checkOpen();
-    if (!this.#splits.includes(split)) {
-      throw new OptionError(`Expected ${this.#splits.join(", ")} for split but received "${split}"`);
-    }
-    return this.#calls.start({
-      begin: (done) => this.#addon.accuracy(this.#queue, this.#handle, SPLITS.indexOf(split), done),
-      finish: ([fraction]) => fraction,
-      cancelled: unexpectedCancel,
-    });
   }
 
-  read(): Promise<SessionState> {
-    return this.#calls.start({
-      begin: (done) => this.#addon.read(this.#queue, this.#handle, done),
-      finish: ([hasChain, momentCount], collect) => {
-        const vector = () => new Float32Array(this.#parameters);
-        const parameters = vector();
-        const chain = hasChain ? vector() : null;
-        const moments = Array.from({ length: momentCount }, vector);
-        collect(parameters, chain ?? undefined, ...moments);
-        return { parameters, moments, chain };
-      },
-      cancelled: unexpectedCancel,
-    });
+  run({ scalars, arrays, outputs }: Job, signal?: AbortSignal): Promise<Answer | null> {
+    const begin = (done: Done) => this.#addon.run(this.#queue, this.#handle, scalars, arrays, done);
+    return this.#calls.start(begin, () => outputs, signal);
+  }
+
+  accuracy(split: DataSplit): Promise<Answer | null> {
+    const place = DATA_SPLITS.indexOf(split);
+    return this.#calls.start(
+      (done) => this.#addon.accuracy(this.#queue, this.#handle, place, done),
+      () => ({}),
+    );
+  }
+
+  read(length: number, names: readonly ArrayName[]): Promise<Answer | null> {
+    return this.#calls.start(
+      (done) => this.#addon.read(this.#queue, this.#handle, done),
+      ({ chainValid }) =>
+        Object.fromEntries([...names, ...(chainValid ? ["chain"] : [])].map((name) => [name, length])),
+    );
   }
 
   close(): void {
@@ -135,9 +135,4 @@ class AddonSession implements Session {
     this.#addon.closeSession(this.#handle);
     this.#onClose();
   }
-}
-
-/** Only closing cancels a call without a signal, and a closed owner's calls reject before they come here. */
-function unexpectedCancel(): never {
-  throw new BackendError("The call was cancelled");
 }

@@ -4,7 +4,9 @@
  * The addon makes no promise, error or typed array, since `instanceof` fails for those of another realm.
  */
 import { BackendError, OptionError } from "../../errors.ts";
-import type { Addon, Done, Job, Outputs } from "./load.ts";
+import { ARRAYS, type ArrayName } from "../description.ts";
+import type { Answer, JobArrays } from "../job.ts";
+import type { Addon, Done, JobHandle, Numbers } from "./load.ts";
 
 const OUT_OF_MEMORY = "The machine has not enough memory for this call; ask for fewer samples or rows";
 
@@ -26,22 +28,19 @@ export function translated<T>(call: () => T): T {
   }
 }
 
-/** Copies a job's outputs into arrays of exactly their lengths. */
-type Collect = (...outputs: Outputs) => void;
+const TYPES = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f32: Float32Array, f64: Float64Array };
 
-export interface CallOptions<T> {
-  readonly begin: (done: Done) => Job;
-  readonly finish: (numbers: number[], collect: Collect) => T;
-  /** What a cancelled call resolves with; it rejects with what this throws. */
-  readonly cancelled: () => T;
-  readonly signal?: AbortSignal;
+/** Arrays of these names and lengths. */
+export function newArrays(lengths: Partial<Record<ArrayName, number>>): JobArrays {
+  const entries = Object.entries(lengths) as [ArrayName, number][];
+  return Object.fromEntries(entries.map(([name, length]) => [name, new TYPES[ARRAYS[name]](length)]));
 }
 
 /** Calls under way on behalf of one owner (a backend or a session), until it is closed. */
 export class Calls {
   readonly #addon: Addon;
   readonly #owner: string;
-  readonly #jobs = new Set<Job>();
+  readonly #jobs = new Set<JobHandle>();
   #closed = false;
 
   constructor(addon: Addon, owner: string) {
@@ -57,7 +56,16 @@ export class Calls {
     if (this.#closed) throw new BackendError(`The ${this.#owner} is closed; open a new one`);
   }
 
-  start<T>({ begin, finish, cancelled, signal }: CallOptions<T>): Promise<T> {
+  /**
+   * Starts a job; resolves to its answer, or to null where it was cancelled.
+   *
+   * @param outputs lengths of the arrays that are wanted of it, from its numbers
+   */
+  start(
+    begin: (done: Done) => JobHandle,
+    outputs: (numbers: Numbers) => Partial<Record<ArrayName, number>>,
+    signal?: AbortSignal,
+  ): Promise<Answer | null> {
     return new Promise((resolve, reject) => {
       this.checkOpen();
       const caller = new Error(); // its stack shows who called, which a job's end no longer knows
@@ -67,11 +75,13 @@ export class Calls {
         this.#jobs.delete(job);
         try {
           this.checkOpen();
-          if (code === "CANCELLED") resolve(cancelled());
-          else if (code !== null) throw Object.assign(caller, { code, message });
-          else resolve(finish(numbers, (...outputs) => this.#addon.collect(job, ...outputs)));
+          if (code === "CANCELLED") return resolve(null);
+          if (code !== null) throw Object.assign(caller, { code, message });
+          const arrays = newArrays(outputs(numbers));
+          this.#addon.collect(job, arrays);
+          resolve({ numbers, arrays });
         } catch (error) {
-          reject(error === signal?.reason ? error : asError(error));
+          reject(asError(error));
         }
       };
       const job = translated(() => begin(done));

@@ -4,36 +4,29 @@
  * The addon loads without a driver and then says why there is no GPU to use.
  */
 import { BackendError } from "../../errors.ts";
-import type { Backend } from "../backend.ts";
+import type { Backend, BackendStatus } from "../backend.ts";
 import { AddonBackend } from "./backend.ts";
-import { type Loaded, loadAddon } from "./load.ts";
-
-export interface CudaStatus {
-  readonly available: boolean;
-  /** "sm_90" and the like; empty if there is no GPU to use. */
-  readonly architecture: string;
-  /** Why the backend is not available; empty if it is. */
-  readonly reason: string;
-}
+import { type Engine, type Loaded, loadAddon } from "./load.ts";
 
 /** Said in place of the places where the addon is not: most machines have none. */
 const NOT_BUILT = "its addon is not built; `npm run build:cuda` does that";
 
-/** Whether the addon loads here and finds a GPU that it can use. */
-export function cudaStatus({ addon, attempts, reason }: Loaded = loadAddon("cuda")): CudaStatus {
+/** Whether the addon loads here and finds a GPU that it can use; its architecture: "sm_90" and the like. */
+export function cudaStatus({ addon, attempts, reason }: Loaded = loadAddon("cuda")): BackendStatus {
+  const not = (reason: string) => ({ available: false, instructionSets: [], reason });
   if (addon === null) {
     const absent =
       attempts.length > 0 &&
       attempts.every(({ reason }) => /^no such file|^Cannot find (module|package)/.test(reason));
-    return { available: false, architecture: "", reason: absent ? NOT_BUILT : reason };
+    return not(absent ? NOT_BUILT : reason);
   }
-  const [architecture] = addon.instructionSets();
-  if (architecture !== undefined) return { available: true, architecture, reason: "" };
+  const instructionSets = addon.instructionSets();
+  if (instructionSets.length > 0) return { available: true, instructionSets, reason: "" };
   try {
     addon.close(addon.open("", 1));
-    return { available: false, architecture: "", reason: "the GPU came and went; try again" };
+    return not("the GPU came and went; try again");
   } catch (error) {
-    return { available: false, architecture: "", reason: (error as Error).message };
+    return not((error as Error).message);
   }
 }
 
@@ -42,7 +35,7 @@ export function cudaStatus({ addon, attempts, reason }: Loaded = loadAddon("cuda
  *
  * @throws BackendError if the addon does not load or there is no GPU to use
  */
-export function openCuda(loaded: Loaded = loadAddon("cuda")): Backend {
+export function openCuda(loaded: Loaded = loadAddon("cuda")): Backend<Engine> {
   if (loaded.addon === null) throw new BackendError(cudaStatus(loaded).reason);
   return new AddonBackend("cuda", loaded.addon, { instructionSet: "", threads: 1 });
 }

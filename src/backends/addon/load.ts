@@ -5,42 +5,40 @@
  * `openNative` or `openCuda` and for `local-entropy doctor`.
  */
 import { isNode, nodeModule } from "../../host.ts";
+import type { Answer, Job, JobArrays } from "../job.ts";
 
 /** A handle to something that the addon owns; collecting it frees that. */
 type Handle<Name extends string> = { readonly handle: Name };
 export type Queue = Handle<"queue">;
-export type Job = Handle<"job">;
+export type JobHandle = Handle<"job">;
 export type NativeSession = Handle<"session">;
 
-/** Called once for each job: the failure's code and message, or null and the job's numbers. */
-export type Done = (code: string | null, message: string, numbers: number[]) => void;
-
-/** A job's arrays in order; one that is undefined is not wanted. */
-export type Outputs = (Float32Array | Float64Array | Uint16Array | undefined)[];
+export type Numbers = Answer["numbers"];
+/** Called once for each job: the failure's code and message, or null and the job's results by name. */
+export type Done = (code: string | null, message: string, numbers: Numbers) => void;
 
 /**
- * What native/node/addon.cc registers. Inputs are the seam's objects; the headers beside it say what each job answers.
+ * What native/node/addon.cc registers. A job is given as its numbers and its arrays, which are copied before a call
+ * returns; but the normals' `output`, which is written in place.
  */
 export interface Addon {
   instructionSets(): string[];
   open(instructionSet: string, threads: number): Queue;
   instructionSet(queue: Queue): string;
   close(queue: Queue): void;
-  cancel(job: Job): void;
-  collect(job: Job, ...outputs: Outputs): void;
+  cancel(job: JobHandle): void;
+  /** Copies outputs of the job into arrays of exactly their lengths, by name; only inside `done`. */
+  collect(job: JobHandle, arrays: JobArrays): void;
 
-  gaussian(queue: Queue, input: object, done: Done): Job;
-  loss(queue: Queue, input: object, done: Done): Job;
-  predict(queue: Queue, input: object, done: Done): Job;
-  correct(queue: Queue, input: object, done: Done): Job;
-  estimate(queue: Queue, input: object, done: Done): Job;
-  step(queue: Queue, input: object, done: Done): Job;
+  /** Any operation but `run`. */
+  start(queue: Queue, scalars: Float64Array, arrays: JobArrays, done: Done): JobHandle;
 
-  openSession(queue: Queue, setup: object): NativeSession;
+  openSession(queue: Queue, job: Job, ...splits: (Job | undefined)[]): NativeSession;
   closeSession(session: NativeSession): void;
-  run(queue: Queue, session: NativeSession, plan: object, done: Done): Job;
-  accuracy(queue: Queue, session: NativeSession, split: number, done: Done): Job;
-  read(queue: Queue, session: NativeSession, done: Done): Job;
+  run(queue: Queue, session: NativeSession, scalars: Float64Array, arrays: JobArrays, done: Done): JobHandle;
+  /** @param split its place in `DATA_SPLITS` */
+  accuracy(queue: Queue, session: NativeSession, split: number, done: Done): JobHandle;
+  read(queue: Queue, session: NativeSession, done: Done): JobHandle;
 }
 
 export interface Attempt {

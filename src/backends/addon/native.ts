@@ -3,24 +3,14 @@
  */
 import { BackendError } from "../../errors.ts";
 import { environment } from "../../host.ts";
-import type { Backend } from "../backend.ts";
+import type { Backend, BackendOptions, BackendStatus } from "../backend.ts";
 import { AddonBackend } from "./backend.ts";
-import { type Attempt, loadAddon } from "./load.ts";
-
-export interface NativeStatus {
-  readonly available: boolean;
-  /** Names that this processor can run, best first. */
-  readonly instructionSets: readonly string[];
-  /** Where the addon was looked for in vain, and why each place failed. */
-  readonly attempts: readonly Attempt[];
-  /** Why the backend is not available and what to do; empty if it is. */
-  readonly reason: string;
-}
+import { type Engine, loadAddon } from "./load.ts";
 
 /** Whether the addon loads here, and what it can run. */
-export function nativeStatus(): NativeStatus {
-  const { addon, attempts, reason } = loadAddon("native");
-  return { available: addon !== null, instructionSets: addon?.instructionSets() ?? [], attempts, reason };
+export function nativeStatus(): BackendStatus {
+  const { addon, reason } = loadAddon("native");
+  return { available: addon !== null, instructionSets: addon?.instructionSets() ?? [], reason };
 }
 
 /**
@@ -34,10 +24,7 @@ export function nativeStatus(): NativeStatus {
 export function openNative({
   threads,
   instructionSet = environment("LOCAL_ENTROPY_INSTRUCTION_SET") ?? "",
-}: {
-  threads: number;
-  instructionSet?: string;
-}): Backend {
+}: BackendOptions): Backend<Engine> {
   const { addon, reason } = loadAddon("native");
   if (addon === null) throw new BackendError(reason);
   return new AddonBackend("native", addon, { instructionSet, threads });

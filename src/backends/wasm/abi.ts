@@ -1,5 +1,6 @@
 /**
- * What the WASM kernels and their JavaScript host agree on: the job, a struct in memory, and the exports.
+ * What the WASM kernels and their JavaScript host agree on: the job (`description.ts`) as a struct in memory, and the
+ * exports.
  *
  * **Who owns what.** The host imports a memory (`env.memory`) and owns every byte from `heapBase` on; below it, and
  * anywhere that the job does not point to, the kernels touch nothing, and they allocate nothing. The host writes
@@ -22,158 +23,37 @@
  *
  * Symbols: B rows of a minibatch, d_0 … d_L widths, n parameters, J samples or chain steps, M samples a step.
  */
+import {
+  ARRAYS,
+  type ArrayName,
+  MACHINE_WORDS,
+  type MachineWord,
+  RESULTS,
+  type ResultName,
+  SCALARS,
+  type ScalarName,
+} from "../description.ts";
 
-/** What a job does; `Job.operation`. Each names the fields that it needs besides threads and workspace. */
-export const OPERATIONS = {
-  /** seed, stream, first (the update), sample, entries → output (entries f32). */
-  gaussian: 0,
-  /** network, costs, samples, batchSize, rows, parameters → loss. */
-  loss: 1,
-  /** network, samples (labels not read), batchSize, rows, parameters → output (B × classes f32), outputLabels (B). */
-  predict: 2,
-  /** network, samples, batchSize, rows, parameters → correct: rows whose largest logit is the label's. */
-  correct: 3,
-  /**
-   * The estimator at `parameters` on the first update of a plan: network, costs, samples, batchSize, batches, rows,
-   * estimator, seed, first, tau[0], noiseScale[0] → gradient (n), losses (J, where the pointer is not 0), the scalars;
-   * SGLD: chain x¹ in, x^J out.
-   */
-  estimate: 4,
-  /** optimizer, entries (n), rate[0], first (the step's index − 1), gradient → parameters, moments. */
-  step: 5,
-  /** `count` updates of a session: all fields of estimate and of step → parameters, moments, chain, values, done. */
-  run: 6,
-} as const;
+export type JobField = ScalarName | ArrayName | ResultName | MachineWord;
 
-export const ACTIVATIONS = { relu: 0, tanh: 1, step: 2 } as const;
-
-export const ESTIMATORS = {
-  sgd: 0,
-  "importance-sampling": 1,
-  "evolution-strategies": 2,
-  sgld: 3,
-  "robbins-monro": 4,
-} as const;
-
-export const COUPLINGS = { independent: 0, antithetic: 1, walsh: 2 } as const;
-
-export const OPTIMIZERS = { "gradient-descent": 0, momentum: 1, adam: 2 } as const;
-
-/** Doubles of a job, 8 bytes each from the job's address on, in this order. */
-const DOUBLES = [
-  // in
-  "temperature",
-  "momentum",
-  "beta1",
-  "beta2",
-  "epsilon",
-  "weightDecay",
-  // out, of the last update done; NaN where an estimator has none
-  "loss",
-  "gradientNorm",
-  "effectiveSampleSize",
-  "freeEnergy",
-  "largestWeight",
-  "standardError",
-] as const;
-
-/** Words of a job, 4 bytes each after the doubles. Pointers are byte addresses; flags are 0 or 1. */
-const WORDS = [
-  "operation",
-  /** T: how many threads enter. */
-  "threads",
-  "seedLow",
-  "seedHigh",
-  /** L. */
-  "depth",
-  /** Pointer: d_0 … d_L (u32). */
-  "layers",
-  "activation",
-  /** Pointer: classes × classes f32, [label, predicted]; 0 for cross-entropy. */
-  "costs",
-  /** Pointer: sampleCount × d_0, u8 (byte/255) or f32 (as is). */
-  "inputs",
-  "inputsAreFloats",
-  /** Pointer: sampleCount u16; 0 for predict. */
-  "labels",
-  "sampleCount",
-  /** B. */
-  "batchSize",
-  /** Batches an update: 1, or one for each transition of a chain. */
-  "batches",
-  /** Pointer: numbers of samples, count × batches × B u32; 0: 0 … count · batches · B − 1. */
-  "rows",
-  "estimator",
-  "coupling",
-  /** J; of Walsh: blocks K; of Robbins–Monro: M. */
-  "samples",
-  /** Independent samples only. */
-  "centred",
-  /** Independent, projected samples without `rowwise` only. */
-  "sampleComplement",
-  "rowwise",
-  "projected",
-  /** J of a chain, and its step sizes ε_j or a_j (f64). */
-  "steps",
-  "stepSizes",
-  /** Pointer, SGLD: J f64 (the last is not used). */
-  "noiseScales",
-  /** SGLD, operation run: each chain starts where the last one ended. */
-  "chainPrevious",
-  /** Whether standardError is wanted: it can cost a pass of its own. */
-  "wantsError",
-  "optimizer",
-  /** k of the first update: Philox's update word; Adam's index is k + 1. */
-  "first",
-  "count",
-  /** Pointers: one f64 an update. */
-  "tau",
-  "noiseScale",
-  "rate",
-  /** Pointer: count × 4 f64, as PlanResult.values. */
-  "values",
-  /** Pointers: n f32 each. `gradient` is scratch in operation run. */
-  "parameters",
-  "gradient",
-  "moment1",
-  "moment2",
-  /** Pointer, SGLD: n f32; operation run: only with chainPrevious, and valid if chainValid. */
-  "chain",
-  "losses",
-  "output",
-  "outputLabels",
-  /** Of the operation gaussian, and of step: how many. */
-  "entries",
-  "stream",
-  "sample",
-  /** Pointer: workspaceBytes(job) bytes. */
-  "workspace",
-  // in and out, kept between the jobs of a session
-  "chainValid",
-  "cancel",
-  // out
-  "done",
-  "correct",
-  // the kernels' own: zero in a new job, then left alone
-  "arrived",
-  "phase",
-  "stopped",
-  "next",
-] as const;
-
-export type DoubleField = (typeof DOUBLES)[number];
-export type WordField = (typeof WORDS)[number];
-export type JobField = DoubleField | WordField;
-
-function offsets<Name extends string>(names: readonly Name[], first: number, size: number) {
-  return Object.fromEntries(names.map((name, i) => [name, first + size * i])) as Record<Name, number>;
+function named<Name extends string>(fields: Readonly<Record<Name, string>>, type: string): Name[] {
+  return (Object.keys(fields) as Name[]).filter((name) => fields[name] === type);
 }
 
-/** Byte offsets of a job's fields. */
-export const JOB: Readonly<Record<JobField, number>> = {
-  ...offsets(DOUBLES, 0, 8),
-  ...offsets(WORDS, 8 * DOUBLES.length, 4),
-};
+/** Fields of 8 bytes from the job's address on, then those of 4: numbers, and arrays as byte addresses. */
+const DOUBLES: readonly JobField[] = [...named(SCALARS, "f64"), ...named(RESULTS, "f64")];
+const WORDS: readonly JobField[] = [
+  ...named(SCALARS, "u32"),
+  ...(Object.keys(ARRAYS) as ArrayName[]),
+  ...named(RESULTS, "u32"),
+  ...MACHINE_WORDS,
+];
+
+/** Byte offsets of a job's fields, as scripts/generate.mjs has them. */
+export const JOB = Object.fromEntries([
+  ...DOUBLES.map((name, i) => [name, 8 * i]),
+  ...WORDS.map((name, i) => [name, 8 * DOUBLES.length + 4 * i]),
+]) as Readonly<Record<JobField, number>>;
 
 /** Bytes of a job; it begins at a multiple of 8. */
 export const JOB_BYTES = Math.ceil((8 * DOUBLES.length + 4 * WORDS.length) / 64) * 64;
@@ -221,8 +101,6 @@ export interface WasmExports {
   philox(c0: number, c1: number, c2: number, c3: number, k0: number, k1: number, pointer: number): void;
   /** For tests: x ← f(x) for `count` floats in place, f = 0 … 4: exp, 2^x, log(1 + x), tanh, e^x − 1 − x. */
   elementary(f: number, pointer: number, count: number): void;
-  /** Writes the offsets of a job's fields in order (u32) from `pointer` on; returns how many. */
-  layout(pointer: number): number;
 }
 
 /**

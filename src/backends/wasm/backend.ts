@@ -1,32 +1,16 @@
 /**
  * The WASM backend: float32 on WebAssembly's vector units, by the kernels in `assembly/`, where no binary fits.
  *
- * What this file leaves out: any arithmetic. It checks and copies what it is given (`wasm/inputs.ts`) and sends it to a
- * thread that computes (`wasm/queue.ts`); there it becomes a job in memory (`wasm/jobs.ts`, `wasm/session.ts`).
+ * What this file leaves out: any arithmetic. It copies the arrays of a job (`wasm/copies.ts`) and sends it to a thread that
+ * computes (`wasm/queue.ts`); there it is put into the kernels' memory (`wasm/machine.ts`, `wasm/session.ts`).
  */
-import { BackendError, OptionError } from "../../errors.ts";
-import type {
-  Backend,
-  Operations,
-  Plan,
-  PlanResult,
-  Session,
-  SessionSetup,
-  SessionState,
-  Split,
-} from "../backend.ts";
-import {
-  type Copied,
-  copyBatch,
-  copyGaussian,
-  copyInputs,
-  copyPlan,
-  copyRobbinsMonro,
-  copySampling,
-  copySetup,
-  copySgld,
-  copyStep,
-} from "./inputs.ts";
+import { BackendError } from "../../errors.ts";
+import type { Backend, BackendOptions, DataSplit, Operations, Session, SessionSetup } from "../backend.ts";
+import type { ArrayName } from "../description.ts";
+import { type Answer, type Job, sessionJob } from "../job.ts";
+import { operationsOf } from "../job-operations.ts";
+import { JobSession, type SessionRunner } from "../job-session.ts";
+import { type Copied, copyJob, copySession } from "./copies.ts";
 import { chooseBuild } from "./load.ts";
 import { WasmQueue } from "./queue.ts";
 
@@ -38,7 +22,7 @@ import { WasmQueue } from "./queue.ts";
  *   LOCAL_ENTROPY_WASM_BUILD, else the best that runs here)
  * @throws BackendError where none runs here, or not the one that was named
  */
-export function openWasm({ threads, instructionSet }: { threads: number; instructionSet?: string }): Backend {
+export function openWasm({ threads, instructionSet }: BackendOptions): Backend<"wasm"> {
   const queue = new WasmQueue(chooseBuild(instructionSet), threads);
   const backend = new WasmBackend(queue);
   abandoned.register(backend, () => queue.fail(closed("backend")));
@@ -52,7 +36,7 @@ function closed(owner: "backend" | "session"): BackendError {
   return new BackendError(`The ${owner} is closed; open a new one`);
 }
 
-class WasmBackend implements Backend {
+class WasmBackend implements Backend<"wasm"> {
   readonly name = "wasm";
   readonly instructionSet: string;
   readonly threads: number;
@@ -64,19 +48,22 @@ class WasmBackend implements Backend {
     this.#queue = queue;
     this.instructionSet = queue.build.name;
     this.threads = queue.threads;
-    this.operations = operationsOf(queue, this);
+    this.operations = operationsOf({
+      checkOpen: () => {
+        if (queue.failure !== null) throw queue.failure;
+      },
+      run: (job, signal) => queue.call("job", copyJob(job), this, signal),
+    });
   }
 
   openSession(setup: SessionSetup): Session {
     const failure = this.#queue.failure;
     if (failure !== null) throw failure;
+    const queue = this.#queue;
     const id = this.#opened++;
-    const session = new WasmBackendSession(this.#queue, id, setup, this);
-    abandoned.register(
-      session,
-      () => this.#queue.tell("close", { input: { session: id }, buffers: [] }),
-      session,
-    );
+    queue.tell("open", addressed(id, copySession(sessionJob(setup))));
+    const session = new WasmBackendSession(new WasmSessionRunner(queue, id), setup, this);
+    abandoned.register(session, () => queue.tell("close", addressed(id)));
     return session;
   }
 
@@ -85,103 +72,57 @@ class WasmBackend implements Backend {
   }
 }
 
-class WasmBackendSession implements Session {
+/** A session that keeps its backend from being collected. */
+class WasmBackendSession extends JobSession {
+  readonly backend: Backend;
+
+  constructor(runner: SessionRunner, setup: SessionSetup, backend: Backend) {
+    super(runner, setup);
+    this.backend = backend;
+  }
+}
+
+class WasmSessionRunner implements SessionRunner {
   readonly #queue: WasmQueue;
   readonly #id: number;
-  readonly #perUpdate: number;
-  readonly #splits: readonly string[];
-  /** Kept from being collected as long as its sessions are in use. */
-  readonly backend: Backend;
   #closed = false;
 
-  constructor(queue: WasmQueue, id: number, setup: SessionSetup, backend: Backend) {
-    const { batchSize, estimator, data } = setup;
+  constructor(queue: WasmQueue, id: number) {
     this.#queue = queue;
     this.#id = id;
-    this.#perUpdate = batchSize * ("batches" in estimator ? estimator.batches : 1);
-    this.#splits = (["train", "test", "validation"] satisfies Split[]).filter(
-      (split) => data[split] !== undefined,
-    );
-    this.backend = backend;
-    queue.tell("open", this.#addressed(copySetup(setup)));
   }
 
-  async run(plan: Plan, signal?: AbortSignal): Promise<PlanResult> {
-    this.#checkOpen();
-    const cancelled = () => ({ done: 0, values: new Float64Array(0) });
-    if (signal?.aborted) return cancelled();
-    const copied = this.#addressed(copyPlan(plan, this.#perUpdate));
-    return this.#queue.call("run", copied, { owner: this, signal, cancelled });
+  checkOpen(): void {
+    if (this.#closed) throw closed("session");
+    if (this.#queue.failure !== null) throw this.#queue.failure;
   }
 
-  async accuracy(split: Split): Promise<number> {
-    this.#checkOpen();
-    if (!this.#splits.includes(split)) {
-      throw new OptionError(`Expected ${this.#splits.join(", ")} for split but received "${split}"`);
-    }
-    const copied = this.#addressed({ input: { split }, buffers: [] });
-    return this.#queue.call("measure", copied, { owner: this, cancelled: unexpectedCancel });
+  run(plan: Job, signal?: AbortSignal): Promise<Answer | null> {
+    return this.#queue.call("run", addressed(this.#id, copyJob(plan)), this, signal);
   }
 
-  async read(): Promise<SessionState> {
-    this.#checkOpen();
-    const copied = this.#addressed({ input: {}, buffers: [] });
-    return this.#queue.call("read", copied, { owner: this, cancelled: unexpectedCancel });
+  accuracy(split: DataSplit): Promise<Answer | null> {
+    const { input } = addressed(this.#id);
+    return this.#queue.call("accuracy", { input: { ...input, split }, buffers: [] }, this);
+  }
+
+  read(length: number, names: readonly ArrayName[]): Promise<Answer | null> {
+    const { input } = addressed(this.#id);
+    return this.#queue.call("read", { input: { ...input, length, names }, buffers: [] }, this);
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    abandoned.unregister(this);
     this.#queue.drop(this, closed("session"));
-    this.#queue.tell("close", this.#addressed({ input: {}, buffers: [] }));
-  }
-
-  #checkOpen(): void {
-    if (this.#closed) throw closed("session");
-    if (this.#queue.failure !== null) throw this.#queue.failure;
-  }
-
-  #addressed({ input, buffers }: Copied<object>): Copied<object> {
-    return { input: { ...input, session: this.#id }, buffers };
+    this.#queue.tell("close", addressed(this.#id));
   }
 }
 
-/** Only closing cancels a call without a signal, and that rejects it before. */
-function unexpectedCancel(): never {
-  throw new BackendError("The call was cancelled");
-}
-
-/** The operations: one call each, of the same name. */
-function operationsOf(queue: WasmQueue, owner: object): Operations {
-  function operation<Input extends { readonly signal?: AbortSignal }, T>(
-    name: keyof Operations,
-    copy: (input: Input) => Copied<unknown>,
-  ): (input: Input) => Promise<T> {
-    return async (input) => {
-      const { signal } = input;
-      if (queue.failure !== null) throw queue.failure;
-      signal?.throwIfAborted();
-      const cancelled = () => {
-        throw signal?.reason;
-      };
-      const result = await queue.call<T>(name, copy(input), { owner, signal, cancelled });
-      signal?.throwIfAborted();
-      return result;
-    };
-  }
-
-  return {
-    gaussian: operation("gaussian", copyGaussian),
-    loss: operation("loss", copyBatch),
-    gradient: operation("gradient", copyBatch),
-    predict: operation("predict", copyInputs),
-    accuracy: operation("accuracy", (input) => copyBatch({ ...input, loss: { kind: "cross-entropy" } })),
-    weights: operation("weights", copySampling),
-    importanceSampling: operation("importanceSampling", copySampling),
-    evolutionStrategies: operation("evolutionStrategies", copySampling),
-    sgld: operation("sgld", copySgld),
-    robbinsMonro: operation("robbinsMonro", copyRobbinsMonro),
-    step: operation("step", copyStep),
-  };
+/** A call of session `session`. */
+function addressed<T extends object>(
+  session: number,
+  { input, buffers }: Copied<T | object> = { input: {}, buffers: [] },
+): Copied<T & { session: number }> {
+  return { input: { ...(input as T), session }, buffers };
 }

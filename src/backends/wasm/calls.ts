@@ -3,10 +3,10 @@
  * time, each is answered once.
  */
 import { BackendError } from "../../errors.ts";
-import type { Split } from "../backend.ts";
-import type { copyPlan, copySetup } from "./inputs.ts";
-import { Cancelled, operationJobs } from "./jobs.ts";
-import { controlOf, instantiate, Machine } from "./machine.ts";
+import type { DataSplit } from "../backend.ts";
+import type { ArrayName } from "../description.ts";
+import type { Job, Answer as JobAnswer, SessionJob } from "../job.ts";
+import { Cancelled, controlOf, instantiate, Machine } from "./machine.ts";
 import { newMemory, type WasmMemory } from "./memory.ts";
 import { WasmSession } from "./session.ts";
 
@@ -22,14 +22,14 @@ export interface Start {
 
 export type Request =
   | Start
-  | { readonly kind: "call"; readonly name: string; readonly input: unknown }
+  | { readonly kind: "call"; readonly name: keyof Calls; readonly input: unknown }
   /** Stops the call in hand, where no memory is shared. */
   | { readonly kind: "cancel" };
 
 export type Answer =
   /** The thread takes calls; the word at this byte address of the shared memory cancels the one in hand. */
   | { readonly kind: "ready"; readonly cancelAt: number }
-  | { readonly kind: "result"; readonly result: unknown }
+  | { readonly kind: "result"; readonly result: JobAnswer | null }
   | { readonly kind: "cancelled" }
   | { readonly kind: "error"; readonly message: string; readonly code: string }
   /** The kernels did not start, or stopped in mid-job: no thread of theirs is of further use. */
@@ -79,8 +79,14 @@ function begin(
   return new Computer(machine, shared);
 }
 
-interface SessionCall {
-  readonly session: number;
+/** What the computing thread is asked, by name; those of a session have its number. */
+export interface Calls {
+  job: Job;
+  open: SessionJob & { readonly session: number };
+  run: Job & { readonly session: number };
+  accuracy: { readonly session: number; readonly split: DataSplit };
+  read: { readonly session: number; readonly length: number; readonly names: readonly ArrayName[] };
+  close: { readonly session: number };
 }
 
 class Computer {
@@ -88,19 +94,20 @@ class Computer {
   readonly #shared: boolean;
   /** A session, or why it could not be opened. */
   readonly #sessions = new Map<number, WasmSession | Error>();
-  readonly #calls: Readonly<Record<string, (input: never) => unknown>>;
+  readonly #calls: {
+    readonly [Name in keyof Calls]: (input: Calls[Name]) => JobAnswer | Promise<JobAnswer> | undefined;
+  };
 
   constructor(machine: Machine, shared: boolean) {
     this.#machine = machine;
     this.#shared = shared;
     this.#calls = {
-      ...operationJobs(machine),
-      open: (input: SessionCall & ReturnType<typeof copySetup>["input"]) => this.#open(input),
-      run: ({ session, ...plan }: SessionCall & ReturnType<typeof copyPlan>["input"]) =>
-        this.#session(session).run(plan),
-      measure: ({ session, split }: SessionCall & { split: Split }) => this.#session(session).accuracy(split),
-      read: ({ session }: SessionCall) => this.#session(session).read(),
-      close: ({ session }: SessionCall) => this.#close(session),
+      job: (job) => machine.answer(job),
+      open: (setup) => this.#open(setup),
+      run: ({ session, ...plan }) => this.#session(session).run(plan),
+      accuracy: ({ session, split }) => this.#session(session).accuracy(split),
+      read: ({ session, length, names }) => this.#session(session).read(length, names),
+      close: ({ session }) => this.#close(session),
     };
   }
 
@@ -108,11 +115,11 @@ class Computer {
     this.#machine.cancel(true);
   }
 
-  async answer(name: string, input: unknown): Promise<Answer> {
+  async answer(name: keyof Calls, input: unknown): Promise<Answer> {
     // On a shared memory the caller clears the word before it sends a call, and may have set it since.
     if (!this.#shared) this.#machine.cancel(false);
     try {
-      return { kind: "result", result: await this.#calls[name](input as never) };
+      return { kind: "result", result: (await this.#calls[name](input as never)) ?? null };
     } catch (error) {
       if (error instanceof Cancelled) return { kind: "cancelled" };
       const { name, message, cause } = error as Error & { cause?: { code?: string } };
@@ -128,7 +135,7 @@ class Computer {
   }
 
   /** A session that cannot be opened says so in its first call, as its opening has no promise. */
-  #open({ session, ...setup }: SessionCall & ReturnType<typeof copySetup>["input"]): void {
+  #open({ session, ...setup }: Calls["open"]): undefined {
     try {
       this.#sessions.set(session, new WasmSession(this.#machine, this.#shared, setup));
     } catch (error) {
@@ -136,17 +143,15 @@ class Computer {
     }
   }
 
-  #close(id: number): void {
+  #close(id: number): undefined {
     const session = this.#sessions.get(id);
     if (session instanceof WasmSession) session.free();
     this.#sessions.delete(id);
   }
 }
 
-/** Buffers of the arrays in an answer, one or two levels down: they move instead of being copied. */
+/** Buffers of the arrays in an answer: they move instead of being copied. */
 function buffersOf(message: Answer): ArrayBuffer[] {
-  if (message.kind !== "result") return [];
-  const { result } = message;
-  const values = ArrayBuffer.isView(result) ? [result] : Object.values(result ?? {}).flat();
-  return values.filter((value) => ArrayBuffer.isView(value)).map(({ buffer }) => buffer as ArrayBuffer);
+  const arrays = message.kind === "result" ? Object.values(message.result?.arrays ?? {}) : [];
+  return arrays.map(({ buffer }) => buffer as ArrayBuffer);
 }

@@ -9,6 +9,7 @@
  */
 import { BackendError } from "../../errors.ts";
 import { environment, isNode, nodeModule } from "../../host.ts";
+import type { BackendStatus } from "../backend.ts";
 
 /** The part of WebAssembly's interface in use: its types come with the DOM's, which is no part of this build. */
 declare const WebAssembly: {
@@ -77,16 +78,8 @@ function hasSharedMemory(): boolean {
   }
 }
 
-export interface WasmStatus {
-  readonly available: boolean;
-  /** Names of the builds that run here, best first. */
-  readonly instructionSets: readonly string[];
-  /** Why the backend is not available and what to do; empty if it is. */
-  readonly reason: string;
-}
-
-/** What of the WASM backend can run here. */
-export function wasmStatus(): WasmStatus {
+/** Which builds of the WASM backend run here. */
+export function wasmStatus(): BackendStatus {
   const runnable = BUILDS.filter(({ runsHere }) => runsHere());
   const builds = runnable.filter(({ file }) => exists(file));
   const reason =

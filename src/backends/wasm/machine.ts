@@ -8,6 +8,8 @@
  * It runs in the thread that computes, as thread 0 of T; the others stand in `serve` and take their part of each job.
  */
 import { nextTurn } from "../../host.ts";
+import { ARRAYS, type ArrayName, KINDS, RESULTS, type ResultName } from "../description.ts";
+import { type Answer, type Job, type JobArrays, SCALAR_NAMES } from "../job.ts";
 import {
   CONTROL,
   CONTROL_BYTES,
@@ -18,6 +20,7 @@ import {
   type WasmExports,
   writeJob,
 } from "./abi.ts";
+import { TYPES } from "./copies.ts";
 import { Arena, type WasmMemory } from "./memory.ts";
 
 /** The part of WebAssembly's interface in use: its types come with the DOM's, which is no part of this build. */
@@ -37,6 +40,9 @@ const CLEARED = Object.fromEntries(
 export const TURN_MILLISECONDS = 10;
 
 export type Fields = Partial<Record<JobField, number>>;
+
+/** A call whose job was cancelled. */
+export class Cancelled extends Error {}
 
 /** Instantiates the kernels. */
 export function instantiate(module: object, memory: WasmMemory): WasmExports {
@@ -79,6 +85,12 @@ export class Pieces {
   }
 }
 
+const ESTIMATE = KINDS.operation.indexOf("estimate");
+const RESULT_NAMES = Object.keys(RESULTS) as ResultName[];
+
+/** Normals are made by groups of 64. */
+const wholeGroups = (length: number) => 64 * Math.ceil(length / 64);
+
 export class Machine {
   readonly #exports: WasmExports;
   readonly #memory: WasmMemory;
@@ -107,16 +119,41 @@ export class Machine {
     return new Pieces(this.#memory, this.#arena);
   }
 
-  floats(start: number, length: number): Float32Array<ArrayBuffer> {
-    return new Float32Array(new Float32Array(this.#memory.buffer, start, length));
+  /** A job's fields: its numbers, and its arrays and room for its outputs in pieces of the arena. */
+  place(pieces: Pieces, { scalars, arrays, outputs }: Job): Fields {
+    const fields: Fields = Object.fromEntries(SCALAR_NAMES.map((name, i) => [name, scalars[i]]));
+    for (const [name, array] of Object.entries(arrays) as [ArrayName, ArrayBufferView][])
+      fields[name] = pieces.put(array);
+    for (const [name, length] of Object.entries(outputs) as [ArrayName, number][])
+      fields[name] ??= pieces.room(TYPES[ARRAYS[name]].BYTES_PER_ELEMENT * wholeGroups(length));
+    // The kernels of an estimate write its gradient, whether or not it is asked for.
+    if (fields.operation === ESTIMATE) fields.gradient ??= pieces.room(arrays.parameters!.length * 4);
+    return fields;
   }
 
-  doubles(start: number, length: number): Float64Array<ArrayBuffer> {
-    return new Float64Array(new Float64Array(this.#memory.buffer, start, length));
+  /** Copies of arrays of these lengths. */
+  arrays(fields: Fields, lengths: Job["outputs"]): JobArrays {
+    const entries = Object.entries(lengths) as [ArrayName, number][];
+    return Object.fromEntries(
+      entries.map(([name, length]) => [
+        name,
+        new TYPES[ARRAYS[name]](this.#memory.buffer as ArrayBuffer, fields[name]!, length).slice(),
+      ]),
+    );
   }
 
-  shorts(start: number, length: number): Uint16Array<ArrayBuffer> {
-    return new Uint16Array(new Uint16Array(this.#memory.buffer, start, length));
+  /** Runs a job by itself, on pieces that are freed when its answer has been copied. */
+  answer(job: Job): Answer {
+    const pieces = this.pieces();
+    try {
+      const fields = this.place(pieces, job);
+      this.run(fields);
+      if (this.field("cancel") !== 0) throw new Cancelled();
+      const numbers = RESULT_NAMES.map((name) => [name, this.field(name)]);
+      return { numbers: Object.fromEntries(numbers), arrays: this.arrays(fields, job.outputs) };
+    } finally {
+      pieces.free();
+    }
   }
 
   /** A field of the job that ran last. */

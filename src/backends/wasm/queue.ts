@@ -9,8 +9,9 @@
  * taken out. While calls are under way a thread holds Node's process; an idle backend lets it end.
  */
 import { BackendError } from "../../errors.ts";
-import type { Answer, Start } from "./calls.ts";
-import type { Copied } from "./inputs.ts";
+import type { Answer as JobAnswer } from "../job.ts";
+import type { Answer, Calls, Start } from "./calls.ts";
+import type { Copied } from "./copies.ts";
 import { type Build, chooseBuild, loadBuild } from "./load.ts";
 import { newMemory, type WasmMemory } from "./memory.ts";
 import { callingThread, startThread, type Thread } from "./thread.ts";
@@ -18,16 +19,9 @@ import { callingThread, startThread, type Thread } from "./thread.ts";
 /** A worker of Node takes some 5 MB; results do not depend on how many there are. */
 const MOST_THREADS = 64;
 
-export interface CallOptions<T> {
-  /** Whose closing rejects the call. */
-  readonly owner: object;
-  readonly signal?: AbortSignal;
-  /** What a cancelled call resolves with; it rejects with what this throws. */
-  readonly cancelled: () => T;
-}
-
 interface Call extends Copied<unknown> {
-  readonly name: string;
+  readonly name: keyof Calls;
+  /** Whose closing rejects the call. */
   readonly owner: object | null;
   /** Settles the promise. Called once: a call that was given up is not heard again. */
   settle: ((answer: Answer | Error) => void) | null;
@@ -83,12 +77,13 @@ export class WasmQueue {
     }
   }
 
-  /** Runs a call on the thread that computes; resolves to its result. */
-  call<T>(
-    name: string,
-    { input, buffers }: Copied<unknown>,
-    { owner, signal, cancelled }: CallOptions<T>,
-  ): Promise<T> {
+  /** Runs a call on the thread that computes; resolves to its answer, or to null where it was cancelled. */
+  call<Name extends keyof Calls>(
+    name: Name,
+    { input, buffers }: Copied<Calls[Name]>,
+    owner: object,
+    signal?: AbortSignal,
+  ): Promise<JobAnswer | null> {
     return new Promise((resolve, reject) => {
       const caller = new Error(); // its stack shows who called, which the answer no longer knows
       const call: Call = { name, input, buffers, owner, settle: null };
@@ -96,14 +91,10 @@ export class WasmQueue {
       call.settle = (answer) => {
         signal?.removeEventListener("abort", abort);
         call.settle = null;
-        try {
-          if (answer instanceof Error) reject(answer);
-          else if (answer.kind === "cancelled") resolve(cancelled());
-          else if (answer.kind === "result") resolve(answer.result as T);
-          else if (answer.kind === "error") reject(asError(answer, caller));
-        } catch (error) {
-          reject(error);
-        }
+        if (answer instanceof Error) reject(answer);
+        else if (answer.kind === "cancelled") resolve(null);
+        else if (answer.kind === "result") resolve(answer.result);
+        else if (answer.kind === "error") reject(asError(answer, caller));
       };
       signal?.addEventListener("abort", abort, { once: true });
       this.#push(call);
@@ -111,7 +102,7 @@ export class WasmQueue {
   }
 
   /** Runs a call that nobody waits for. */
-  tell(name: string, { input, buffers }: Copied<unknown>): void {
+  tell<Name extends keyof Calls>(name: Name, { input, buffers }: Copied<Calls[Name]>): void {
     this.#push({ name, input, buffers, owner: null, settle: null });
   }
 

@@ -3,66 +3,42 @@
  *
  * Symbols: B rows of a minibatch, n parameters.
  */
-import { parameterCount } from "../../network.ts";
-import { type Split, VALUES } from "../backend.ts";
-import { OPERATIONS } from "./abi.ts";
-import type { copyPlan, copySetup } from "./inputs.ts";
-import {
-  Cancelled,
-  estimatorFields,
-  networkFields,
-  optimizerFields,
-  rowsFields,
-  seedFields,
-} from "./jobs.ts";
-import { type Fields, type Machine, type Pieces, TURN_MILLISECONDS } from "./machine.ts";
+import type { DataSplit } from "../backend.ts";
+import { type ArrayName, CONSTANTS, KINDS } from "../description.ts";
+import type { Answer, Job, SessionJob } from "../job.ts";
+import { Cancelled, type Fields, type Machine, type Pieces, TURN_MILLISECONDS } from "./machine.ts";
 
-type Setup = ReturnType<typeof copySetup>["input"];
-type Plan = ReturnType<typeof copyPlan>["input"];
+const VALUES_BYTES = 8 * CONSTANTS.valuesOfUpdate;
 
 export class WasmSession {
   readonly #machine: Machine;
   readonly #pieces: Pieces;
+  /** n. */
   readonly #parameters: number;
-  readonly #batchRows: number;
-  readonly #moments: number;
   /** Whether other threads can set the word that cancels while a job runs. */
   readonly #shared: boolean;
   /** Fields of every job of this session. */
   readonly #fields: Fields;
-  readonly #splits: Partial<Record<Split, Fields>> = {};
+  /** Rows of each data split. */
+  readonly #splits: Partial<Record<DataSplit, Fields>> = {};
   #chainValid: boolean;
 
-  constructor(machine: Machine, shared: boolean, setup: Setup) {
-    const { network, costs, data, batchSize, estimator, optimizer, key, state } = setup;
+  constructor(machine: Machine, shared: boolean, { job, splits }: SessionJob) {
     this.#machine = machine;
     this.#shared = shared;
-    this.#parameters = parameterCount(network);
-    this.#batchRows = batchSize * ("batches" in estimator ? estimator.batches : 1);
-    this.#moments = state.moments.length;
-    this.#chainValid = state.chain !== null;
+    this.#parameters = job.arrays.parameters!.length;
+    this.#chainValid = job.arrays.chain !== undefined;
     const pieces = machine.pieces();
     this.#pieces = pieces;
-    const vector = () => pieces.room(4 * this.#parameters);
-    const keepsChain = estimator.kind === "sgld" && estimator.chainStart === "previous";
     try {
-      for (const split of ["train", "test", "validation"] as const) {
-        const rows = data[split];
-        if (rows) this.#splits[split] = rowsFields(pieces, rows);
+      for (const [split, rows] of Object.entries(splits) as [DataSplit, Job][]) {
+        const { inputsAreFloats, exampleCount, inputs, labels } = machine.place(pieces, rows);
+        this.#splits[split] = { inputsAreFloats, exampleCount, inputs, labels };
       }
-      this.#fields = {
-        ...networkFields(pieces, network, costs),
-        ...this.#splits.train,
-        ...estimatorFields(pieces, estimator),
-        ...optimizerFields(optimizer),
-        ...seedFields(key),
-        batchSize,
-        parameters: pieces.put(state.parameters),
-        gradient: vector(),
-        moment1: state.moments.length > 0 ? pieces.put(state.moments[0]) : 0,
-        moment2: state.moments.length > 1 ? pieces.put(state.moments[1]) : 0,
-        chain: state.chain ? pieces.put(state.chain) : keepsChain ? vector() : 0,
-      };
+      const fields = machine.place(pieces, job);
+      const vector = () => pieces.room(4 * this.#parameters);
+      this.#fields = { ...fields, ...this.#splits.train, gradient: vector() };
+      if (fields.chainPrevious) this.#fields.chain ||= vector();
     } catch (error) {
       pieces.free();
       throw error;
@@ -73,17 +49,15 @@ export class WasmSession {
    * Runs a plan; a cancelled update leaves no trace. Where no other thread can cancel it, the updates of one job are as
    * many as take some milliseconds, at least one.
    */
-  async run({ first, count, rows, tau, noiseScale, rate }: Plan) {
+  async run(plan: Job): Promise<Answer> {
     const machine = this.#machine;
     const pieces = machine.pieces();
     try {
-      const at = {
-        rows: pieces.put(rows),
-        tau: pieces.put(tau),
-        noiseScale: pieces.put(noiseScale),
-        rate: pieces.put(rate),
-        values: pieces.room(8 * VALUES * count),
-      };
+      const { first, count, rows, tau, noiseScale, rate, values } = machine.place(
+        pieces,
+        plan,
+      ) as Required<Fields>;
+      const rowBytes = plan.arrays.rows!.byteLength / count;
       let atOnce = this.#shared ? count : 1;
       let done = 0;
       while (done < count && !(await machine.cancelled())) {
@@ -91,14 +65,13 @@ export class WasmSession {
         const asked = Math.min(atOnce, count - done);
         machine.run({
           ...this.#fields,
-          operation: OPERATIONS.run,
           first: first + done,
           count: asked,
-          rows: at.rows + 4 * this.#batchRows * done,
-          tau: at.tau + 8 * done,
-          noiseScale: at.noiseScale + 8 * done,
-          rate: at.rate + 8 * done,
-          values: at.values + 8 * VALUES * done,
+          rows: rows + rowBytes * done,
+          tau: tau + 8 * done,
+          noiseScale: noiseScale + 8 * done,
+          rate: rate + 8 * done,
+          values: values + VALUES_BYTES * done,
           chainValid: Number(this.#chainValid),
         });
         this.#chainValid = machine.field("chainValid") !== 0;
@@ -107,33 +80,25 @@ export class WasmSession {
         if (finished < asked) break;
         if (performance.now() - began < TURN_MILLISECONDS / 2) atOnce *= 2;
       }
-      return { done, values: machine.doubles(at.values, done * VALUES) };
+      return { numbers: { done }, arrays: machine.arrays({ values }, plan.outputs) };
     } finally {
       pieces.free();
     }
   }
 
-  /** Fraction 0 … 1 of a split's rows whose largest logit is the label's. */
-  accuracy(split: Split): number {
+  /** How many of a split's rows are right. */
+  accuracy(split: DataSplit): Answer {
     const rows = this.#splits[split]!;
-    this.#machine.run({
-      ...this.#fields,
-      ...rows,
-      operation: OPERATIONS.correct,
-      batchSize: rows.sampleCount,
-    });
+    const operation = KINDS.operation.indexOf("accuracy");
+    this.#machine.run({ ...this.#fields, ...rows, operation, batchSize: rows.exampleCount });
     if (this.#machine.field("cancel") !== 0) throw new Cancelled();
-    return this.#machine.field("correct") / rows.sampleCount!;
+    return { numbers: { correct: this.#machine.field("correct") }, arrays: {} };
   }
 
-  read() {
-    const { parameters, moment1, moment2, chain } = this.#fields;
-    const vector = (at: number) => this.#machine.floats(at, this.#parameters);
-    return {
-      parameters: vector(parameters!),
-      moments: [moment1!, moment2!].slice(0, this.#moments).map(vector),
-      chain: this.#chainValid ? vector(chain!) : null,
-    };
+  read(length: number, names: readonly ArrayName[]): Answer {
+    const wanted = this.#chainValid ? [...names, "chain"] : names;
+    const lengths = Object.fromEntries(wanted.map((name) => [name, length]));
+    return { numbers: {}, arrays: this.#machine.arrays(this.#fields, lengths) };
   }
 
   free(): void {

@@ -1,0 +1,131 @@
+// Written by scripts/generate.mjs from src/backends/description.ts. Do not edit: change that, and run it.
+// clang-format off
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace local_entropy {
+
+enum class OperationKind : uint8_t {
+  kGaussian,
+  kLoss,
+  kPredict,
+  kAccuracy,
+  kEstimate,
+  kStep,
+  kRun,
+};
+constexpr size_t kOperationKinds = 7;
+
+enum class Activation : uint8_t {
+  kRelu,
+  kTanh,
+  kStep,
+};
+constexpr size_t kActivations = 3;
+
+enum class LossKind : uint8_t {
+  kCrossEntropy,
+  kCostMatrix,
+};
+constexpr size_t kLossKinds = 2;
+
+enum class EstimatorKind : uint8_t {
+  kSgd,
+  kImportanceSampling,
+  kEvolutionStrategies,
+  kSgld,
+  kRobbinsMonro,
+};
+constexpr size_t kEstimatorKinds = 5;
+
+enum class CouplingKind : uint8_t {
+  kIndependent,
+  kAntithetic,
+  kWalsh,
+};
+constexpr size_t kCouplingKinds = 3;
+
+enum class OptimizerKind : uint8_t {
+  kGradientDescent,
+  kMomentum,
+  kAdam,
+};
+constexpr size_t kOptimizerKinds = 3;
+
+constexpr uint32_t kStreamMinibatchOrder = 0;
+constexpr uint32_t kStreamInitialization = 1;
+constexpr uint32_t kStreamComplement = 2;
+constexpr uint32_t kStreamFirstLayer = 16;
+constexpr double kPivotBound = 1e-9;
+constexpr uint32_t kBlocksInGroup = 8;
+constexpr double kKappaRidge = 0.1;
+constexpr double kLambdaRidge = 0.001;
+constexpr uint32_t kValuesOfUpdate = 4;
+
+// Stream of the noise of layer 1 … L.
+constexpr uint32_t layer_stream(uint32_t layer) { return kStreamFirstLayer + layer - 1; }
+
+// Places of a job's numbers.
+enum class Scalar : uint8_t {
+  kTemperature,
+  kMomentum,
+  kBeta1,
+  kBeta2,
+  kEpsilon,
+  kWeightDecay,
+  kOperation,
+  kSeedLow,
+  kSeedHigh,
+  kDepth,
+  kActivation,
+  kLossKind,
+  kInputsAreFloats,
+  kExampleCount,
+  kBatchSize,
+  kBatches,
+  kEstimator,
+  kCoupling,
+  kSamples,
+  kBlocks,
+  kCentred,
+  kSampleComplement,
+  kRowwise,
+  kProjected,
+  kIterates,
+  kChainPrevious,
+  kWantsError,
+  kOptimizer,
+  kFirst,
+  kCount,
+  kEntries,
+  kStream,
+  kSample,
+};
+constexpr size_t kScalars = 33;
+
+// What a job answers.
+enum class Result : uint8_t {
+  kLoss,
+  kGradientNorm,
+  kEffectiveSampleSize,
+  kFreeEnergy,
+  kLargestWeight,
+  kStandardError,
+  kDone,
+  kCorrect,
+  kChainValid,
+};
+constexpr const char* kResultNames[] = {
+    "loss",
+    "gradientNorm",
+    "effectiveSampleSize",
+    "freeEnergy",
+    "largestWeight",
+    "standardError",
+    "done",
+    "correct",
+    "chainValid",
+};
+
+}  // namespace local_entropy

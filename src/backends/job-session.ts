@@ -1,0 +1,70 @@
+/**
+ * A session whose calls are jobs, for every backend that runs jobs.
+ */
+import { expected, OptionError } from "../errors.ts";
+import { parameterCount } from "../network.ts";
+import type { DataSplit, Plan, PlanResult, Session, SessionSetup, SessionState, Vector } from "./backend.ts";
+import { type ArrayName, CONSTANTS } from "./description.ts";
+import { type Answer, DATA_SPLITS, finished, MOMENTS, momentCount, planJob, type Runner } from "./job.ts";
+
+/** One session of a backend: its plans as jobs, and what only a session has. */
+export interface SessionRunner extends Runner {
+  /** Answers `correct`, of all the split's rows. */
+  accuracy(split: DataSplit): Promise<Answer | null>;
+  /** Answers copies of the state's arrays of these names, of that length, and the chain where there is one. */
+  read(length: number, names: readonly ArrayName[]): Promise<Answer | null>;
+  /** Safe to repeat. */
+  close(): void;
+}
+
+export class JobSession implements Session {
+  readonly #runner: SessionRunner;
+  readonly #perUpdate: number;
+  readonly #parameters: number;
+  readonly #moments: readonly (typeof MOMENTS)[number][];
+  /** Rows of each data split. */
+  readonly #rows: Partial<Record<DataSplit, number>>;
+
+  constructor(runner: SessionRunner, { network, data, batchSize, estimator, optimizer }: SessionSetup) {
+    this.#runner = runner;
+    this.#perUpdate = batchSize * ("batches" in estimator ? estimator.batches : 1);
+    this.#parameters = parameterCount(network);
+    this.#moments = MOMENTS.slice(0, momentCount(optimizer));
+    const held = DATA_SPLITS.filter((split) => data[split] !== undefined);
+    this.#rows = Object.fromEntries(held.map((split) => [split, data[split]!.labels.length]));
+  }
+
+  async run(plan: Plan, signal?: AbortSignal): Promise<PlanResult> {
+    this.#runner.checkOpen();
+    const nothing = { done: 0, values: new Float64Array(0) };
+    if (signal?.aborted) return nothing;
+    const answer = await this.#runner.run(planJob(plan, this.#perUpdate), signal);
+    if (answer === null) return nothing;
+    const done = answer.numbers.done!;
+    return { done, values: (answer.arrays.values as Float64Array).slice(0, done * CONSTANTS.valuesOfUpdate) };
+  }
+
+  async accuracy(split: DataSplit): Promise<number> {
+    this.#runner.checkOpen();
+    const rows = this.#rows[split];
+    if (rows === undefined) {
+      throw new OptionError(expected(Object.keys(this.#rows).join(", "), "split", split));
+    }
+    const { numbers } = finished(await this.#runner.accuracy(split));
+    return numbers.correct! / rows;
+  }
+
+  async read(): Promise<SessionState> {
+    this.#runner.checkOpen();
+    const { arrays } = finished(await this.#runner.read(this.#parameters, ["parameters", ...this.#moments]));
+    return {
+      parameters: arrays.parameters as Vector,
+      moments: this.#moments.map((name) => arrays[name] as Vector),
+      chain: (arrays.chain as Vector | undefined) ?? null,
+    };
+  }
+
+  close(): void {
+    this.#runner.close();
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The checks of arrays and of rows of data. What an array is goes by its tag, so that another realm's pass.
+ */
+import type { Examples, Vector } from "../backends/backend.ts";
+import { expected, OptionError, typeName } from "../errors.ts";
+import type { Network } from "../network.ts";
+
+/** A typed array of one of these types and, where given, of this length, that is still there. */
+export function checkArray<Type extends ArrayBufferView & ArrayLike<number>>(
+  path: string,
+  value: unknown,
+  types: readonly string[],
+  length?: number,
+): Type {
+  const range = `a ${types.join(" or ")}`;
+  const whole = length === undefined ? range : `${range} of length ${length}`;
+  if (!types.includes(typeName(value))) throw new OptionError(expected(whole, path, value));
+  const array = value as Type;
+  if (isDetached(array.buffer)) {
+    throw new OptionError(
+      `Expected ${whole} for ${path} but received one whose buffer was transferred away; pass a copy of it`,
+    );
+  }
+  if (length !== undefined && array.length !== length) throw new OptionError(expected(whole, path, value));
+  return array;
+}
+
+function isDetached(buffer: ArrayBufferLike): boolean {
+  try {
+    new Uint8Array(buffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** Parameters and the like: `length` finite numbers. */
+export function checkVector(path: string, value: unknown, length: number): Vector {
+  const vector = checkArray<Vector>(path, value, ["Float32Array", "Float64Array"], length);
+  for (let i = 0; i < length; i++) requireFinite(`${path}[${i}]`, vector[i]);
+  return vector;
+}
+
+/** A plain or typed array of finite numbers. @returns a Float64Array copy, of `length` where given */
+export function checkNumbers(path: string, value: unknown, length?: number): Float64Array {
+  const range = length === undefined ? "an array of numbers" : `an array of ${length} numbers`;
+  const isArray = Array.isArray(value) || ["Float32Array", "Float64Array"].includes(typeName(value));
+  if (!isArray || (length !== undefined && (value as ArrayLike<number>).length !== length)) {
+    throw new OptionError(expected(range, path, value));
+  }
+  if (!Array.isArray(value)) checkArray(path, value, [typeName(value)]);
+  const numbers = Array.from(value as ArrayLike<unknown>);
+  numbers.forEach((entry, i) => {
+    requireFinite(`${path}[${i}]`, entry);
+  });
+  return Float64Array.from(numbers as number[]);
+}
+
+function requireFinite(path: string, value: unknown, advice = ""): void {
+  if (typeof value !== "number" || !Number.isFinite(value)) {
+    throw new OptionError(expected("a finite number", path, value, advice));
+  }
+}
+
+/** Inputs of rows of this width: bytes, or finite floats. */
+export function checkInputs(path: string, value: unknown, width: number, count?: number) {
+  const inputs = checkArray<Uint8Array | Float32Array>(path, value, ["Uint8Array", "Float32Array"]);
+  const fits = count === undefined ? inputs.length % width === 0 : inputs.length === count * width;
+  if (!fits) {
+    const range =
+      count === undefined
+        ? `a multiple of ${width} numbers`
+        : `${count} × ${width} = ${count * width} numbers`;
+    throw new OptionError(expected(range, path, inputs, `a row has the network's ${width} inputs`));
+  }
+  if (typeName(inputs) === "Float32Array") {
+    for (let i = 0; i < inputs.length; i++) {
+      if (Number.isFinite(inputs[i])) continue;
+      requireFinite(`${path}[${i}]`, inputs[i], `row ${Math.floor(i / width)}, column ${i % width}`);
+    }
+  }
+  return inputs;
+}
+
+/** Rows for a network: as many inputs as labels, each label a class. Labels come out as 16-bit numbers. */
+export function checkExamples(
+  path: string,
+  value: { inputs: unknown; labels: unknown },
+  network: Network,
+): Examples {
+  const classes = network.layers[network.layers.length - 1];
+  const given = checkArray<Uint8Array | Uint16Array>(`${path}.labels`, value.labels, [
+    "Uint8Array",
+    "Uint16Array",
+  ]);
+  if (given.length === 0) throw new OptionError(expected("at least one row", `${path}.labels`, given));
+  const inputs = checkInputs(`${path}.inputs`, value.inputs, network.layers[0], given.length);
+  for (let i = 0; i < given.length; i++) {
+    if (given[i] < classes) continue;
+    const advice = `row ${i} has a class that the network, of ${classes} classes, lacks`;
+    throw new OptionError(
+      expected(`an integer 0 … ${classes - 1}`, `${path}.labels[${i}]`, given[i], advice),
+    );
+  }
+  return {
+    inputs,
+    labels: typeName(given) === "Uint16Array" ? (given as Uint16Array) : Uint16Array.from(given),
+  };
+}
