@@ -26,10 +26,11 @@ const { values } = parseArgs({ options: { only: { type: "string" } } });
  * that each build replaces the last one's; what is built of the later parts is then still the tree's own.
  */
 const INSTRUCTION_SET = process.arch === "arm64" ? "neon" : "avx2";
+const backend = `native ${INSTRUCTION_SET}`;
 const PARTS = {
-  src: {},
+  src: { backend },
   assembly: { build: ["--only", "wasm:simd", "--only", "wasm:threads"] },
-  native: { build: ["--only", `native:${INSTRUCTION_SET}`], backend: `native ${INSTRUCTION_SET}` },
+  native: { build: ["--only", `native:${INSTRUCTION_SET}`], backend },
 };
 const ORDER = Object.keys(PARTS);
 const partOf = ({ file }) => file.split("/")[0];
@@ -83,8 +84,7 @@ function build(part) {
 function tested(part, stems) {
   const jest = ["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js"];
   const patterns = stems.map((stem) => `/${stem}\\.test\\.ts$`);
-  const { backend } = PARTS[part];
-  const env = backend ? { LOCAL_ENTROPY_TEST_BACKEND: backend } : {};
+  const env = PARTS[part].backend ? { LOCAL_ENTROPY_TEST_BACKEND: PARTS[part].backend } : {};
   return node(copy, [...jest, "--bail", "--silent", ...patterns], env);
 }
 
@@ -117,13 +117,17 @@ for (const part of ORDER) {
   const mutants = chosen.filter((mutation) => partOf(mutation) === part);
   if (mutants.length === 0) continue;
   console.log(`${part}: its tests without a mutation`);
-  const { ok, output } = build(part);
-  if (!ok) {
-    console.error(output);
+  const unchanged = build(part);
+  if (!unchanged.ok) {
+    console.error(unchanged.output);
     process.exit(1);
   }
   const stems = [...new Set(mutants.flatMap(({ tests }) => tests))];
-  const red = stems.filter((stem) => !tested(part, [stem]).ok);
+  const red = stems.filter((stem) => {
+    const { ok, output } = tested(part, [stem]);
+    if (!ok) console.error(output.slice(-2000));
+    return !ok;
+  });
   wrong += red.length;
   if (red.length > 0)
     console.error(`Failing without any mutation, so their mutants are skipped: ${red.join(", ")}`);
