@@ -2,8 +2,8 @@
  * The registry of backends: all that the rest of the package knows of one by name. Selection, `BackendName`, the
  * schemas, the command's flag, `doctor` and the README's table are made from it or held against it.
  *
- * A new backend is a folder here and an entry below. "auto" tries them in this order; `LOCAL_ENTROPY_BACKEND` names
- * one in its place.
+ * A new backend is a folder here, a name and an entry below. "auto" tries them in the names' order;
+ * `LOCAL_ENTROPY_BACKEND` names one in its place.
  */
 import { BackendError } from "../errors.ts";
 import { environment } from "../host.ts";
@@ -14,21 +14,26 @@ import { openReference } from "./reference.ts";
 import { openWasm } from "./wasm/backend.ts";
 import { wasmStatus } from "./wasm/load.ts";
 
+/** Names in order of preference, fastest first. */
+export const BACKENDS = ["cuda", "native", "wasm", "reference"] as const;
+
+/** A backend, best first. */
+export type BackendName = (typeof BACKENDS)[number];
+
 interface Entry {
   /** What it is, in one line. */
   readonly what: string;
   /** What `instructionSets` of its status are, for `doctor`. */
   readonly unit: string;
   readonly status: () => BackendStatus;
-  readonly open: (options: BackendOptions) => Backend;
+  readonly open: (options: BackendOptions) => Backend<BackendName>;
 }
 
-/** Fastest first. */
-const REGISTRY = {
+const REGISTRY: Record<BackendName, Entry> = {
   cuda: {
     what: "an addon of its own, built by `npm run build:cuda`, for a GPU",
     unit: "architecture",
-    status: () => cudaStatus(),
+    status: cudaStatus,
     open: () => openCuda(),
   },
   native: {
@@ -49,13 +54,7 @@ const REGISTRY = {
     status: () => ({ available: true, instructionSets: ["float64"], reason: "" }),
     open: openReference,
   },
-} as const satisfies Record<string, Entry>;
-
-/** A backend, best first. */
-export type BackendName = keyof typeof REGISTRY;
-
-/** Backends in order of preference. */
-export const BACKENDS = Object.keys(REGISTRY) as readonly BackendName[];
+};
 
 /** A backend that would have been better than the one that was taken. */
 export interface Declined {

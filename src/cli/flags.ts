@@ -96,7 +96,7 @@ export function addTrainFlags(command: Command): Command {
     .optionsGroup("Optimizer")
     .option(
       "--optimizer <name>",
-      `${listed(optimizer)} (default: ${DEFAULTS.weighted.kind}; chains: shift; loss: gradient-descent)`,
+      `${listed(optimizer)} (default: ${DEFAULTS.adam.kind}; chains: shift; loss: gradient-descent)`,
     )
     .option("--rate <schedule>", `(default: adam ${rate}, else ${PAPER.rate})`)
     .option("--momentum <number>", `momentum: share that is kept (default: ${DEFAULTS.momentum})`)

@@ -30,9 +30,9 @@ export const DEFAULTS = {
   temperature: 1,
   momentum: 0.9,
   /** Kingma and Ba's values, decay only where asked for. */
-  adam: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
+  adam: { kind: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 },
   /** Weights give a gradient that is unbiased but noisy: Adam averages it, decay and cosine reach the best accuracy. */
-  weighted: { kind: "adam", rate: cosine(1e-3, 0), weightDecay: 0.05 },
+  weighted: { rate: cosine(1e-3, 0), weightDecay: 0.05 },
   /** Rows of a minibatch: enough for Adam at 1e-3, few enough for the projection to pay. */
   batchSize: 32,
   seed: 1,

@@ -44,6 +44,10 @@ describe("fingerprint and resuming", () => {
     expect(new Set([print(), ...same.map(print)]).size).toBe(1);
   });
 
+  test("the default optimizer's keys stay in their order, which the fingerprint hashes", () => {
+    expect(Object.keys(check().optimizer)).toEqual(["kind", "beta1", "beta2", "epsilon", "weightDecay"]);
+  });
+
   const vector = (value: number, length = 43) => new Float32Array(length).fill(value);
   const resume: Resume = {
     update: 2,
