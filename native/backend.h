@@ -1,7 +1,8 @@
 // The seam between the Node-API folder (native/node) and the engines (native/cpu): plain C++, no Node, no
 // instruction set. It mirrors src/backends/backend.ts; names and meanings are explained there.
 //
-// Symbols: B rows of a minibatch, d0 … dL widths, n parameters, J samples or chain steps, M samples a step.
+// Symbols: B rows of a minibatch, d0 … dL widths, n parameters, J samples or iterates of a chain, M samples a
+// transition.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -54,11 +55,13 @@ struct Examples {
   size_t count = 0, width = 0;
 };
 
-// A minibatch: `size` rows of `samples`, picked by `rows`, or rows 0 … size - 1 where `rows` is null.
+// A minibatch: `size` rows of `examples`, picked by `rows`, or rows 0 … size - 1 where `rows` is null.
 struct Batch {
   const Examples* examples;
   const uint32_t* rows;
   size_t size;
+
+  size_t row(size_t i) const { return rows == nullptr ? i : rows[i]; }
 };
 
 struct Coupling {
@@ -121,11 +124,11 @@ struct Estimate {
 class Executor;
 struct Context {
   Executor* executor;
-  const std::atomic<bool>* cancelled;  // polled for each block of samples or chain step
+  const std::atomic<bool>* cancelled;  // polled for each block of samples or transition
 };
 
 // An operation returns false if it was cancelled; its outputs are then undefined.
-// One table for each instruction set; every kernel is written once, in native/cpu/*-inl.h.
+// One table for each instruction set; every kernel is written once, in native/cpu/*/*-inl.h.
 class Workspace;  // buffers that a session keeps between updates; made by `new_workspace`
 struct Kernels {
   const char* name;  // "avx512", "avx2", "sse4", "neon"
@@ -139,8 +142,8 @@ struct Kernels {
   // probabilities: size x classes; labels: size.
   bool (*dense_predict)(const Network&, const float* parameters, const Batch&, const Context&,
                         float* probabilities, uint16_t* labels);
-  bool (*dense_correct)(const Network&, const float* parameters, const Batch&, const Context&,
-                        uint64_t* correct);
+  bool (*dense_accuracy)(const Network&, const float* parameters, const Batch&, const Context&,
+                         uint64_t* correct);
   // The estimator named by `estimator.kind`.
   bool (*estimate)(const Estimator&, const Question&, const Context&, Workspace&, Estimate*);
   // x <- one step of the optimizer along `gradient`; index counts from 1. moments: 0, 1 or 2 vectors of n.
@@ -216,7 +219,8 @@ class Session {
   ~Session();
   // Runs the plan; writes done x 4 values; returns `done`. A cancelled update leaves no trace.
   size_t run(const Plan& plan, const std::atomic<bool>& cancelled, double* values);
-  // Rows whose largest logit is the label's. split: 0 train, 1 test, 2 validation. False if cancelled.
+  // Rows whose largest logit is the label's. The data split: 0 train, 1 test, 2 validation. False if
+  // cancelled.
   bool accuracy(int split, const std::atomic<bool>& cancelled, uint64_t* correct);
   const SessionState& state();  // in the flat layout of LayerShape
 

@@ -2,7 +2,7 @@
  * Writes what C++ and AssemblyScript know of `src/backends/description.ts` (run after `npm run build`):
  *
  *     native/description.h      kinds, constants, places of a job's numbers and of its results
- *     assembly/machine/description.ts  the same, and the job as a struct
+ *     assembly/machine/job.ts   the same, and the job as a struct
  *
  * `npm test` asks whether the two files are current.
  */
@@ -98,7 +98,7 @@ ${constants.join("")}`;
 export function generated(description) {
   return {
     "native/description.h": header(description),
-    "assembly/machine/description.ts": struct(description),
+    "assembly/machine/job.ts": struct(description),
   };
 }
 

@@ -11,14 +11,23 @@
  * Symbols: J transitions, M samples a transition, B rows, n parameters, d1 columns, G = df/dP¹.
  */
 
-import { addScaled, fma, multiply, set, storeSome } from "../linear/lanes";
 import { FULL, product } from "../linear/product";
 import { drawNoise, gram, sampleGroups } from "../linear/projection";
-import { job, layerOffset, noiseScale, parameterCount, tailSize, tau, thread, width } from "../machine/job";
+import {
+  job,
+  layerOffset,
+  noiseScale,
+  parameterCount,
+  tailSize,
+  tau,
+  thread,
+  width,
+} from "../machine/context";
+import { addScaled, fma, multiply, set, storeSome } from "../machine/lanes";
 import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeFloats } from "../machine/workspace";
 import { backward, forward, rowLosses, signal, stride, sumOfLosses, tailGradient } from "../network/dense";
-import { firstGradient } from "../network/rows";
+import { firstGradient, leaveFactored } from "../network/rows";
 import {
   base,
   batchGradient,
@@ -30,8 +39,7 @@ import {
   projectedShift,
   rows,
   takeSampler,
-} from "../sampling/sampling";
-import { leaveFactored } from "../update/factored";
+} from "../sampling/sampled-point";
 
 let groups: u32 = 0;
 /** C (B × stride), or the first layer relative to x_k; the same of the groups' sums. */
@@ -127,12 +135,12 @@ function setPosition(): void {
 /** y ← y − a (y + factor Σ_g sums_g), y relative to where the chain began: this thread's share. */
 function descend(sums: usize, size: u32, a: f64, factor: f64, y: usize): void {
   const keep = set(f32(1 - a));
-  const step = set(f32(-a * factor));
+  const move = set(f32(-a * factor));
   const end = shareEnd(size, 16);
   for (let i = shareBegin(size, 16); i < end; i += 4) {
     let total = v128.load(sums + 4 * i);
     for (let g: u32 = 1; g < groups; g++) total = f32x4.add(total, v128.load(sums + 4 * (g * size + i)));
-    storeSome(y + 4 * i, end - i, fma(keep, v128.load(y + 4 * i), f32x4.mul(step, total)));
+    storeSome(y + 4 * i, end - i, fma(keep, v128.load(y + 4 * i), f32x4.mul(move, total)));
   }
 }
 

@@ -14,38 +14,39 @@
  * Symbols: J iterates, B rows, n parameters, d1 columns, G = df/dP¹. Sums are of ε_j (x^j − x_k).
  */
 
-import { addScaled, fma, least, multiply, set, storeFirst } from "../linear/lanes";
 import { LOWER, product, UPPER } from "../linear/product";
-import {
-  drawNoise,
-  fromSpan,
-  intoSpan,
-  noiseCount,
-  noiseFloats,
-  noiseOffset,
-  takeSpan,
-} from "../linear/projection";
+import { drawNoise, noiseCount, noiseFloats, noiseOffset } from "../linear/projection";
 import {
   job,
   layerOffset,
   layerRows,
   parameterCount,
-  STREAM_COMPLEMENT,
-  STREAM_FIRST_LAYER,
   tailSize,
   tau,
   thread,
   update,
   width,
-} from "../machine/job";
+} from "../machine/context";
+import { STREAM_COMPLEMENT, STREAM_FIRST_LAYER } from "../machine/job";
+import { addScaled, fma, least, multiply, set, storeFirst } from "../machine/lanes";
 import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
 import { backward, forward, rowLosses, signal, stride, sumOfLosses, tailGradient } from "../network/dense";
 import { beginSgd, takeSgd, teamGradient } from "../network/sgd";
 import { gaussianGroups } from "../random/gaussian";
-import { base, beginSampler, pass, rows, scaled, takeSampler } from "../sampling/sampling";
+import {
+  base,
+  beginSampler,
+  fromSpan,
+  intoSpan,
+  pass,
+  rows,
+  scaled,
+  takeSampler,
+  takeSpan,
+} from "../sampling/sampled-point";
 
-/** Steps whose noise is made together; two such buffers stay in the second cache. */
+/** Transitions whose noise is made together; two such buffers stay in the second cache. */
 const AHEAD: u32 = 16;
 
 let gradient: usize = 0;
@@ -105,7 +106,7 @@ function langevin(j: u32, g: usize, xi: usize, count: u32, x: usize, total: usiz
 }
 
 /** One transition of the direct chain in this thread's coordinates. */
-function directStep(j: u32, x: usize, total: usize): void {
+function directTransition(j: u32, x: usize, total: usize): void {
   for (let l: u32 = 1; l <= job.depth; l++) {
     const count = layerRows(l) * width(l);
     const end = shareEnd(count, 64);
@@ -129,14 +130,14 @@ function sgldDirect(x: usize, total: usize): f64 {
     barrier();
     if (stopped()) break;
     loss += teamGradient(position, job.batches > 1 ? j : 0, false, gradient);
-    directStep(j, x, total);
+    directTransition(j, x, total);
     barrier();
   }
   return loss;
 }
 
 /** One transition of the projected chain; returns f(x^j). x, total: n, of which layers 2 … L are used. */
-function spanStep(j: u32, noise: usize, x: usize, total: usize): f64 {
+function spanTransition(j: u32, noise: usize, x: usize, total: usize): f64 {
   const size = job.batchSize;
   const columns = width(1);
   const row = stride(1);
@@ -157,11 +158,11 @@ function spanStep(j: u32, noise: usize, x: usize, total: usize): f64 {
   return sumOfLosses(pass, size) / f64(size);
 }
 
-function noiseAt(step: u32): usize {
-  return ahead + 4 * (step % (2 * AHEAD)) * usize(noiseFloats());
+function noiseAt(transition: u32): usize {
+  return ahead + 4 * (transition % (2 * AHEAD)) * usize(noiseFloats());
 }
 
-/** The chain itself, thread 0's, while the others make the noise of the steps to come. */
+/** The chain itself, thread 0's, while the others make the noise of the transitions to come. */
 function sgldInSpan(x: usize, total: usize): f64 {
   const transitions = job.iterates - 1;
   let loss: f64 = 0;
@@ -172,7 +173,7 @@ function sgldInSpan(x: usize, total: usize): f64 {
     const end = least(transitions, first + AHEAD);
     count = least(transitions, end + AHEAD) - end;
     if (thread === 0)
-      for (let j = first; j < end && !cancelled(); j++) loss += spanStep(j, noiseAt(j), x, total);
+      for (let j = first; j < end && !cancelled(); j++) loss += spanTransition(j, noiseAt(j), x, total);
     for (let i = nextItem(count); i < count; i = nextItem(count)) drawNoise(end + i, noiseAt(end + i));
     endItems(count);
   }
@@ -238,7 +239,7 @@ function widen(w: usize): void {
 function sgldProjected(x: usize, total: usize): f64 {
   const count = job.batchSize * width(1);
   beginSampler(1); // the factor of the chain is L itself
-  intoSpan(rows, x, span);
+  intoSpan(x, span);
   for (let i = shareBegin(count, 1), end = shareEnd(count, 1); i < end; i++) {
     const start = load<f64>(span + 8 * i);
     store<f32>(v + 4 * i, f32(start));
@@ -249,9 +250,9 @@ function sgldProjected(x: usize, total: usize): f64 {
   if (stopped()) return loss;
   drawComplement(x, total);
   widen(v);
-  fromSpan(rows, span, x);
+  fromSpan(span, x);
   widen(vSum);
-  fromSpan(rows, span, total);
+  fromSpan(span, total);
   return loss;
 }
 

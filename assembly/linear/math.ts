@@ -2,7 +2,7 @@
  * exp, 2^x, log(1 + x) and tanh of four lanes, by polynomials fitted on Chebyshev nodes. The bounds in ulp are asserted
  * in test/backends/wasm-math.test.ts against double precision.
  */
-import { fma, max, min, set } from "./lanes";
+import { fma, max, min, set } from "../machine/lanes";
 
 /** e^x, at most 2 ulp for |x| ≤ 87; 0 below −87.3, e^88.3 above 88.3; NaN stays NaN. x = n ln 2 + r, |r| ≤ ln 2/2. */
 export function exp(value: v128): v128 {

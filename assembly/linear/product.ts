@@ -3,11 +3,11 @@
  *
  * A(i, k) lies at a + 4 (i aRow + k aColumn); B, C and start are row-major with their strides in floats; start 0: zeros;
  * startRow 0: one row for all. Every entry is one chain of multiply-adds in order of k, whatever tile it falls into, so a
- * product can be split over threads by rows or columns without changing a bit.
+ * product can be shared out to threads by rows or columns without changing a bit.
  *
  * Tiles of 4 × 2 or 3 × 3 vectors: 9 sums at most, the operands and a product fit the 15 vector registers that V8 uses.
  */
-import { fma, LANES, least, set, storeSome } from "./lanes";
+import { fma, LANES, least, set, storeSome } from "../machine/lanes";
 
 /** Which half of A is not zero, the diagonal included. */
 export const FULL: u32 = 0;

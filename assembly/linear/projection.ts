@@ -8,21 +8,18 @@
  * or dependent row) is zero with its column, and its inverse is 0.
  */
 
-import { job, layerRows, STREAM_FIRST_LAYER, sampleNumber, update, width } from "../machine/job";
-import { barrier, endItems, nextItem, shareBegin, shareEnd } from "../machine/team";
-import { take, takeFloats } from "../machine/workspace";
-import { firstGradient, firstProduct, Rows } from "../network/rows";
+import { exampleNumber, job, layerRows, update, width } from "../machine/context";
+import { PIVOT_BOUND, STREAM_FIRST_LAYER } from "../machine/job";
+import { least, most, roundUp } from "../machine/lanes";
+import { endItems, nextItem } from "../machine/team";
+import { take } from "../machine/workspace";
 import { gaussianGroups } from "../random/gaussian";
-import { least, most, roundUp } from "./lanes";
 
 /** A Aᵀ and L (B × B f64), and which pivots are not zero (B bytes). */
 export let gram: usize = 0;
 export let factor: usize = 0;
 let used: usize = 0;
 let rank: usize = 0;
-let image: usize = 0;
-let inside: usize = 0;
-let coefficients: usize = 0;
 
 export function takeProjection(): void {
   const size = u64(job.batchSize);
@@ -30,14 +27,6 @@ export function takeProjection(): void {
   factor = take(8 * size * size);
   used = take(size);
   rank = take(4);
-}
-
-/** Memory of intoSpan and fromSpan. */
-export function takeSpan(): void {
-  const size = u64(job.batchSize) * width(1);
-  image = takeFloats(size);
-  inside = take(8 * size);
-  coefficients = takeFloats(size);
 }
 
 export function projectionRank(): u32 {
@@ -102,8 +91,8 @@ function dot(a: usize, b: usize, count: u32): f64 {
 
 function gramEntry(i: u32, j: u32): f64 {
   const inputs = width(0);
-  const a = sampleNumber(0, i) * inputs;
-  const b = sampleNumber(0, j) * inputs;
+  const a = exampleNumber(0, i) * inputs;
+  const b = exampleNumber(0, j) * inputs;
   if (job.inputsAreFloats) return dotFloats(job.inputs + 4 * a, job.inputs + 4 * b, inputs) + 1;
   return f64(dotBytes(job.inputs + a, job.inputs + b, inputs)) / 65025 + 1;
 }
@@ -140,7 +129,7 @@ export function cholesky(): void {
     }
     const diagonal = load<f64>(gram + 8 * (i * size + i));
     const pivot = diagonal - dot(row, row, i);
-    const uses = pivot > 1e-9 * diagonal;
+    const uses = pivot > PIVOT_BOUND * diagonal;
     store<u8>(used + i, u8(uses));
     store<f64>(row + 8 * i, uses ? sqrt(pivot) : 0);
     count += u32(uses);
@@ -159,7 +148,7 @@ function inversePivot(i: u32): f64 {
 }
 
 /** c's row `to` ← row `to` − s · row `from`, columns begin … end − 1. */
-function subtractRow(to: usize, from: usize, s: f64, begin: u32, end: u32): void {
+export function subtractRow(to: usize, from: usize, s: f64, begin: u32, end: u32): void {
   for (let j = begin; j < end; j++)
     store<f64>(to + 8 * j, load<f64>(to + 8 * j) - s * load<f64>(from + 8 * j));
 }
@@ -192,48 +181,6 @@ export function solveUpper(c: usize, columns: u32, begin: u32, end: u32): void {
       if (s !== 0) subtractRow(c + 8 * k * columns, row, s, begin, end);
     }
   }
-}
-
-/** c (B × d1 f64) ← L^{−1} A w: the part of w ((d0 + 1) × d1) within the span. By all threads; ends with a barrier. */
-export function intoSpan(rows: Rows, w: usize, c: usize): void {
-  const columns = width(1);
-  const size = job.batchSize;
-  firstProduct(rows, shareBegin(size, 1), shareEnd(size, 1), w, columns, image, columns);
-  barrier();
-  const begin = shareBegin(columns, 16);
-  const end = shareEnd(columns, 16);
-  for (let i: u32 = 0; i < size; i++) {
-    for (let j = begin; j < end; j++) {
-      const at = i * columns + j;
-      store<f64>(c + 8 * at, f64(load<f32>(image + 4 * at)));
-    }
-  }
-  solveLower(c, columns, begin, end);
-  barrier();
-}
-
-/**
- * out ((d0 + 1) × d1) ← Q v + (I − Q Qᵀ) out. v (B × d1 f64) is overwritten. Ends with a barrier.
- *
- *     Q v + (I − Q Qᵀ) R = R + Aᵀ L^{−T} (v − L^{−1} A R)
- */
-export function fromSpan(rows: Rows, v: usize, out: usize): void {
-  intoSpan(rows, out, inside);
-  const columns = width(1);
-  const size = job.batchSize;
-  const begin = shareBegin(columns, 16);
-  const end = shareEnd(columns, 16);
-  for (let i: u32 = 0; i < size; i++)
-    subtractRow(v + 8 * i * columns, inside + 8 * i * columns, 1, begin, end);
-  solveUpper(v, columns, begin, end);
-  for (let i: u32 = 0; i < size; i++) {
-    for (let j = begin; j < end; j++) {
-      const at = i * columns + j;
-      store<f32>(coefficients + 4 * at, f32(load<f64>(v + 8 * at)));
-    }
-  }
-  firstGradient(rows, coefficients, columns, columns, begin, end, true, out);
-  barrier();
 }
 
 // The noise of one sample, laid out by layers, each padded to whole groups of 64 normals: layer 1 in its projected form

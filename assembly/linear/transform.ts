@@ -4,7 +4,7 @@
  *
  * In place, in passes through the first cache: the two stages within a vector and three more, then three at a time.
  */
-import { fma } from "./lanes";
+import { fma } from "../machine/lanes";
 
 /** Inlined wherever they are called, which only methods can be told to be. */
 class Butterfly {

@@ -7,7 +7,8 @@
  * barrier that only spins runs ten times slower as soon as another process takes a core. In a job of one thread, and in
  * the build without threads, a barrier only looks whether the job was cancelled.
  */
-import { Job, job, setJob, thread, threads } from "./job";
+import { job, setJob, thread, threads } from "./context";
+import { Job } from "./job";
 
 /** Looks at a word before the thread blocks: some tens of µs, since waking it takes as long. */
 const SPINS: u32 = 100000;

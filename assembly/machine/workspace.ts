@@ -1,10 +1,10 @@
 /**
- * The job's workspace: pieces one after the other, each at a multiple of 64 bytes and with 64 more behind it.
+ * The job's workspace: arrays one after the other, each at a multiple of 64 bytes and with 64 more behind it.
  *
- * Before an operation every thread takes the same pieces in the same order, by address arithmetic alone, so all agree
+ * Before an operation every thread takes the same arrays in the same order, by address arithmetic alone, so all agree
  * without a word; `workspaceBytes` does it from address zero to learn the size.
  */
-import { thread, threads } from "./job";
+import { thread, threads } from "./context";
 
 let base: usize = 0;
 let taken: u64 = 0;
@@ -23,14 +23,14 @@ function padded(bytes: u64): u64 {
   return ((bytes + 63) & ~63) + 64;
 }
 
-/** A piece that all threads share. */
+/** An array that all threads share. */
 export function take(bytes: u64): usize {
   const at = base + usize(taken);
   taken += padded(bytes);
   return at;
 }
 
-/** A piece for each thread; returns this thread's. */
+/** An array for each thread; returns this thread's. */
 export function takeOwn(bytes: u64): usize {
   const at = base + usize(taken) + usize(padded(bytes)) * thread;
   taken += padded(bytes) * threads;

@@ -6,10 +6,11 @@
  * Symbols: B rows, d0 … dL widths. A signal is df/dP^l. `tail`: the parameters of layers 2 … L, flat.
  */
 
-import { firstLanes, LANES, max, roundUp, set, storeSome, sum, transpose } from "../linear/lanes";
 import { exp, log1p, tanh } from "../linear/math";
 import { FULL, product } from "../linear/product";
-import { classes, job, largestTail, layerRows, RELU, TANH, width } from "../machine/job";
+import { classes, job, largestTail, layerRows, width } from "../machine/context";
+import { RELU, STEP, TANH } from "../machine/job";
+import { firstLanes, LANES, max, roundUp, set, storeSome, sum, transpose } from "../machine/lanes";
 import { takeOwn } from "../machine/workspace";
 import { firstProduct, loadRows, ROW_BLOCK, Rows } from "./rows";
 
@@ -82,7 +83,9 @@ function step(x: v128): v128 {
 /** The activation of the hidden layers. */
 export function activated(x: v128): v128 {
   if (job.activation === RELU) return max(set(0), x);
-  return job.activation === TANH ? tanh(x) : step(x);
+  if (job.activation === TANH) return tanh(x);
+  if (job.activation === STEP) return step(x);
+  return unreachable();
 }
 
 /** A^l from P^l, rows begin … end − 1. */
@@ -198,7 +201,8 @@ function slopes(a: usize, g: usize, count: u32): void {
     const x = v128.load(a + i);
     const back = v128.load(g + i);
     if (job.activation === TANH) v128.store(g + i, f32x4.mul(back, f32x4.sub(set(1), f32x4.mul(x, x))));
-    else v128.store(g + i, v128.and(back, f32x4.gt(x, set(0))));
+    else if (job.activation === RELU) v128.store(g + i, v128.and(back, f32x4.gt(x, set(0))));
+    else unreachable(); // a step has no slope
   }
 }
 

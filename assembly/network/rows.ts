@@ -7,9 +7,9 @@
  * more than half are zero (images), else over tiles; both add the same terms in the same order.
  */
 
-import { addScaled, fma, LANES, least, set, storeSome } from "../linear/lanes";
 import { FULL, product } from "../linear/product";
-import { job, sampleNumber, width } from "../machine/job";
+import { exampleNumber, job, width } from "../machine/context";
+import { addScaled, fma, LANES, least, set, storeSome } from "../machine/lanes";
 
 export const ROW_BLOCK: u32 = 128;
 
@@ -57,7 +57,7 @@ export function setRows(rows: Rows, place: usize, count: u32): void {
 
 function inputRow(rows: Rows, batch: u32, i: u32): usize {
   const size: usize = job.inputsAreFloats ? 4 : 1;
-  return job.inputs + size * rows.width * sampleNumber(batch, i);
+  return job.inputs + size * rows.width * exampleNumber(batch, i);
 }
 
 function nonZeros(row: usize, count: u32): u32 {
@@ -136,7 +136,7 @@ function loadRow(rows: Rows, row: usize, r: u32): void {
 export function loadShare(rows: Rows, batch: u32, first: u32, begin: u32, end: u32): void {
   for (let r = begin; r < end; r++) {
     loadRow(rows, inputRow(rows, batch, first + r), r);
-    const label = job.labels === 0 ? 0 : load<u16>(job.labels + 2 * sampleNumber(batch, first + r));
+    const label = job.labels === 0 ? 0 : load<u16>(job.labels + 2 * exampleNumber(batch, first + r));
     store<u16>(rows.labels + 2 * r, label);
   }
 }
@@ -318,4 +318,20 @@ export function firstGradient(
       addScaled(at, load<f32>(rows.value + list + 4 * e), from, share, at);
     }
   }
+}
+
+/** Where an estimator left the first layer's gradient as Aᵀ C: A's rows (else none), C and its stride. */
+export let factoredRows: Rows = changetype<Rows>(0);
+export let factoredC: usize = 0;
+export let factoredStride: u32 = 0;
+
+export function clearFactored(): void {
+  factoredRows = changetype<Rows>(0);
+}
+
+/** Leaves the first layer's gradient as Aᵀ C of the whole batch's rows, for the step to form it as it goes. */
+export function leaveFactored(rows: Rows, c: usize, cRow: u32): void {
+  factoredRows = rows;
+  factoredC = c;
+  factoredStride = cRow;
 }

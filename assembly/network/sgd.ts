@@ -5,11 +5,10 @@
  * is one chain of sums whatever the number of threads.
  */
 
-import { least } from "../linear/lanes";
-import { job, largestTail, layerOffset, thread, threads, width } from "../machine/job";
+import { job, largestTail, layerOffset, thread, threads, width } from "../machine/context";
+import { least } from "../machine/lanes";
 import { barrier, shareBegin, shareEnd } from "../machine/team";
 import { take, takeOwn, takeOwnFloats } from "../machine/workspace";
-import { leaveFactored } from "../update/factored";
 import {
   backward,
   blockRows,
@@ -28,6 +27,7 @@ import {
   chooseForm,
   firstGradient,
   firstProduct,
+  leaveFactored,
   loadShare,
   ROW_BLOCK,
   Rows,

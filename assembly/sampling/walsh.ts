@@ -1,337 +1,374 @@
 /**
- * Walsh coupling: 2m samples of a row for the noise of one, their losses by Walsh–Hadamard transforms.
+ * Walsh coupling: K blocks of 2m samples each. Their losses, and the gradient that multiples of their noise and, by rows,
+ * of the first-order part make: what importance sampling and evolution strategies share.
  *
- *   sample (i, e, g): first layer's noise U diag(e s_gh), s_gh = (−1)^popcount(g & h), second layer's
- *   row split     Z diag(e t_gc), t_gc = s_{g,d1+c}:  logit_c = a W_c + e T_c + N_c,
- *                 T_c = WHT(d W_c, with n_c at place d1 + c), n_c = s a Z_c, N_c = t_c WHT(s d Z_c)
- *   weights only  diag(e s_gh) Z:                     logit_c = a W_c + s d Z_c + e WHT(d W_c + s a Z_c)
- *   no hidden layer:                                  logit_c = base_c + e s_gc y_c
+ *   gradient = α (Aᵀ D1, D2) + factor · mean of v Z/s, v the samples' factors
+ *   Mean over a block of v Z: U diag(E), with E = WHT(v⁺ − v⁻)/2m, and Z_hc E_{d1+c} (by rows) or Z_hc E_h.
  *
- * a, d: half the sum and half the difference of act(base + y), act(base − y) (bias: a = 1, d = 0), y = s (M U)_b. Signs on
- * the columns of a Gaussian matrix leave its law unchanged, so each sample has the law of Algorithm 4 (García Trillos,
- * Kaplan, Sanz-Alonso, Entropy 2019); those of one block depend on each other.
- *
- * Symbols: m the transform's length, s the perturbation's scale, w1 = d1 width of the first layer, d2 classes. Arrays over
- * g or h have `length` floats: m, or one vector where m is shorter (its lanes past m are zero wherever a sum is taken).
+ * Symbols: K blocks i in groups of at most 8, C (B × w1) coefficients of the first layer's gradient Aᵀ C; D1, D2 and the
+ * rest: row-split-walsh.ts, walsh-row.ts.
  */
+import { FULL, product } from "../linear/product";
+import { drawNoise, noiseCount, noiseFloats, noiseOffset } from "../linear/projection";
+import { classes, job, layerOffset, noiseScale, parameterCount, thread, width } from "../machine/context";
+import { BLOCKS_IN_GROUP } from "../machine/job";
+import { addScaled, fma, LANES, least, multiply, set, transpose } from "../machine/lanes";
+import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd, stopped } from "../machine/team";
+import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
+import { firstProduct, loadRows, ROW_BLOCK } from "../network/rows";
+import { firstLayerRow, secondLayerRow, takeRowSplitWalsh, walshCenter } from "./row-split-walsh";
+import { base, beginPoint, rowNorm, rows, scaled, takePoint, writeFirstLayer } from "./sampled-point";
+import {
+  beginWalshRows,
+  layout,
+  length,
+  m,
+  NO_HIDDEN,
+  ROW_SPLIT,
+  rowOf,
+  scale2,
+  signMean,
+  takeWalshRows,
+  used,
+  walshRow,
+} from "./walsh-row";
 
-import { firstLanes, fma, LANES, largest, least, max, most, set, sum, transpose } from "../linear/lanes";
-import { exp, Inline, log1p } from "../linear/math";
-import { walsh } from "../linear/transform";
-import { classes, job, layerOffset, noiseScale, thread, width } from "../machine/job";
-import { takeFloats } from "../machine/workspace";
-import { activated } from "../network/dense";
+/** Rows summed by one thread in order, so that threads change no bit. */
+const ROW_CHUNKS: u32 = 16;
 
-export const ROW_SPLIT: u32 = 0;
-export const WEIGHTS_ONLY: u32 = 1;
-export const NO_HIDDEN: u32 = 2;
+/** K, and how many of them have memory for their noise at a time. */
+export let blocks: u32 = 0;
+let group: u32 = 0;
+let chunks: u32 = 0;
+/** Rows of a chunk that are worked off at a time. */
+let atOnce: u32 = 0;
+/** Each block's normals as drawn (U first), and s Z by classes (classes × length, bias at place w1). */
+let drawn: usize = 0;
+let upper: usize = 0;
+/** This thread's: A x and y (atOnce × length, y of each block). */
+let directBase: usize = 0;
+let ys: usize = 0;
+/** Each chunk's sums over its rows: D2 by classes (classes × length), f (group × 2 × length). */
+let chunkSecond: usize = 0;
+let chunkLosses: usize = 0;
+/** f of each sample, then what multiplies its noise (K × 2 × length). */
+export let blockValues: usize = 0;
+/** What the gradient is made of: Aᵀ C + factor Q R (direct: factor R), C (B × length), R = Σ_i U_i diag(E_i); by classes. */
+let coefficients: usize = 0;
+let firstSum: usize = 0;
+let secondSum: usize = 0;
+/** What one thread says to all: α and `factor`. */
+let scales: usize = 0;
+/** A block's E, this thread's. */
+let means: usize = 0;
+/** Of the standard error: one block's gradient, their sum (n f64). */
+let blockGradient: usize = 0;
+let gradientSum: usize = 0;
 
-export let layout: u32 = 0;
-export let m: u32 = 0;
-/** max(m, 4), and the number of vectors. */
-export let length: u32 = 0;
-export let vectors: u32 = 0;
-/** Vectors that hold units and bias. */
-export let used: u32 = 0;
-/** s². */
-export let scale2: f32 = 0;
-/** W_c (classes × length, bias at place w1). */
-let weights: usize = 0;
-/** t_gc (row split) or s_gc (no hidden layer): classes × length. */
-export let signs: usize = 0;
-/** All bits of the lanes within m. */
-export let inside: v128 = i32x4.splat(-1);
+function wantsError(): bool {
+  return job.wantsError !== 0 && blocks > 1;
+}
 
 export function takeWalsh(): void {
-  const units = width(1);
-  layout = job.depth === 1 ? NO_HIDDEN : job.rowwise ? ROW_SPLIT : WEIGHTS_ONLY;
-  const needed = layout === NO_HIDDEN ? units : units + (layout === ROW_SPLIT ? classes() : 1);
-  for (m = 1; m < needed; ) m *= 2;
-  length = most(m, LANES);
-  vectors = length / LANES;
-  used = least(vectors, units / LANES + 1);
-  inside = firstLanes(least(m, LANES));
-  weights = takeFloats(u64(classes()) * length);
-  signs = takeFloats(u64(classes()) * length);
+  const size = job.batchSize;
+  blocks = job.blocks;
+  group = least(blocks, BLOCKS_IN_GROUP);
+  chunks = least(size, ROW_CHUNKS);
+  atOnce = least((size + chunks - 1) / chunks, ROW_BLOCK);
+  takeWalshRows(group);
+  takePoint(job.projected !== 0, atOnce, length);
+  if (job.rowwise) takeRowSplitWalsh(atOnce);
+  const all = u64(classes()) * length;
+  drawn = takeFloats(noiseFloats() * group);
+  upper = takeFloats(all * group);
+  if (!job.projected) directBase = takeOwnFloats(u64(atOnce) * length);
+  ys = takeOwnFloats(u64(atOnce) * length * group);
+  if (job.rowwise) chunkSecond = takeFloats(all * chunks);
+  chunkLosses = takeFloats(u64(chunks) * group * 2 * length);
+  blockValues = takeFloats(u64(blocks) * 2 * length);
+  coefficients = takeFloats(u64(size) * length);
+  firstSum = takeFloats(noiseCount(1));
+  secondSum = takeFloats(all);
+  scales = take(16);
+  means = takeOwnFloats(length);
+  if (!wantsError()) return;
+  blockGradient = takeFloats(parameterCount());
+  gradientSum = take(8 * u64(parameterCount()));
 }
 
-/** What all rows share at x_k, by one thread; complete at the next barrier. */
-export function beginWalsh(): void {
-  scale2 = f32(noiseScale * noiseScale);
+function beginWalsh(): void {
+  beginWalshRows();
+  if (!job.projected) memory.fill(directBase, 0, 4 * atOnce * length);
+  memory.fill(ys, 0, 4 * atOnce * length * group);
+  beginPoint(noiseScale);
+  barrier();
+}
+
+/** U of block i as drawn. */
+function blockU(i: u32): usize {
+  return drawn + 4 * i * usize(noiseFloats());
+}
+
+/** s Z by classes of block i. */
+function blockZ(i: u32): usize {
+  return upper + 4 * i * classes() * length;
+}
+
+/** Draws the noise of blocks first … first + count − 1. Ends with a barrier. */
+function drawBlocks(first: u32, count: u32): void {
+  for (let i = nextItem(count); i < count; i = nextItem(count)) {
+    drawNoise(first + i, blockU(i));
+    if (layout === NO_HIDDEN) continue;
+    const entries = (width(1) + 1) * classes();
+    const z = blockU(i) + 4 * noiseOffset(2);
+    const to = blockZ(i);
+    multiply(f32(noiseScale), z, entries, z);
+    memory.fill(to, 0, 4 * classes() * length);
+    transpose(z, width(1) + 1, classes(), classes(), to, length);
+  }
+  endItems(count);
+}
+
+/** y of rows first … first + count − 1 under block i (count × length). */
+function makeY(i: u32, first: u32, count: u32): void {
+  const size = job.batchSize;
+  const units = width(1);
+  const y = ys + 4 * i * atOnce * length;
+  if (job.projected) {
+    const a = scaled + 4 * first * size;
+    product(count, units, first + count, a, size, 1, blockU(i), units, 0, 0, y, length, FULL);
+    return;
+  }
+  firstProduct(rows, 0, count, blockU(i), units, y, length);
+  multiply(f32(noiseScale), y, count * length, y);
+}
+
+/** Rows first … first + count − 1 of a chunk under the `atHand` blocks whose noise is drawn. */
+function someRows(
+  chunk: u32,
+  first: u32,
+  count: u32,
+  atHand: u32,
+  byRows: bool,
+  perRow: f32,
+  coefficients: usize,
+): void {
+  if (!job.projected) {
+    loadRows(rows, 0, first, count);
+    firstProduct(rows, 0, count, job.parameters, width(1), directBase, length);
+  }
+  const at = job.projected ? first : 0;
+  const ax = job.projected ? base + 4 * first * length : directBase;
+  for (let i: u32 = 0; i < atHand; i++) makeY(i, first, count);
+  const losses = chunkLosses + 8 * chunk * group * length;
+  for (let r: u32 = 0; r < count; r++) {
+    const label: u32 = load<u16>(rows.labels + 2 * (at + r));
+    for (let i: u32 = 0; i < atHand; i++) {
+      const row = rowOf(i);
+      walshRow(row, ax + 4 * r * length, ys + 4 * (i * atOnce + r) * length, blockZ(i), label);
+      const to = losses + 8 * i * length;
+      addScaled(to, 1, row.losses, 2 * length, to);
+      if (byRows) signMean(row.losses, row.means);
+    }
+    if (!byRows) continue;
+    const variance = scale2 * rowNorm(rows, at + r, first + r);
+    firstLayerRow(atHand, variance, perRow, coefficients + 4 * (first + r) * length);
+    if (layout === ROW_SPLIT)
+      secondLayerRow(first + r, atHand, perRow, chunkSecond + 4 * chunk * classes() * length);
+  }
+}
+
+/**
+ * All rows under the `atHand` blocks whose noise is drawn: each chunk's sums, and C (B × length) where by rows, both times
+ * scale/B. Ends with a barrier.
+ */
+function someBlocks(atHand: u32, scale: f64, coefficients: usize): void {
+  const size = job.batchSize;
+  const byRows = job.rowwise !== 0;
+  const perRow = f32(scale / f64(size));
+  for (let chunk = nextItem(chunks); chunk < chunks; chunk = nextItem(chunks)) {
+    if (byRows) memory.fill(chunkSecond + 4 * chunk * classes() * length, 0, 4 * classes() * length);
+    memory.fill(chunkLosses + 8 * chunk * group * length, 0, 8 * atHand * length);
+    const end = u32((u64(size) * (chunk + 1)) / chunks);
+    for (let first = u32((u64(size) * chunk) / chunks); first < end; first += atOnce) {
+      if (cancelled()) break;
+      someRows(chunk, first, least(atOnce, end - first), atHand, byRows, perRow, coefficients);
+    }
+  }
+  endItems(chunks);
+}
+
+/** Chunks' D2 in order added to `to` (classes × length): this thread's classes. */
+function addSecond(to: usize): void {
+  const row = 4 * length;
+  const begin = shareBegin(classes(), 1);
+  const count = (shareEnd(classes(), 1) - begin) * length;
+  to += begin * row;
+  for (let c: u32 = 0; c < chunks; c++)
+    addScaled(to, 1, chunkSecond + (c * classes() + begin) * row, count, to);
+}
+
+/** f of the batch for a group's samples (atHand × 2 × length) from its chunks, in order. Ends with a barrier. */
+function batchLosses(atHand: u32, out: usize): void {
+  const floats = atHand * 2 * length;
+  const mean = set(f32(1 / f64(job.batchSize)));
+  const end: usize = 4 * shareEnd(floats, LANES);
+  for (let at: usize = 4 * shareBegin(floats, LANES); at < end; at += 16) {
+    let total = set(0);
+    for (let c: u32 = 0; c < chunks; c++)
+      total = f32x4.add(total, v128.load(chunkLosses + 8 * c * group * length + at));
+    v128.store(out + at, f32x4.mul(mean, total));
+  }
+  barrier();
+}
+
+/** Zeros for a new gradient. Ends with a barrier. */
+function clearGradient(): void {
+  if (thread === 0) {
+    memory.fill(coefficients, 0, 4 * job.batchSize * length);
+    memory.fill(firstSum, 0, 4 * noiseCount(1));
+    memory.fill(secondSum, 0, 4 * classes() * length);
+  }
+  barrier();
+}
+
+/** R += U diag(E), secondSum += factor E Z, E from one block's values (2 × length); its noise is drawn as number i. */
+function addNoiseMean(i: u32, values: usize, factor: f32): void {
+  const units = width(1);
+  signMean(values, means);
+  const count = noiseCount(1) / units;
+  for (let r = shareBegin(count, 1), end = shareEnd(count, 1); r < end; r++) {
+    const u = blockU(i) + 4 * r * units;
+    const to = firstSum + 4 * r * units;
+    let at: usize = 0;
+    for (; at + 16 <= 4 * units; at += 16)
+      v128.store(to + at, fma(v128.load(u + at), v128.load(means + at), v128.load(to + at)));
+    for (; at < 4 * units; at += 4)
+      store<f32>(to + at, load<f32>(to + at) + load<f32>(u + at) * load<f32>(means + at));
+  }
+  if (layout === NO_HIDDEN) return;
+  for (let c = shareBegin(classes(), 1), end = shareEnd(classes(), 1); c < end; c++) {
+    const z = blockZ(i) + 4 * c * length;
+    const to = secondSum + 4 * c * length;
+    const byClass = set(job.rowwise ? factor * load<f32>(means + 4 * (units + c)) : factor);
+    for (let at: usize = 0; at < 16 * used; at += 16) {
+      let value = v128.load(z + at);
+      if (!job.rowwise) value = f32x4.mul(value, v128.load(means + at));
+      v128.store(to + at, fma(byClass, value, v128.load(to + at)));
+    }
+  }
+}
+
+/** gradient (n) ← the first layer, and the second matrix. Ends with a barrier. */
+function writeGradient(factor: f64, leave: bool, gradient: usize): void {
+  barrier();
+  writeFirstLayer(coefficients, length, factor === 0 ? 0 : firstSum, factor, leave, gradient);
+  if (layout !== NO_HIDDEN) {
+    const begin = shareBegin(classes(), 1);
+    const to = gradient + 4 * (layerOffset(2) + begin);
+    transpose(
+      secondSum + 4 * begin * length,
+      shareEnd(classes(), 1) - begin,
+      width(1) + 1,
+      length,
+      to,
+      classes(),
+    );
+  }
+  barrier();
+}
+
+/**
+ * √(Σ_i |g_i − mean|²/(K (K − 1))) over the blocks' own estimates, without cross-fit: `alpha` times the first-order part,
+ * `factor` times the noise's mean.
+ */
+function standardError(alpha: f64, factor: f64): void {
+  const n = parameterCount();
+  let squares: f64 = 0;
+  if (job.rowwise) walshCenter();
+  if (thread === 0) memory.fill(gradientSum, 0, 8 * n);
+  for (let i: u32 = 0; i < blocks; i++) {
+    clearGradient();
+    drawBlocks(i, 1);
+    if (job.rowwise) {
+      someBlocks(1, alpha, coefficients);
+      if (stopped()) return;
+      addSecond(secondSum);
+    }
+    if (factor !== 0) addNoiseMean(0, blockValues + 8 * i * length, f32(factor / noiseScale));
+    writeGradient(factor, false, blockGradient);
+    if (thread === 0) squares += addGradient(n);
+  }
   if (thread !== 0) return;
-  const units = width(1);
-  const count = classes();
-  memory.fill(weights, 0, 4 * count * length);
-  if (layout !== NO_HIDDEN)
-    transpose(job.parameters + 4 * layerOffset(2), units + 1, count, count, weights, length);
-  const first = layout === NO_HIDDEN ? 0 : units;
-  for (let c: u32 = 0; c < count; c++) {
-    for (let g: u32 = 0; g < length; g++)
-      store<f32>(signs + 4 * (c * length + g), popcnt<u32>(g & (first + c)) & 1 ? -1 : 1);
+  const count = f64(blocks);
+  let ofMean: f64 = 0;
+  for (let i: u32 = 0; i < n; i++)
+    ofMean += (load<f64>(gradientSum + 8 * i) * load<f64>(gradientSum + 8 * i)) / count;
+  job.standardError = sqrt(Math.max(0, squares - ofMean) / (count * (count - 1)));
+}
+
+/** Adds a block's gradient to their sum; returns its |·|². */
+function addGradient(n: u32): f64 {
+  let squares: f64 = 0;
+  for (let i: u32 = 0; i < n; i++) {
+    const g = f64(load<f32>(blockGradient + 4 * i));
+    store<f64>(gradientSum + 8 * i, load<f64>(gradientSum + 8 * i) + g);
+    squares += g * g;
   }
+  return squares;
 }
 
-/** What one row makes of one block. */
-@unmanaged
-export class WalshRow {
-  /** length each; zeros past w1. */
-  a: usize;
-  d: usize;
-  /** T_c, N_c: classes × length. */
-  t: usize;
-  noise: usize;
-  /** 1/(s²|hidden|²): 2 × length. */
-  inverse: usize;
-  /** f: 2 × length. */
-  losses: usize;
-  /** WHT(f⁺ − f⁻)/2m: length. */
-  means: usize;
-  /** n_c; the logits' even part; the same less the label's, times log2 e: classes each. */
-  n: usize;
-  base: usize;
-  even: usize;
-  /** The row's y: length. */
-  y: usize;
-  /** Σ a² + d². */
-  own: f32;
-  /** Mean of f. */
-  mean: f32;
+/** The first-order part times α: this thread's share. */
+function scaleFirstOrder(alpha: f32): void {
+  const size = job.batchSize * length;
+  let begin = shareBegin(size, LANES);
+  multiply(alpha, coefficients + 4 * begin, shareEnd(size, LANES) - begin, coefficients + 4 * begin);
+  begin = shareBegin(classes(), 1) * length; // as addSecond and addNoiseMean share it
+  multiply(alpha, secondSum + 4 * begin, shareEnd(classes(), 1) * length - begin, secondSum + 4 * begin);
 }
 
-/** Bytes of a row and its arrays. */
-export function walshRowBytes(): u64 {
-  const count = u64(classes());
-  return 64 + 4 * length * (7 + 2 * count) + 3 * (4 * count + 64);
-}
-
-export function setWalshRow(place: usize): WalshRow {
-  const row = changetype<WalshRow>(place);
-  const count = classes();
-  const floats = 4 * length;
-  row.a = place + 64;
-  row.d = row.a + floats;
-  row.inverse = row.d + floats;
-  row.losses = row.inverse + 2 * floats;
-  row.means = row.losses + 2 * floats;
-  row.t = row.means + floats;
-  row.noise = row.t + count * floats;
-  row.n = row.noise + count * floats;
-  row.base = row.n + 4 * count + 64;
-  row.even = row.base + 4 * count + 64;
-  memory.fill(row.a, 0, 2 * floats);
-  return row;
-}
-
-/** a, d and their squares' sum; units past w1 have base = y = 0 and so a = d = 0 (step and ReLU: act(0) = 0; tanh too). */
-function halfActivations(row: WalshRow, base: usize): void {
-  const half = set(0.5);
-  let squares = set(0);
-  for (let i: usize = 0; i < 16 * used; i += 16) {
-    const p = v128.load(base + i);
-    const q = v128.load(row.y + i);
-    const plus = activated(f32x4.add(p, q));
-    const minus = activated(f32x4.sub(p, q));
-    const a = f32x4.mul(half, f32x4.add(plus, minus));
-    const d = f32x4.mul(half, f32x4.sub(plus, minus));
-    v128.store(row.a + i, a);
-    v128.store(row.d + i, d);
-    squares = fma(a, a, fma(d, d, squares));
+/** All blocks' losses into `blockValues` and job.losses; by rows the first-order part. Whether nobody cancelled it. */
+export function walshLosses(): bool {
+  const groups = (blocks + BLOCKS_IN_GROUP - 1) / BLOCKS_IN_GROUP;
+  beginWalsh();
+  clearGradient();
+  for (let g: u32 = 0; g < groups; g++) {
+    const start = u32((u64(blocks) * g) / groups);
+    const count = u32((u64(blocks) * (g + 1)) / groups) - start;
+    if (job.rowwise && count === 1) walshCenter();
+    drawBlocks(start, count);
+    someBlocks(count, 1 / f64(blocks), coefficients);
+    if (stopped()) return false;
+    if (job.rowwise) addSecond(secondSum);
+    batchLosses(count, blockValues + 8 * start * length);
   }
-  store<f32>(row.a + 4 * width(1), 1);
-  row.own = sum(squares) + 1;
-}
-
-/** out ← d p over the places in use, zeros beyond. */
-function multiplyBy(d: usize, p: usize, out: usize): void {
-  const end: usize = 16 * used;
-  for (let i: usize = 0; i < end; i += 16) v128.store(out + i, f32x4.mul(v128.load(d + i), v128.load(p + i)));
-  if (used < vectors) memory.fill(out + end, 0, 16 * (vectors - used));
-}
-
-/** Even and odd parts of class c's logit, row split. z: s Z_c (length). */
-function splitLogit(row: WalshRow, c: u32, z: usize): void {
-  const a = row.a;
-  const w = weights + 4 * c * length;
-  let even = set(0);
-  let odd = set(0);
-  for (let i: usize = 0; i < 16 * used; i += 16) {
-    const x = v128.load(a + i);
-    even = fma(x, v128.load(w + i), even);
-    odd = fma(x, v128.load(z + i), odd);
+  if (thread === 0 && job.losses !== 0) {
+    for (let h: u32 = 0; h < 2 * blocks; h++)
+      memory.copy(job.losses + 4 * h * m, blockValues + 4 * h * length, 4 * m);
   }
-  const n = sum(odd);
-  store<f32>(row.base + 4 * c, sum(even));
-  store<f32>(row.n + 4 * c, n);
-  const t = row.t + 4 * c * length;
-  multiplyBy(row.d, w, t);
-  store<f32>(t + 4 * (width(1) + c), n);
-  walsh(t, vectors);
-  const noise = row.noise + 4 * c * length;
-  multiplyBy(row.d, z, noise);
-  walsh(noise, vectors);
-  const flips = signs + 4 * c * length;
-  for (let i: usize = 0; i < 16 * vectors; i += 16)
-    v128.store(noise + i, f32x4.mul(v128.load(noise + i), v128.load(flips + i)));
+  return true;
 }
 
-/** The same where only weights are wanted. */
-function plainLogit(row: WalshRow, c: u32, z: usize): void {
-  const a = row.a;
-  const d = row.d;
-  const w = weights + 4 * c * length;
-  const t = row.t + 4 * c * length;
-  let even = set(0);
-  for (let i: usize = 0; i < 16 * used; i += 16) {
-    even = fma(v128.load(a + i), v128.load(w + i), even);
-    even = fma(v128.load(d + i), v128.load(z + i), even);
-    v128.store(t + i, fma(v128.load(d + i), v128.load(w + i), f32x4.mul(v128.load(a + i), v128.load(z + i))));
-  }
-  store<f32>(row.base + 4 * c, sum(even));
-  if (used < vectors) memory.fill(t + 16 * used, 0, 16 * (vectors - used));
-  walsh(t, vectors);
+/** What the first-order part and the noise's mean are multiplied by; from the thread that makes `blockValues` factors. */
+export function setWalshScales(alpha: f64, factor: f64): void {
+  store<f64>(scales, alpha);
+  store<f64>(scales, factor, 8);
 }
 
-/** 1/(s²|hidden|²) of all samples. */
-function inverseNorms(row: WalshRow): void {
-  const inverse = row.inverse;
-  for (let i: usize = 0; i < 16 * vectors; i += 16) {
-    const x = v128.load(row.a + i);
-    v128.store(inverse + i, f32x4.mul(f32x4.add(x, x), v128.load(row.d + i)));
-  }
-  walsh(inverse, vectors);
-  const own = set(row.own);
-  const scale = set(scale2);
-  for (let i: usize = 0; i < 16 * vectors; i += 16) {
-    const x = v128.load(inverse + i);
-    v128.store(inverse + i, f32x4.div(set(1), f32x4.mul(scale, f32x4.add(own, x))));
-    v128.store(inverse + 4 * length + i, f32x4.div(set(1), f32x4.mul(scale, f32x4.sub(own, x))));
-  }
-}
-
-/** Even and odd parts of all logits. base: (A x)_b; second: s Z by classes (classes × length). */
-function makeLogits(row: WalshRow, base: usize, second: usize): void {
-  const count = classes();
-  for (let c: u32 = 0; c < count; c++) {
-    const at = 4 * c * length;
-    if (layout === ROW_SPLIT) {
-      splitLogit(row, c, second + at);
-    } else if (layout === WEIGHTS_ONLY) {
-      plainLogit(row, c, second + at);
-    } else {
-      const y = set(load<f32>(row.y + 4 * c));
-      for (let i: usize = 0; i < 4 * length; i += 16)
-        v128.store(row.t + at + i, f32x4.mul(y, v128.load(signs + at + i)));
-      store<f32>(row.base + 4 * c, load<f32>(base + 4 * c));
+/** job.gradient from the samples' factors in `blockValues`, and its standard error. Begins with a barrier. */
+export function walshGradient(leave: bool): void {
+  barrier();
+  const alpha = load<f64>(scales);
+  const factor = load<f64>(scales, 8);
+  if (job.rowwise && alpha !== 1) scaleFirstOrder(f32(alpha));
+  if (factor !== 0) {
+    const together = blocks <= BLOCKS_IN_GROUP;
+    for (let i: u32 = 0; i < blocks; i++) {
+      if (!together) drawBlocks(i, 1);
+      addNoiseMean(together ? i : 0, blockValues + 8 * i * length, f32(factor / noiseScale / f64(blocks)));
+      if (!together) barrier(); // the next block's noise takes this one's place
     }
   }
-  if (layout === ROW_SPLIT) inverseNorms(row);
-}
-
-/** The logit of class c less the label's for the vector at byte i; e = −1 where `minus`. */
-function difference(row: WalshRow, c: u32, label: u32, i: usize, minus: bool): v128 {
-  const at: usize = usize(c * length) * 4 + i;
-  const own: usize = usize(label * length) * 4 + i;
-  const odd = f32x4.sub(v128.load(row.t + at), v128.load(row.t + own));
-  let even = set(load<f32>(row.base + 4 * c) - load<f32>(row.base + 4 * label));
-  if (layout === ROW_SPLIT)
-    even = f32x4.add(even, f32x4.sub(v128.load(row.noise + at), v128.load(row.noise + own)));
-  return minus ? f32x4.sub(even, odd) : f32x4.add(even, odd);
-}
-
-/** Cross-entropy where the sum of exponentials left the range of log1p: by the largest difference. */
-function largeLoss(row: WalshRow, label: u32, i: usize, minus: bool): v128 {
-  const count = classes();
-  let top = set(0);
-  for (let c: u32 = 0; c < count; c++) top = max(top, difference(row, c, label, i, minus));
-  let total = set(0);
-  for (let c: u32 = 0; c < count; c++)
-    total = f32x4.add(total, exp(f32x4.sub(difference(row, c, label, i, minus), top)));
-  return f32x4.add(top, log1p(max(set(0), f32x4.sub(total, set(1)))));
-}
-
-/** Cost of the class predicted: the label's unless another logit exceeds its own, else the first largest. */
-function costs(row: WalshRow, label: u32, i: usize, minus: bool): v128 {
-  const count = classes();
-  const ofLabel = job.costs + 4 * label * count;
-  let top = set(0);
-  let cost = v128.load32_splat(ofLabel + 4 * label);
-  for (let c: u32 = 0; c < count; c++) {
-    if (c === label) continue;
-    const z = difference(row, c, label, i, minus);
-    cost = v128.bitselect(v128.load32_splat(ofLabel + 4 * c), cost, f32x4.gt(z, top));
-    top = max(top, z);
-  }
-  return cost;
-}
-
-const LOG2E: f32 = f32(Math.LOG2E);
-
-/** Cross-entropy of 2m samples: log1p of the sum over the other classes of e^difference, by 2^x. */
-function crossEntropy(row: WalshRow, label: u32): void {
-  const count = classes();
-  const split = layout === ROW_SPLIT;
-  const scale = set(LOG2E);
-  const row4: usize = 4 * length;
-  const own = load<f32>(row.base + 4 * label);
-  for (let c: u32 = 0; c < count; c++)
-    store<f32>(row.even + 4 * c, LOG2E * (load<f32>(row.base + 4 * c) - own));
-  let top = set(0);
-  for (let i: usize = 0; i < row4; i += 16) {
-    let plus = set(0);
-    let minus = set(0);
-    const ofLabel: usize = usize(label) * row4 + i;
-    const tOwn = v128.load(row.t + ofLabel);
-    const nOwn = split ? v128.load(row.noise + ofLabel) : set(0);
-    let t = row.t + i;
-    let n = row.noise + i;
-    let e = row.even;
-    for (let c: u32 = 0; c < count; c++, t += row4, n += row4, e += 4) {
-      if (c === label) continue;
-      const odd = f32x4.mul(scale, f32x4.sub(v128.load(t), tOwn));
-      let even = v128.load32_splat(e);
-      if (split) even = fma(scale, f32x4.sub(v128.load(n), nOwn), even);
-      plus = f32x4.add(plus, Inline.exp2(f32x4.add(even, odd)));
-      minus = f32x4.add(minus, Inline.exp2(f32x4.sub(even, odd)));
-    }
-    v128.store(row.losses + i, log1p(plus));
-    v128.store(row.losses + row4 + i, log1p(minus));
-    top = max(top, max(plus, minus));
-  }
-  if (largest(top) < 1e9) return;
-  for (let i: usize = 0; i < row4; i += 16) {
-    v128.store(row.losses + i, largeLoss(row, label, i, false));
-    v128.store(row.losses + row4 + i, largeLoss(row, label, i, true));
-  }
-}
-
-/** The row's 2m losses under one block's noise, and their mean; base (A x)_b and y = s (M U)_b, zeros past w1. */
-export function walshRow(row: WalshRow, base: usize, y: usize, second: usize, label: u32): void {
-  row.y = y;
-  if (layout !== NO_HIDDEN) halfActivations(row, base);
-  makeLogits(row, base, second);
-  const half: usize = 4 * length;
-  if (job.costs === 0) {
-    crossEntropy(row, label);
-  } else {
-    for (let i: usize = 0; i < half; i += 16) {
-      v128.store(row.losses + i, costs(row, label, i, false));
-      v128.store(row.losses + half + i, costs(row, label, i, true));
-    }
-  }
-  let total = set(0);
-  for (let i: usize = 0; i < 2 * half; i += 16) {
-    const f = v128.and(inside, v128.load(row.losses + i));
-    v128.store(row.losses + i, f);
-    total = f32x4.add(total, f);
-  }
-  row.mean = sum(total) / (f32(m) * 2);
-}
-
-/** out (length) ← WHT(v⁺ − v⁻)/2m of values (2 × length): the mean of value · e s_gh for each h. */
-export function signMean(values: usize, out: usize): void {
-  const factor = set(1 / (f32(m) * 2));
-  const half: usize = 4 * length;
-  for (let i: usize = 0; i < half; i += 16)
-    v128.store(out + i, f32x4.mul(factor, f32x4.sub(v128.load(values + i), v128.load(values + half + i))));
-  walsh(out, vectors);
+  writeGradient(factor / f64(blocks), leave, job.gradient);
+  if (wantsError()) standardError(alpha, factor);
 }

@@ -8,12 +8,12 @@
  * Symbols: A (B × (d0 + 1)) with its column of ones, C (B × columns, stride cRow).
  */
 
-import { addScaled, LANES, least, most } from "../linear/lanes";
 import { FULL, product } from "../linear/product";
-import { job, width } from "../machine/job";
+import { job, width } from "../machine/context";
+import { addScaled, LANES, least, most } from "../machine/lanes";
 import { barrier, shareBegin, shareEnd } from "../machine/team";
 import { take, takeOwnFloats } from "../machine/workspace";
-import { Rows, sparseRow } from "../network/rows";
+import { factoredC, factoredRows, factoredStride, Rows, sparseRow } from "../network/rows";
 import { stepEntries } from "./step";
 
 const PIECES: u32 = 8;
@@ -27,11 +27,6 @@ let lengths: usize = 0;
 let rowsOf: usize = 0;
 let valuesOf: usize = 0;
 
-/** The gradient in hand, where an estimator left it factored. */
-export let factoredRows: Rows = changetype<Rows>(0);
-let coefficients: usize = 0;
-let coefficientsRow: u32 = 0;
-
 /** Takes the memory for batches of B rows. */
 export function takeFactored(): void {
   slopes = takeOwnFloats(most(SLOPES, width(1)) + LANES);
@@ -39,17 +34,6 @@ export function takeFactored(): void {
   lengths = take(4 * u64(width(0)));
   rowsOf = take(4 * u64(width(0)) * job.batchSize);
   valuesOf = take(4 * u64(width(0)) * job.batchSize);
-}
-
-export function clearFactored(): void {
-  factoredRows = changetype<Rows>(0);
-}
-
-/** Leaves the first layer's gradient as Aᵀ C of the whole batch's rows. */
-export function leaveFactored(rows: Rows, c: usize, cRow: u32): void {
-  factoredRows = rows;
-  coefficients = c;
-  coefficientsRow = cRow;
 }
 
 function pieceBegin(piece: u32): u32 {
@@ -94,8 +78,8 @@ function listColumns(rows: Rows, begin: u32, end: u32): void {
 /** slopes ← rows first … of Aᵀ C, d0 being the bias's. */
 function someSlopes(rows: Rows, columns: u32, first: u32, count: u32): void {
   const inputs = least(count, rows.width - least(first, rows.width));
-  const c = coefficients;
-  const cRow = coefficientsRow;
+  const c = factoredC;
+  const cRow = factoredStride;
   if (!rows.sparse) {
     const a = rows.value + 4 * first;
     product(inputs, columns, rows.count, a, 1, rows.width, c, cRow, 0, 0, slopes, columns, FULL);

@@ -10,9 +10,10 @@
  * denormals to zero, and they are slow: moments below float32's smallest normal number become zero here.
  */
 
-import { firstLanes, fma, set, storeFirst, sum } from "../linear/lanes";
 import { power } from "../linear/math";
-import { GRADIENT_DESCENT, job, MOMENTUM } from "../machine/job";
+import { job } from "../machine/context";
+import { ADAM, GRADIENT_DESCENT, MOMENTUM } from "../machine/job";
+import { firstLanes, fma, set, storeFirst, sum } from "../machine/lanes";
 
 /** The smallest normal number. */
 const SMALLEST: f32 = 1.1754943508222875e-38;
@@ -31,7 +32,7 @@ let epsilon: f32 = 0;
 export function beginStep(size: f64, index: u32): void {
   rate = f32(-size);
   mu = f32(job.momentum);
-  if (job.optimizer <= MOMENTUM) return;
+  if (job.optimizer !== ADAM) return;
   beta1 = f32(job.beta1);
   beta2 = f32(job.beta2);
   rest1 = f32(1 - job.beta1);
@@ -81,7 +82,8 @@ export function stepEntries(slopes: usize, at: u32, count: u32): f32 {
   const x = job.parameters + 4 * at;
   if (job.optimizer === GRADIENT_DESCENT) return descent(slopes, x, count);
   if (job.optimizer === MOMENTUM) return momentum(slopes, x, job.moment1 + 4 * at, count);
-  return adam(slopes, x, job.moment1 + 4 * at, job.moment2 + 4 * at, count);
+  if (job.optimizer === ADAM) return adam(slopes, x, job.moment1 + 4 * at, job.moment2 + 4 * at, count);
+  return unreachable();
 }
 
 function descent(slopes: usize, x: usize, count: u32): f32 {

@@ -5,12 +5,10 @@
 
 import { robbinsMonro, takeRobbinsMonro } from "../chains/robbins-monro";
 import { sgld, takeSgld } from "../chains/sgld";
-import { least } from "../linear/lanes";
+import { classes, job, layerOffset, parameterCount, setJob, setUpdate, thread } from "../machine/context";
 import {
-  classes,
   EVOLUTION_STRATEGIES,
-  job,
-  layerOffset,
+  IMPORTANCE_SAMPLING,
   OPERATION_ACCURACY,
   OPERATION_ESTIMATE,
   OPERATION_GAUSSIAN,
@@ -18,15 +16,11 @@ import {
   OPERATION_PREDICT,
   OPERATION_RUN,
   OPERATION_STEP,
-  parameterCount,
   ROBBINS_MONRO,
   SGD,
   SGLD,
-  setJob,
-  setUpdate,
-  thread,
-  WALSH,
 } from "../machine/job";
+import { least } from "../machine/lanes";
 import {
   barrier,
   cancelled,
@@ -51,13 +45,12 @@ import {
   sumOfLosses,
   takePass,
 } from "../network/dense";
-import { ROW_BLOCK, Rows, rowsBytes, setRows } from "../network/rows";
+import { clearFactored, factoredRows, ROW_BLOCK, Rows, rowsBytes, setRows } from "../network/rows";
 import { sgd, takeSgd } from "../network/sgd";
 import { gaussianGroups } from "../random/gaussian";
+import { evolutionStrategies, takeEvolutionStrategies } from "../sampling/evolution-strategies";
 import { importanceSampling, takeImportanceSampling } from "../sampling/importance-sampling";
-import { sampleEstimate, takeSampleEstimate } from "../sampling/sample-estimate";
-import { takeWalshEstimate, walshEstimate } from "../sampling/walsh-estimate";
-import { clearFactored, factoredRows, factoredStep, takeFactored } from "./factored";
+import { factoredStep, takeFactored } from "./factored";
 import { beginStep, stepEntries } from "./step";
 
 /** A thread's rows and pass of the operations on rows; each block's sum (f64). */
@@ -76,6 +69,12 @@ function blocks(): u32 {
   return (job.batchSize + ROW_BLOCK - 1) / ROW_BLOCK;
 }
 
+/** Whether the operation is one on rows. */
+function isOnRows(): bool {
+  const operation = job.operation;
+  return operation === OPERATION_LOSS || operation === OPERATION_PREDICT || operation === OPERATION_ACCURACY;
+}
+
 function takeRowOperation(): void {
   rows = changetype<Rows>(takeOwn(offsetof<Rows>()));
   rowsMemory = takeOwn(rowsBytes(blockRows()));
@@ -86,11 +85,11 @@ function takeRowOperation(): void {
 
 function takeEstimator(): void {
   if (job.estimator === SGD) takeSgd();
+  else if (job.estimator === IMPORTANCE_SAMPLING) takeImportanceSampling();
+  else if (job.estimator === EVOLUTION_STRATEGIES) takeEvolutionStrategies();
   else if (job.estimator === SGLD) takeSgld();
   else if (job.estimator === ROBBINS_MONRO) takeRobbinsMonro();
-  else if (job.coupling === WALSH) takeWalshEstimate();
-  else if (job.rowwise || job.estimator === EVOLUTION_STRATEGIES) takeSampleEstimate();
-  else takeImportanceSampling();
+  else unreachable();
 }
 
 /** Whether the estimator can leave the first layer's gradient as Aᵀ C, so that its step needs memory. */
@@ -103,12 +102,7 @@ function mayLeaveFactored(): bool {
 function takeAll(from: usize): void {
   beginWorkspace(from);
   if (job.operation === OPERATION_ESTIMATE || job.operation === OPERATION_RUN) takeEstimator();
-  if (
-    job.operation === OPERATION_LOSS ||
-    job.operation === OPERATION_PREDICT ||
-    job.operation === OPERATION_ACCURACY
-  )
-    takeRowOperation();
+  if (isOnRows()) takeRowOperation();
   if (job.operation === OPERATION_STEP || job.operation === OPERATION_RUN) normParts = take(8 * NORM_PARTS);
   if (job.operation !== OPERATION_RUN) return;
   if (mayLeaveFactored()) takeFactored();
@@ -132,11 +126,11 @@ function estimate(leave: bool, x: usize): void {
   }
   clearFactored();
   if (job.estimator === SGD) sgd(leave);
+  else if (job.estimator === IMPORTANCE_SAMPLING) importanceSampling(leave);
+  else if (job.estimator === EVOLUTION_STRATEGIES) evolutionStrategies(leave);
   else if (job.estimator === SGLD) sgld(x);
   else if (job.estimator === ROBBINS_MONRO) robbinsMonro(leave);
-  else if (job.coupling === WALSH) walshEstimate(leave);
-  else if (job.rowwise || job.estimator === EVOLUTION_STRATEGIES) sampleEstimate(leave);
-  else importanceSampling(leave);
+  else unreachable();
   barrier();
 }
 
@@ -202,7 +196,7 @@ function update(index: u32): bool {
   return true;
 }
 
-/** A block of rows of loss, predict and correct; returns its sum of losses or of right labels. */
+/** A block of rows of loss, predict and accuracy; returns its sum of losses or its number of right labels. */
 function blockOfRows(first: u32): f64 {
   const count = least(ROW_BLOCK, job.batchSize - first);
   const pass = setPass(passHead, passMemory, blockRows(), false);
@@ -277,8 +271,10 @@ export function run(pointer: usize, number: u32): void {
   } else if (job.operation === OPERATION_ESTIMATE) {
     setUpdate(0);
     estimate(false, job.chain);
-  } else {
+  } else if (isOnRows()) {
     rowOperation();
+  } else {
+    unreachable();
   }
   barrier();
   if (number === 0 && !stopped()) job.done = 1;

@@ -45,19 +45,19 @@ const Cpu& cpu() {
 // A build for one instruction set leaves the others out (native/CMakeLists.txt).
 const Target kTargets[] = {
 #ifndef LOCAL_ENTROPY_WITHOUT_AVX512
-    {&kAvx512, [] { return cpu().avx512; }},
+    {&avx512::kKernels, [] { return cpu().avx512; }},
 #endif
 #ifndef LOCAL_ENTROPY_WITHOUT_AVX2
-    {&kAvx2, [] { return cpu().avx2; }},
+    {&avx2::kKernels, [] { return cpu().avx2; }},
 #endif
 #ifndef LOCAL_ENTROPY_WITHOUT_SSE4
-    {&kSse4, [] { return cpu().sse4; }},
+    {&sse4::kKernels, [] { return cpu().sse4; }},
 #endif
 };
 
 #elif defined(__aarch64__)
 
-const Target kTargets[] = {{&kNeon, [] { return true; }}};
+const Target kTargets[] = {{&neon::kKernels, [] { return true; }}};
 
 #endif
 

@@ -83,7 +83,7 @@ struct AccuracyJob : DenseJob {
 
   bool compute(const Kernels& kernels, const Context& context) override {
     uint64_t correct = 0;
-    if (!kernels.dense_correct(network, parameters.data(), batch(), context, &correct)) return false;
+    if (!kernels.dense_accuracy(network, parameters.data(), batch(), context, &correct)) return false;
     answer(Result::kCorrect, double(correct));
     return true;
   }

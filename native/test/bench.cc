@@ -73,20 +73,20 @@ void time_row_block(const char* name, const Kernels* kernels, const Problem& pro
 
 // Images in the middle of an empty margin: 20,000 rows of 28 x 28, 19 % of the bytes not zero.
 Examples images() {
-  Examples samples;
-  samples.count = 20000;
-  samples.width = 784;
-  samples.bytes.resize(samples.count * samples.width);
+  Examples examples;
+  examples.count = 20000;
+  examples.width = 784;
+  examples.bytes.resize(examples.count * examples.width);
   Random random{9};
-  for (size_t r = 0; r < samples.count; r++) {
-    for (size_t i = 0; i < samples.width; i++) {
+  for (size_t r = 0; r < examples.count; r++) {
+    for (size_t i = 0; i < examples.width; i++) {
       const double y = double(i / 28) - 13.5, x = double(i % 28) - 13.5, stroke = 5 + 5 * random.uniform();
       const double distance = std::abs(std::sqrt(x * x + y * y) - stroke);
-      if (distance < 1.6) samples.bytes[r * samples.width + i] = uint8_t(255 - 130 * distance);
+      if (distance < 1.6) examples.bytes[r * examples.width + i] = uint8_t(255 - 130 * distance);
     }
-    samples.labels.push_back(uint16_t(10 * random.uniform()));
+    examples.labels.push_back(uint16_t(10 * random.uniform()));
   }
-  return samples;
+  return examples;
 }
 
 // Medians over 20 crossings of 100 updates each.

@@ -75,7 +75,7 @@ const Register gradients("sgd: gradient and loss against finite differences", []
 // Losses and the raw estimate from the normals, in double and by plain loops.
 const Register sampled("importance-sampling: direct form against double precision", [] {
   for (Problem problem : problems()) {
-    if (problem.samples.width > 100) continue;
+    if (problem.examples.width > 100) continue;
     for (int form = 0; form < 4; form++) {
       const bool pair = form == 2, centred = form == 1;
       problem.loss.costs.clear();
@@ -137,7 +137,7 @@ const Register threads("every estimator: the same bits from 1, 2, 3 and 5 thread
   for (const Problem& problem : problems())
     for (const bool projected : {false, true})
       for (const Named& named : estimators(projected)) {
-        if (projected && problem.rows.size() > problem.samples.width) continue;
+        if (projected && problem.rows.size() > problem.examples.width) continue;
         const Kernels* kernels = select_kernels("", nullptr);
         const Answer one = ask(kernels, problem, named.estimator, 1);
         check(one.done && one.guarded() && std::isfinite(largest(one.gradient)),
@@ -171,7 +171,7 @@ const Register targets("every estimator: every target agrees with every other", 
 // In the span of the rows both forms are the same chain. With the noise at scale zero they must agree whole.
 const Register quiet("sgld, robbins-monro: projected is direct where there is no noise", [] {
   for (const Problem& problem : problems()) {
-    if (problem.rows.size() > problem.samples.width) continue;
+    if (problem.rows.size() > problem.examples.width) continue;
     for (int which = 0; which < 2; which++) {
       Estimator estimators[2];
       for (const bool projected : {false, true}) {
@@ -213,7 +213,7 @@ const Register quiet("sgld, robbins-monro: projected is direct where there is no
 const Register batches("sgld, robbins-monro: a batch for each transition", [] {
   const Problem problem({30, 19, 5}, Activation::kTanh, 9, true, 0.8);
   const std::vector<uint32_t> other{3, 1, 4, 11, 5, 9, 2, 6, 0};
-  const Batch a = problem.batch(), b{&problem.samples, other.data(), other.size()};
+  const Batch a = problem.batch(), b{&problem.examples, other.data(), other.size()};
   const Kernels* kernels = select_kernels("", nullptr);
   const std::vector<std::pair<Estimator, Estimator>> pairs{
       {sgld(false, 4, 3), sgld(false, 4)}, {robbins_monro(false, 3, 5, 3), robbins_monro(false, 3, 5)}};

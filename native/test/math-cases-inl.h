@@ -1,5 +1,12 @@
-// The functions of math-inl.h, philox-inl.h and transform-inl.h for one target, included in its region and
-// namespace.
+// The functions of math-inl.h, philox-inl.h and transform-inl.h for one target.
+#pragma once
+#include "../cpu/linear/math-inl.h"
+#include "../cpu/linear/transform-inl.h"
+#include "../cpu/random/philox-inl.h"
+#include "math-target.h"
+
+BEGIN_TARGET
+
 inline void exp_lanes(const float* in, float* out) { store(out, exp(load(in))); }
 inline void exp2_lanes(const float* in, float* out) { store(out, exp2(load(in))); }
 inline void log1p_lanes(const float* in, float* out) { store(out, log1p(load(in))); }
@@ -39,16 +46,9 @@ inline void walsh_values(const float* in, size_t m, bool padded, size_t used, fl
   if (padded) return walsh_values_of<true>(in, m, used, scratch, out);
   walsh_values_of<false>(in, m, used, scratch, out);
 }
-inline MathTarget math_target(const char* name) {
-  return {name,
-          kLanes,
-          exp_lanes,
-          exp2_lanes,
-          log1p_lanes,
-          tanh_lanes,
-          quotient_lanes,
-          append_lanes<uint8_t>,
-          append_lanes<float>,
-          philox_lanes,
-          walsh_values};
-}
+const native_test::MathTarget kMath = {
+    TARGET_NAME,         kLanes,       exp_lanes,      exp2_lanes,
+    log1p_lanes,         tanh_lanes,   quotient_lanes, append_lanes<uint8_t>,
+    append_lanes<float>, philox_lanes, walsh_values};
+
+END_TARGET

@@ -6,120 +6,9 @@
 #include <cstdio>
 #include <fstream>
 
-#include "../cpu/kernels.h"
 #include "harness.h"
+#include "math-target.h"
 #include "problem.h"
-
-#if defined(__x86_64__)
-#if !defined(__clang__)
-// GCC 12 warns of its own header's undefined vectors.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#else
-#include <arm_neon.h>
-#endif
-
-namespace native_test {
-
-struct MathTarget {
-  const char* name;
-  size_t lanes;
-  void (*exp)(const float*, float*);
-  void (*exp2)(const float*, float*);
-  void (*log1p)(const float*, float*);
-  void (*tanh)(const float*, float*);
-  void (*quotient)(const float*, const float*, float*);
-  uint32_t (*append_bytes)(const uint8_t*, uint32_t, uint32_t*, float*);
-  uint32_t (*append_floats)(const float*, uint32_t, uint32_t*, float*);
-  void (*philox)(const uint32_t*, uint64_t, uint32_t*);
-  void (*walsh)(const float*, size_t, bool, size_t, float*, float*);
-};
-
-}  // namespace native_test
-
-#if defined(__x86_64__)
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("sse4.2"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("sse4.2")
-#endif
-namespace native_test {
-namespace sse4 {
-// clang-format off
-#include "../cpu/machine/targets/sse4.h"
-#include "../cpu/linear/math-inl.h"
-#include "../cpu/random/philox-inl.h"
-#include "../cpu/linear/transform-inl.h"
-#include "math-cases-inl.h"
-// clang-format on
-}  // namespace sse4
-}  // namespace native_test
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#endif
-namespace native_test {
-namespace avx2 {
-// clang-format off
-#include "../cpu/machine/targets/avx2.h"
-#include "../cpu/linear/math-inl.h"
-#include "../cpu/random/philox-inl.h"
-#include "../cpu/linear/transform-inl.h"
-#include "math-cases-inl.h"
-// clang-format on
-}  // namespace avx2
-}  // namespace native_test
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-#if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"))), \
-                             apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
-#endif
-namespace native_test {
-namespace avx512 {
-// clang-format off
-#include "../cpu/machine/targets/avx512.h"
-#include "../cpu/linear/math-inl.h"
-#include "../cpu/random/philox-inl.h"
-#include "../cpu/linear/transform-inl.h"
-#include "math-cases-inl.h"
-// clang-format on
-}  // namespace avx512
-}  // namespace native_test
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-#else
-namespace native_test {
-namespace neon {
-// clang-format off
-#include "../cpu/machine/targets/neon.h"
-#include "../cpu/linear/math-inl.h"
-#include "../cpu/random/philox-inl.h"
-#include "../cpu/linear/transform-inl.h"
-#include "math-cases-inl.h"
-// clang-format on
-}  // namespace neon
-}  // namespace native_test
-#endif
 
 namespace native_test {
 
@@ -129,11 +18,11 @@ std::vector<MathTarget> math_targets() {
   std::vector<MathTarget> found;
   for (const std::string& name : available_kernels()) {
 #if defined(__x86_64__)
-    if (name == "sse4") found.push_back(sse4::math_target("sse4"));
-    if (name == "avx2") found.push_back(avx2::math_target("avx2"));
-    if (name == "avx512") found.push_back(avx512::math_target("avx512"));
+    if (name == "sse4") found.push_back(sse4::kMath);
+    if (name == "avx2") found.push_back(avx2::kMath);
+    if (name == "avx512") found.push_back(avx512::kMath);
 #else
-    found.push_back(neon::math_target("neon"));
+    found.push_back(neon::kMath);
 #endif
   }
   return found;

@@ -27,7 +27,7 @@ struct Random {
 struct Problem {
   Network network;
   Loss loss;
-  Examples samples;
+  Examples examples;
   std::vector<float> parameters;
   std::vector<uint32_t> rows;
   uint64_t seed = 0x123456789abcdefull;
@@ -40,19 +40,19 @@ struct Problem {
     Random random{batch * 31 + layers[0]};
     network.layers = layers;
     network.activation = activation;
-    samples.count = batch + 3;
-    samples.width = layers[0];
-    for (size_t i = 0; i < samples.count * samples.width; i++) {
+    examples.count = batch + 3;
+    examples.width = layers[0];
+    for (size_t i = 0; i < examples.count * examples.width; i++) {
       const double value = random.uniform() < zeros ? 0 : 0.05 + 0.95 * random.uniform();
       if (bytes)
-        samples.bytes.push_back(uint8_t(255 * value));
+        examples.bytes.push_back(uint8_t(255 * value));
       else
-        samples.floats.push_back(float(value));
+        examples.floats.push_back(float(value));
     }
-    for (size_t i = 0; i < samples.count; i++)
-      samples.labels.push_back(uint16_t(random.uniform() * network.classes()));
-    for (size_t i = 0; i < batch; i++) rows.push_back(uint32_t((i * 7 + 2) % samples.count));
-    if (samples.count % 7 == 0)
+    for (size_t i = 0; i < examples.count; i++)
+      examples.labels.push_back(uint16_t(random.uniform() * network.classes()));
+    for (size_t i = 0; i < batch; i++) rows.push_back(uint32_t((i * 7 + 2) % examples.count));
+    if (examples.count % 7 == 0)
       for (size_t i = 0; i < batch; i++) rows[i] = uint32_t(i + 1);
     if (repeated && batch > 1) rows[batch - 1] = rows[0];
     for (size_t l = 1; l < layers.size(); l++) {
@@ -62,11 +62,11 @@ struct Problem {
     }
   }
 
-  Batch batch() const { return {&samples, rows.data(), rows.size()}; }
+  Batch batch() const { return {&examples, rows.data(), rows.size()}; }
 
   double input(size_t row, size_t i) const {
-    const size_t at = rows[row] * samples.width + i;
-    return samples.bytes.empty() ? double(samples.floats[at]) : samples.bytes[at] / 255.0;
+    const size_t at = rows[row] * examples.width + i;
+    return examples.bytes.empty() ? double(examples.floats[at]) : examples.bytes[at] / 255.0;
   }
 
   double activate(double v) const {
@@ -77,7 +77,7 @@ struct Problem {
 
   std::vector<double> logits(const std::vector<double>& x, size_t row) const {
     std::vector<double> a;
-    for (size_t i = 0; i < samples.width; i++) a.push_back(input(row, i));
+    for (size_t i = 0; i < examples.width; i++) a.push_back(input(row, i));
     size_t at = 0;
     for (size_t l = 1; l < network.layers.size(); l++) {
       a.push_back(1);
@@ -92,7 +92,7 @@ struct Problem {
   }
 
   double row_loss(const std::vector<double>& z, size_t row) const {
-    const size_t label = samples.labels[rows[row]];
+    const size_t label = examples.labels[rows[row]];
     size_t best = 0;
     for (size_t c = 1; c < z.size(); c++)
       if (z[c] > z[best]) best = c;
@@ -191,7 +191,7 @@ inline Matrix basis(const Problem& problem) {
   Matrix q;
   for (size_t r = 0; r < problem.rows.size(); r++) {
     std::vector<double> row;
-    for (size_t i = 0; i < problem.samples.width; i++) row.push_back(problem.input(r, i));
+    for (size_t i = 0; i < problem.examples.width; i++) row.push_back(problem.input(r, i));
     row.push_back(1);
     double before = 0, after = 0;
     for (const double v : row) before += v * v;
@@ -228,25 +228,25 @@ inline Estimator importance_sampling(bool projected, Coupling::Kind kind, uint32
   return e;
 }
 
-inline Estimator sgld(bool projected, size_t steps, uint32_t batches = 1) {
+inline Estimator sgld(bool projected, size_t iterates, uint32_t batches = 1) {
   Estimator e;
   e.kind = Estimator::Kind::kSgld;
   e.projected = projected;
   e.batches = batches;
-  for (size_t j = 1; j <= steps; j++) {
+  for (size_t j = 1; j <= iterates; j++) {
     e.step_sizes.push_back(1.0 / double(1000 + 10 * j));
     e.noise_scales.push_back(std::sqrt(e.step_sizes.back()));
   }
   return e;
 }
 
-inline Estimator robbins_monro(bool projected, size_t steps, uint32_t samples, uint32_t batches = 1) {
+inline Estimator robbins_monro(bool projected, size_t transitions, uint32_t samples, uint32_t batches = 1) {
   Estimator e;
   e.kind = Estimator::Kind::kRobbinsMonro;
   e.projected = projected;
   e.batches = batches;
   e.samples = samples;
-  for (size_t j = 1; j <= steps; j++) e.step_sizes.push_back(0.1 * std::pow(double(j), -0.7));
+  for (size_t j = 1; j <= transitions; j++) e.step_sizes.push_back(0.1 * std::pow(double(j), -0.7));
   return e;
 }
 

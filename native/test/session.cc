@@ -12,7 +12,7 @@ namespace {
 SessionSetup setup(const Problem& problem, const Estimator& estimator, Optimizer::Kind kind) {
   SessionSetup s{};
   s.network = problem.network;
-  s.train = s.test = problem.samples;
+  s.train = s.test = problem.examples;
   s.batch_size = uint32_t(problem.rows.size());
   s.estimator = estimator;
   s.optimizer.kind = kind;
@@ -29,7 +29,7 @@ Plan plan(const Problem& problem, uint64_t first, uint32_t count) {
   p.count = count;
   for (uint32_t k = 0; k < count; k++) {
     for (uint32_t r = 0; r < problem.rows.size(); r++)
-      p.rows.push_back(uint32_t((r * 3 + (first + k) * 5) % problem.samples.count));
+      p.rows.push_back(uint32_t((r * 3 + (first + k) * 5) % problem.examples.count));
     p.tau.push_back(0.02 / double(1 + first + k));
     p.noise_scale.push_back(std::sqrt(p.tau.back()));
     p.rate.push_back(0.01);
@@ -117,8 +117,8 @@ const Register dense("dense: loss, predictions and accuracy over several blocks 
                          const Context context{executor, &no};
                          check(kernels->dense_loss(problem.network, problem.loss, problem.parameters.data(),
                                                    problem.batch(), context, &loss) &&
-                                   kernels->dense_correct(problem.network, problem.parameters.data(),
-                                                          problem.batch(), context, &correct) &&
+                                   kernels->dense_accuracy(problem.network, problem.parameters.data(),
+                                                           problem.batch(), context, &correct) &&
                                    kernels->dense_predict(problem.network, problem.parameters.data(),
                                                           problem.batch(), context, probabilities.data(),
                                                           labels.data()),
@@ -135,7 +135,7 @@ const Register dense("dense: loss, predictions and accuracy over several blocks 
                            for (size_t c = 0; c < 3; c++)
                              check_near(probabilities[3 * r + c], std::exp(z[c]) / sum, 1e-6, "probability");
                            check(labels[r] == best, "label");
-                           expected += best == problem.samples.labels[problem.rows[r]];
+                           expected += best == problem.examples.labels[problem.rows[r]];
                          }
                          check(correct == expected, "accuracy");
                          check(probabilities[900] == -1 && labels[300] == 77, "written past the end");

@@ -102,7 +102,7 @@ struct Named {
 std::vector<Named> estimators(const Problem& problem) {
   using Kind = Coupling::Kind;
   std::vector<Named> all{{"sgd", sgd()}};
-  const bool projected = problem.rows.size() <= problem.samples.width;
+  const bool projected = problem.rows.size() <= problem.examples.width;
   all.push_back({"robbins-monro", robbins_monro(projected, 3, 4)});
   all.push_back({"centred", importance_sampling(projected, Kind::kIndependent, 12, true, false)});
   all.push_back({"complement sampled", importance_sampling(projected, Kind::kIndependent, 12, false, true)});

@@ -104,7 +104,7 @@ Vector sample_noise(const Case& given, const Estimator& e, const Kernels* kernel
 double row_pass(const Problem& p, const Vector& z, double s, size_t r, double center, Vector* h) {
   Vector a;
   std::vector<Vector> inputs, noise;
-  for (size_t i = 0; i < p.samples.width; i++) a.push_back(p.input(r, i));
+  for (size_t i = 0; i < p.examples.width; i++) a.push_back(p.input(r, i));
   size_t at = 0;
   for (size_t l = 1; l < p.network.layers.size(); l++) {
     a.push_back(1);

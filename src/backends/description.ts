@@ -4,7 +4,7 @@
  *
  * A *job* is the flat form of everything that crosses the seam (`job.ts`): numbers by place in one Float64Array, arrays
  * by name. The addon reads those; the WASM kernels have the same fields as a struct in memory (`wasm/abi.ts`).
- * `scripts/generate.mjs` writes `native/description.h` and `assembly/machine/description.ts` from this file; a test asks whether
+ * `scripts/generate.mjs` writes `native/description.h` and `assembly/machine/job.ts` from this file; a test asks whether
  * they are current. It imports nothing.
  *
  * Symbols: B rows of a minibatch, d_0 … d_L widths, n parameters, J samples or iterates of a chain, M samples a

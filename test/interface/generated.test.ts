@@ -17,7 +17,7 @@ test.each(Object.keys(files))("%s is current", (path) => {
 });
 
 test("the struct has the fields in the order in which the host computes their offsets", () => {
-  const [, body] = /class Job \{\n([^}]*)\}/.exec(files["assembly/machine/description.ts"])!;
+  const [, body] = /class Job \{\n([^}]*)\}/.exec(files["assembly/machine/job.ts"])!;
   const fields = [...body.matchAll(/(\w+): (\w+);/g)].map(([, name, type]) => ({
     name,
     bytes: type === "f64" ? 8 : 4,

@@ -8,6 +8,14 @@
 // G_m), and P^1 = A x_k + (A A^T) C + s L U. Nothing happens in the complement.
 //
 // Symbols: J transitions, M samples a transition, B rows, n parameters, d1 columns, G = df/dP^1.
+#pragma once
+#include <cstddef>
+#include <cstring>
+
+#include "../network/factored-inl.h"
+#include "../sampling/sampled-point-inl.h"
+
+BEGIN_TARGET
 
 // One fixed group's sums over its samples: of G (B x stride) or the first layer's gradient, then of the
 // others'.
@@ -67,11 +75,11 @@ inline double add_span_gradient(const SampledPoint& point, const float* center, 
 // sums.
 inline void descend(const GradientSums* groups, size_t count, float* GradientSums::*member, double a,
                     double factor, size_t begin, size_t end, float* y) {
-  const Float keep = set(float(1 - a)), step = set(float(-a * factor));
+  const Float keep = set(float(1 - a)), move = set(float(-a * factor));
   for_vectors(end - begin, [&](size_t i, size_t n) {
     Float total = load_some(groups[0].*member + begin + i, n);
     for (size_t g = 1; g < count; g++) total = total + load_some(groups[g].*member + begin + i, n);
-    store_some(y + begin + i, n, fma(keep, load_some(y + begin + i, n), step * total));
+    store_some(y + begin + i, n, fma(keep, load_some(y + begin + i, n), move * total));
   });
 }
 
@@ -101,7 +109,7 @@ inline RobbinsMonro new_robbins_monro(Workspace& workspace, const Estimator& est
   for (unsigned w = 0; w < executor->size(); w++) run.samplers[w] = new_sampler(workspace, run.point);
   run.first_size = projection != nullptr ? rows * stride : tail_offset(network);
   run.tail_size = network.parameters() - tail_offset(network);
-  run.group_count = sample_groups(estimator.samples, run.first_size + run.tail_size, 16);
+  run.group_count = unit_groups(estimator.samples, run.first_size + run.tail_size, 16);
   run.groups = workspace.take<GradientSums>(run.group_count);
   for (size_t g = 0; g < run.group_count; g++)
     run.groups[g] = {workspace.take<float>(run.first_size), workspace.take<float>(run.tail_size), 0};
@@ -169,9 +177,9 @@ inline bool robbins_monro(const Estimator& estimator, const Question& q, const C
   RobbinsMonro& run =
       *workspace.take<RobbinsMonro>(1);  // outlives this call where A^T C is left to the caller
   run = new_robbins_monro(workspace, estimator, q, estimator.projected ? &factors : nullptr, executor);
-  const size_t steps = estimator.step_sizes.size(), offset = tail_offset(*q.network);
+  const size_t transitions = estimator.step_sizes.size(), offset = tail_offset(*q.network);
   double loss = 0;
-  for (size_t j = 0; j < steps; j++) {
+  for (size_t j = 0; j < transitions; j++) {
     set_position(run, executor);
     sample_gradients(run, estimator, j, context);
     if (context.cancelled->load()) return false;
@@ -209,7 +217,9 @@ inline bool robbins_monro(const Estimator& estimator, const Question& q, const C
     }
   });
   write(run.tail, 0, run.tail_size, estimate->gradient + offset);
-  estimate->loss = loss / double(steps * estimator.samples);
-  estimate->samples = steps * estimator.samples;
+  estimate->loss = loss / double(transitions * estimator.samples);
+  estimate->samples = transitions * estimator.samples;
   return true;
 }
+
+END_TARGET

@@ -4,13 +4,25 @@
 //   x^{j+1} = x^j - (eps_j/2)(grad f(x^j) + (x^j - x_k)/tau) + s_j xi_j,  j = 1 … J - 1
 //   mean = sum eps_j x^j / sum eps_j,  gradient = (x_k - mean)/tau
 //
-// Projected: V = Q^T(x - x_k) takes the same steps with L^T G for the gradient, P^1 = A x_k + L V. In the
-// complement the chain is linear, so its last iterate and its sum S = sum eps_j y^j are jointly normal in
+// Projected: V = Q^T(x - x_k) takes the same transitions with L^T G for the gradient, P^1 = A x_k + L V. In
+// the complement the chain is linear, so its last iterate and its sum S = sum eps_j y^j are jointly normal in
 // each coordinate: from v = t = c = 0, a = eps_j/(2 tau),
 //   v <- (1-a)^2 v + s_j^2;  t <- t + 2 eps_{j+1} (1-a) c + eps_{j+1}^2 v;  c <- (1-a) c + eps_{j+1} v
 // (v = Var y, c = Cov(y, S), t = Var S), the means by the same recursion without noise.
 //
 // Symbols: J iterates, B rows, n parameters, d1 columns, G = df/dP^1. Sums are of eps_j (x^j - x_k).
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "../network/first-layer-inl.h"
+#include "../network/sgd-inl.h"
+#include "../sampling/sampled-point-inl.h"
+
+BEGIN_TARGET
 
 // x <- x - (eps/2)(g + x/tau) + s xi; sum <- sum + next x, for `count` entries relative to x_k.
 inline void langevin(const float* g, double eps, double tau, double s, double next, const float* xi,
@@ -37,7 +49,7 @@ struct DirectChain {
   float* noise;               // a worker's: as many, and whole groups of 64
 };
 
-// Step j of entries at … at + count - 1 of layer l, by their slopes.
+// Transition j of entries at … at + count - 1 of layer l, by their slopes.
 inline void direct_move(const DirectChain& chain, const PhiloxKey& key, size_t l, size_t j, size_t at,
                         size_t count, const float* slopes, float* noise) {
   const Estimator& estimator = *chain.estimator;
@@ -50,7 +62,7 @@ inline void direct_move(const DirectChain& chain, const PhiloxKey& key, size_t l
   add_scaled(q.parameters + i, 1, chain.x + i, count, chain.position + i);
 }
 
-// Step j of one worker's part. gradient: of all layers, the first one's only where it is not factored.
+// Transition j of one worker's share. gradient: of all layers, the first one's only where it is not factored.
 inline void direct_moves(const DirectChain& chain, size_t j, const Factored& factored, const float* gradient,
                          unsigned worker, unsigned workers) {
   const Network& network = *chain.q->network;
@@ -80,7 +92,7 @@ inline void direct_moves(const DirectChain& chain, size_t j, const Factored& fac
 inline bool sgld_direct(const Estimator& estimator, const Question& q, const Context& context,
                         Workspace& workspace, float* x, float* sum, double* loss) {
   const Network& network = *q.network;
-  const size_t n = network.parameters(), steps = estimator.step_sizes.size();
+  const size_t n = network.parameters(), iterates = estimator.step_sizes.size();
   const size_t room = std::max(kMoves, size_t(network.layers[1]));
   Executor* executor = context.executor;
   TeamGradient state = new_team_gradient(workspace, network, q.batches[0].size, executor->size());
@@ -93,7 +105,7 @@ inline bool sgld_direct(const Estimator& estimator, const Question& q, const Con
                           workspace.take<float>((room + kLanes) * executor->size()),
                           workspace.take<float>((room + 128) * executor->size())};
   add_scaled(q.parameters, 1, x, n, chain.position);
-  for (size_t j = 0; j + 1 < steps; j++) {
+  for (size_t j = 0; j + 1 < iterates; j++) {
     if (context.cancelled->load(std::memory_order_relaxed)) return false;
     Factored factored;
     *loss += team_gradient(network, *q.loss, chain.position, q.batches[q.batch_count > 1 ? j : 0], executor,
@@ -104,7 +116,7 @@ inline bool sgld_direct(const Estimator& estimator, const Question& q, const Con
   return true;
 }
 
-// What one step of the projected chain reads and writes besides its own buffers.
+// What one transition of the projected chain reads and writes besides its own buffers.
 struct SpanChain {
   SampledPoint point;  // factor: L itself
   Pass pass;
@@ -118,8 +130,8 @@ struct SpanChain {
 };
 
 // One transition; returns f(x^j).
-inline double span_step(const Estimator& estimator, const Question& q, size_t j, const float* noise,
-                        SpanChain* chain) {
+inline double span_transition(const Estimator& estimator, const Question& q, size_t j, const float* noise,
+                              SpanChain* chain) {
   const Network& network = *q.network;
   const Pass& pass = chain->pass;
   const size_t rows = q.batches[0].size, columns = network.layers[1], stride = pass.stride[1];
@@ -147,19 +159,18 @@ inline double span_step(const Estimator& estimator, const Question& q, size_t j,
   return sum_of_losses(pass, rows) / double(rows);
 }
 
-// The chain itself, worker 0's, while the others make the noise of the steps to come.
+// The chain itself, worker 0's, while the others make the noise of the transitions to come.
 inline bool sgld_in_span(const Estimator& estimator, const Question& q, const Context& context,
                          Workspace& workspace, const Projection& projection, SpanChain* chain, double* loss) {
-  constexpr size_t kAhead =
-      16;  // steps whose noise is made together; two such buffers stay in the second cache
+  // Transitions whose noise is made together; two such buffers stay in the second cache.
+  constexpr size_t kAhead = 16;
   const NoiseLayout& layout = chain->point.layout;
   const size_t size = layout.offset[q.network->depth()], transitions = estimator.step_sizes.size() - 1;
   float* noise[2] = {workspace.take<float>(kAhead * size), workspace.take<float>(kAhead * size)};
-  const auto draw = [&](size_t step) {
-    draw_noise(layout, &projection, q.seed, q.update, uint32_t(step),
-               noise[step / kAhead % 2] + step % kAhead * size);
+  const auto draw = [&](size_t j) {
+    draw_noise(layout, &projection, q.seed, q.update, uint32_t(j), noise[j / kAhead % 2] + j % kAhead * size);
   };
-  fork_items(context.executor, std::min(kAhead, transitions), [&](size_t step, unsigned) { draw(step); });
+  fork_items(context.executor, std::min(kAhead, transitions), [&](size_t j, unsigned) { draw(j); });
   for (size_t first = 0; first < transitions; first += kAhead) {
     if (context.cancelled->load(std::memory_order_relaxed)) return false;
     const size_t end = std::min(transitions, first + kAhead), end_next = std::min(transitions, end + kAhead);
@@ -167,8 +178,8 @@ inline bool sgld_in_span(const Estimator& estimator, const Question& q, const Co
     fork(context.executor, [&](unsigned worker) {
       if (worker == 0)
         for (size_t j = first; j < end; j++)
-          *loss += span_step(estimator, q, j, noise[j / kAhead % 2] + j % kAhead * size, chain);
-      for (size_t step; (step = next.fetch_add(1, std::memory_order_relaxed)) < end_next;) draw(step);
+          *loss += span_transition(estimator, q, j, noise[j / kAhead % 2] + j % kAhead * size, chain);
+      for (size_t j; (j = next.fetch_add(1, std::memory_order_relaxed)) < end_next;) draw(j);
     });
   }
   return true;
@@ -254,7 +265,7 @@ inline bool sgld_projected(const Estimator& estimator, const Question& q, const 
 
 inline bool sgld(const Estimator& estimator, const Question& q, const Context& context, Workspace& workspace,
                  Estimate* estimate) {
-  const size_t n = q.network->parameters(), steps = estimator.step_sizes.size();
+  const size_t n = q.network->parameters(), iterates = estimator.step_sizes.size();
   Executor* executor = context.executor;
   float* x = estimate->chain;       // relative to x_k while the chain runs
   float* sum = estimate->gradient;  // of eps_j x^j
@@ -281,7 +292,9 @@ inline bool sgld(const Estimator& estimator, const Question& q, const Context& c
       store_some(sum + share.begin + i, k, factor * load_some(sum + share.begin + i, k));
     });
   });
-  estimate->loss = steps > 1 ? loss / double(steps - 1) : kNone;
-  estimate->samples = steps;
+  estimate->loss = iterates > 1 ? loss / double(iterates - 1) : kNone;
+  estimate->samples = iterates;
   return true;
 }
+
+END_TARGET

@@ -1,12 +1,9 @@
-// exp, log(1 + x) and tanh of a vector, by polynomials fitted on Chebyshev nodes, and small helpers of
-// vectors. Bounds in ulp are asserted against double precision in native/test.
+// exp, log(1 + x) and tanh of a vector, by polynomials fitted on Chebyshev nodes. Bounds in ulp are asserted
+// against double precision in native/test.
+#pragma once
+#include "../machine/lanes-inl.h"
 
-inline Float select(Int mask, Float yes, Float no) { return (Float)((mask & (Int)yes) | (~mask & (Int)no)); }
-
-// Lanes 0 … n - 1 of p, `fill` in the others.
-inline Float load_or(const float* p, size_t n, float fill) {
-  return n >= kLanes ? load(p) : select((Int)(lane_numbers() < uint32_t(n)), load_first(p, n), set(fill));
-}
+BEGIN_TARGET
 
 // exp(x), at most 2 ulp for |x| <= 87; 0 below -87.3, exp(88.3) above 88.3; NaN stays NaN.
 // x = n ln 2 + r, |r| <= ln 2/2, exp(r) = 1 + r + r^2 q(r).
@@ -89,3 +86,5 @@ inline Float tanh(Float x) {
   const Float big = set(1) - set(2) / (exp(twice) + set(1));
   return select((Int)(size < set(0.63f)), small, (Float)((Int)big | sign));
 }
+
+END_TARGET

@@ -1,7 +1,14 @@
-// Products of small matrices in registers, element by element sums, and shares of work.
+// Products of small matrices in registers, and element by element sums.
 //
 // Every entry of a product is one chain of fma in order of k, whatever tile it falls into, so a product can
-// be split over threads by rows or columns without changing a bit.
+// be shared out over threads by rows or columns without changing a bit.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+
+#include "../machine/lanes-inl.h"
+
+BEGIN_TARGET
 
 enum class Triangle { kNone, kLower, kUpper };  // which half of A is not zero, the diagonal included
 
@@ -103,21 +110,6 @@ inline void transpose(const float* from, size_t rows, size_t columns, size_t fro
     for (size_t j = 0; j < columns; j++) to[j * to_row + i] = factor * from[i * from_row + j];
 }
 
-// Calls body(offset, n) for the vectors of 0 … count - 1; n = kLanes but for the last.
-template <class Body>
-inline void for_vectors(size_t count, Body body) {
-  size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) body(i, kLanes);
-  if (i < count) body(i, count - i);
-}
-inline Float load_some(const float* p, size_t n) { return n == kLanes ? load(p) : load_first(p, n); }
-inline void store_some(float* p, size_t n, Float x) {
-  if (n == kLanes)
-    store(p, x);
-  else
-    store_first(p, n, x);
-}
-
 // out = a + s b, elementwise.
 inline void add_scaled(const float* a, float s, const float* b, size_t count, float* out) {
   const Float scale = set(s);
@@ -142,29 +134,4 @@ inline double squared_length(const float* a, size_t count) {
   return total;
 }
 
-inline size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
-
-// Worker w's share of 0 … count - 1, its bounds multiples of `unit`.
-struct Share {
-  size_t begin, end;
-  Share(size_t count, size_t unit, unsigned worker, unsigned workers) {
-    const size_t units = (count + unit - 1) / unit;
-    begin = std::min(count, units * worker / workers * unit);
-    end = std::min(count, units * (worker + 1) / workers * unit);
-  }
-};
-
-// Runs task(worker) on every worker of the team.
-template <class Task>
-inline void fork(Executor* executor, Task task) {
-  executor->run([](void* argument, unsigned worker) { (*static_cast<Task*>(argument))(worker); }, &task);
-}
-
-// Runs task(item, worker) for items 0 … count - 1, each as soon as a worker is free.
-template <class Task>
-inline void fork_items(Executor* executor, size_t count, Task task) {
-  std::atomic<size_t> next{0};
-  fork(executor, [&](unsigned worker) {
-    for (size_t item; (item = next.fetch_add(1, std::memory_order_relaxed)) < count;) task(item, worker);
-  });
-}
+END_TARGET

@@ -5,6 +5,18 @@
 // Symbols: B rows, A (B x (d0 + 1)) with its column of ones, r = the number of non-zero pivots, d1 columns.
 // The Gram matrix is exact for bytes (integers), else float64; L is float64. A pivot of at most 1e-9 of its
 // diagonal entry (a repeated or dependent row) is zero with its column, and its inverse is 0.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "../../backend.h"
+#include "../machine/lanes-inl.h"
+#include "../machine/team-inl.h"
+#include "../machine/workspace.h"
+
+BEGIN_TARGET
 
 struct Projection {
   size_t rows;     // B
@@ -47,13 +59,13 @@ constexpr size_t kGramColumns = 4;
 // Columns j … j + kGramColumns - 1 of the Gram matrix from the diagonal down: their rows of the batch stay in
 // the first cache while all others pass. bytes: the batch's (B x width), or null.
 inline void gram_columns(const Batch& batch, const int16_t* bytes, size_t j, double* gram) {
-  const Examples& samples = *batch.examples;
-  const size_t width = samples.width, rows = batch.size, end = std::min(rows, j + kGramColumns);
+  const Examples& examples = *batch.examples;
+  const size_t width = examples.width, rows = batch.size, end = std::min(rows, j + kGramColumns);
   for (size_t i = j; i < rows; i++) {
     double* row = gram + i * rows;
     if (bytes == nullptr) {
-      const float *floats = samples.floats.data(), *own = floats + row_number(batch, i) * width;
-      for (size_t k = j; k < end; k++) row[k] = dot(own, floats + row_number(batch, k) * width, width) + 1;
+      const float *floats = examples.floats.data(), *own = floats + batch.row(i) * width;
+      for (size_t k = j; k < end; k++) row[k] = dot(own, floats + batch.row(k) * width, width) + 1;
       continue;
     }
     uint64_t total[kGramColumns];
@@ -67,10 +79,10 @@ inline void gram_columns(const Batch& batch, const int16_t* bytes, size_t j, dou
 }
 
 inline void widen_bytes(const Batch& batch, int16_t* wide) {
-  const Examples& samples = *batch.examples;
+  const Examples& examples = *batch.examples;
   for (size_t r = 0; r < batch.size; r++) {
-    const uint8_t* from = samples.bytes.data() + row_number(batch, r) * samples.width;
-    for (size_t i = 0; i < samples.width; i++) wide[r * samples.width + i] = from[i];
+    const uint8_t* from = examples.bytes.data() + batch.row(r) * examples.width;
+    for (size_t i = 0; i < examples.width; i++) wide[r * examples.width + i] = from[i];
   }
 }
 
@@ -114,7 +126,7 @@ inline void cholesky_rows(Projection* p, size_t i, double* l, size_t stride) {
     }
     dots<1>(row, stride, row, round_up(r, 8), &product);
     const double pivot = p->gram[r * rows + r] - product;
-    p->used[r] = pivot > 1e-9 * p->gram[r * rows + r];
+    p->used[r] = pivot > kPivotBound * p->gram[r * rows + r];
     row[r] = p->used[r] ? std::sqrt(pivot) : 0;
     p->rank += p->used[r];
   }
@@ -134,12 +146,12 @@ inline void cholesky(Projection* p) {
 // Memory for a batch's projection.
 inline Projection take_projection(Workspace& workspace, const Batch& batch) {
   const size_t rows = batch.size;
-  const Examples& samples = *batch.examples;
+  const Examples& examples = *batch.examples;
   return {rows,
           workspace.take<double>(rows * rows),
           workspace.take<double>(rows * rows),
           workspace.take<uint8_t>(rows),
-          samples.bytes.empty() ? nullptr : workspace.take<int16_t>(rows * samples.width),
+          examples.bytes.empty() ? nullptr : workspace.take<int16_t>(rows * examples.width),
           workspace.take<double>(rows * round_up(rows, 8)),
           0};
 }
@@ -202,103 +214,4 @@ inline void solve_upper(const Projection& p, double* c, size_t columns, size_t b
   }
 }
 
-// c (B x columns, float64) <- L^{-1} A w: the part of w ((d0 + 1) x columns) within the span.
-inline void into_span(Workspace& workspace, const Rows& rows, const Projection& p, const float* w,
-                      size_t columns, Executor* executor, double* c) {
-  float* image = workspace.take<float>(p.rows * columns);
-  fork(executor, [&](unsigned worker) {
-    const Share share(p.rows, 1, worker, executor->size());
-    first_product(rows, share.begin, share.end, w, columns, image, columns);
-  });
-  fork(executor, [&](unsigned worker) {
-    const Share share(columns, 16, worker, executor->size());
-    for (size_t i = 0; i < p.rows; i++)
-      for (size_t j = share.begin; j < share.end; j++) c[i * columns + j] = image[i * columns + j];
-    solve_lower(p, c, columns, share.begin, share.end);
-  });
-}
-
-// out ((d0 + 1) x columns) <- Q v + (I - Q Q^T) out. v (B x columns) is overwritten.
-//   Q v + (I - Q Q^T) R = R + A^T L^{-T} (v - L^{-1} A R)
-inline void from_span(Workspace& workspace, const Rows& rows, const Projection& p, double* v, size_t columns,
-                      Executor* executor, float* out) {
-  double* inside = workspace.take<double>(p.rows * columns);
-  into_span(workspace, rows, p, out, columns, executor, inside);
-  float* coefficients = workspace.take<float>(p.rows * columns);
-  fork(executor, [&](unsigned worker) {
-    const Share share(columns, 16, worker, executor->size());
-    for (size_t i = 0; i < p.rows; i++)
-      for (size_t j = share.begin; j < share.end; j++) v[i * columns + j] -= inside[i * columns + j];
-    solve_upper(p, v, columns, share.begin, share.end);
-    for (size_t i = 0; i < p.rows; i++)
-      for (size_t j = share.begin; j < share.end; j++)
-        coefficients[i * columns + j] = float(v[i * columns + j]);
-    first_gradient(rows, coefficients, columns, columns, share.begin, share.end, true, out);
-  });
-}
-
-// The noise of one sample, laid out by layers, each padded to whole groups of 64 normals: layer 1 in its
-// projected form is U (B x d1), else every layer is its matrix.
-struct NoiseLayout {
-  size_t depth;
-  size_t* offset;  // depth + 1; the last is the size of all
-  size_t* count;   // depth
-};
-
-inline NoiseLayout new_noise_layout(Workspace& workspace, const Network& network, const Projection* p) {
-  NoiseLayout layout{network.depth(), workspace.take<size_t>(network.depth() + 1),
-                     workspace.take<size_t>(network.depth())};
-  size_t offset = 0;
-  for (size_t l = 0; l < layout.depth; l++) {
-    const LayerShape shape = network.shape(l + 1);
-    layout.offset[l] = offset;
-    layout.count[l] = (l == 0 && p != nullptr ? p->rows : shape.rows) * shape.columns;
-    offset += round_up(layout.count[l], 64);
-  }
-  layout.offset[layout.depth] = offset;
-  return layout;
-}
-
-// Draws one sample's noise whole, zeros in the padding.
-inline void draw_normals(const NoiseLayout& layout, uint64_t seed, uint32_t update, uint32_t index,
-                         float* noise) {
-  const PhiloxKey key(seed);
-  for (size_t l = 0; l < layout.depth; l++) {
-    float* part = noise + layout.offset[l];
-    const size_t padded = layout.offset[l + 1] - layout.offset[l];
-    gaussian_fill(key, layer_stream(uint32_t(l + 1)), update, index, 0, uint32_t(padded / 64), part);
-    std::memset(part + layout.count[l], 0, (padded - layout.count[l]) * sizeof(float));
-  }
-}
-
-// Zeros in the rows of U that no pivot uses.
-inline void drop_rows(const NoiseLayout& layout, const Projection& p, float* noise) {
-  if (p.rank == p.rows) return;
-  const size_t columns = layout.count[0] / p.rows;
-  for (size_t i = 0; i < p.rows; i++)
-    if (!p.used[i]) std::memset(noise + i * columns, 0, columns * sizeof(float));
-}
-
-// One sample's noise. p: null for the direct form.
-inline void draw_noise(const NoiseLayout& layout, const Projection* p, uint64_t seed, uint32_t update,
-                       uint32_t index, float* noise) {
-  draw_normals(layout, seed, update, index, noise);
-  if (p != nullptr) drop_rows(layout, *p, noise);
-}
-
-// out <- parameters + s noise for layers from … L; both parameters and out begin at layer `from`.
-inline void perturb(const NoiseLayout& layout, size_t from, const float* parameters, float s,
-                    const float* noise, float* out) {
-  for (size_t l = from - 1; l < layout.depth; l++) {
-    add_scaled(parameters, s, noise + layout.offset[l], layout.count[l], out);
-    parameters += layout.count[l];
-    out += layout.count[l];
-  }
-}
-
-// Fixed groups of samples, each summed in order by one worker, so that sums depend on no number of threads.
-// As many as 16 MB of sums allow, 4 at least.
-inline size_t sample_groups(size_t samples, size_t size, size_t most) {
-  const size_t fit = std::max(size_t(4), (size_t(1) << 22) / std::max(size_t(1), size));
-  return std::max(size_t(1), std::min({samples, most, fit}));
-}
+END_TARGET

@@ -1,6 +1,13 @@
 // The Walsh-Hadamard transform of m values, m a power of two: WHT(v)_g = sum_h s_gh v_h with the signs of
 // Sylvester's matrix, s_gh = (-1)^popcount(g & h), in natural order and unnormalized: log2 m stages of sums
 // and differences.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "../machine/target.h"
+
+BEGIN_TARGET
 
 // Transforms of this many vectors stay in registers.
 #if defined(__aarch64__)
@@ -28,25 +35,25 @@ __attribute__((always_inline)) inline void walsh_registers(Float (&r)[kCount], s
   for (int i = 0; i < kCount; i++)
     if (!kPadded || 2 * i < kCount || size_t(i) < used) r[i] = walsh_lanes<1>(r[i]);
 #pragma GCC unroll 4
-  for (int step = 1; step < kCount; step *= 2) {
+  for (int distance = 1; distance < kCount; distance *= 2) {
 #pragma GCC unroll 16
     for (int i = 0; i < kCount; i++) {
-      if (i & step) continue;
-      const Float low = r[i], high = r[i + step];
+      if (i & distance) continue;
+      const Float low = r[i], high = r[i + distance];
       r[i] = low + high;
-      r[i + step] = low - high;
+      r[i + distance] = low - high;
     }
   }
 }
 
-// Stages of distance step, 2 step, … vectors on what lies in memory, four at a time where two stages are
+// Stages of `distance`, 2 `distance`, … vectors on what lies in memory, four at a time where two stages are
 // left.
-inline void walsh_memory(float* data, size_t vectors, size_t step) {
-  for (; 4 * step <= vectors; step *= 4) {
-    for (size_t block = 0; block < vectors; block += 4 * step) {
-      for (size_t i = block; i < block + step; i++) {
-        float *p0 = data + i * kLanes, *p1 = p0 + step * kLanes, *p2 = p1 + step * kLanes,
-              *p3 = p2 + step * kLanes;
+inline void walsh_memory(float* data, size_t vectors, size_t distance) {
+  for (; 4 * distance <= vectors; distance *= 4) {
+    for (size_t block = 0; block < vectors; block += 4 * distance) {
+      for (size_t i = block; i < block + distance; i++) {
+        float *p0 = data + i * kLanes, *p1 = p0 + distance * kLanes, *p2 = p1 + distance * kLanes,
+              *p3 = p2 + distance * kLanes;
         const Float a = load(p0), b = load(p1), c = load(p2), d = load(p3);
         const Float s0 = a + b, s1 = a - b, s2 = c + d, s3 = c - d;
         store(p0, s0 + s2);
@@ -56,11 +63,11 @@ inline void walsh_memory(float* data, size_t vectors, size_t step) {
       }
     }
   }
-  if (2 * step > vectors) return;
-  for (size_t i = 0; i < step; i++) {
-    const Float a = load(data + i * kLanes), b = load(data + (i + step) * kLanes);
+  if (2 * distance > vectors) return;
+  for (size_t i = 0; i < distance; i++) {
+    const Float a = load(data + i * kLanes), b = load(data + (i + distance) * kLanes);
     store(data + i * kLanes, a + b);
-    store(data + (i + step) * kLanes, a - b);
+    store(data + (i + distance) * kLanes, a - b);
   }
 }
 
@@ -110,3 +117,5 @@ inline void with_vectors(size_t vectors, Body body) {
       return body(Vectors<0>());
   }
 }
+
+END_TARGET

@@ -2,7 +2,7 @@
 //
 // Waiting spins for some microseconds, since parts of an update follow each other that fast, and then blocks:
 // a barrier that only spins runs ten times slower as soon as another process takes a core. For the same
-// reason the caller, done with its own part, does the part of a worker that has not begun: the system may not
+// reason the caller, done with its own share, does that of a worker that has not begun: the system may not
 // let it for milliseconds.
 #pragma once
 #include <atomic>
@@ -30,14 +30,14 @@ class Executor {
 
  private:
   void work(unsigned worker);
-  bool claim(unsigned worker, uint64_t round);  // whether this thread is the one to do the part
+  bool claim(unsigned worker, uint64_t round);  // whether this thread is the one to do the share
   void join_all();
 
   std::vector<std::thread> threads_;
   std::mutex turn_, mutex_;
   std::condition_variable start_, finish_;
   std::atomic<uint64_t> round_{0};
-  std::unique_ptr<std::atomic<uint64_t>[]> claims_;  // the last round whose part somebody took; one a worker
+  std::unique_ptr<std::atomic<uint64_t>[]> claims_;  // the last round whose share somebody took; one a worker
   std::atomic<unsigned> running_{0};
   std::atomic<bool> stop_{false};
   void (*task_)(void*, unsigned) = nullptr;

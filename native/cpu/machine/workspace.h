@@ -1,4 +1,4 @@
-// Memory that a session keeps between updates: a stack of 64-byte aligned pieces, emptied at the start of
+// Memory that a session keeps between updates: a stack of 64-byte aligned arrays, emptied at the start of
 // each operation and never returned until the end. Only the thread that runs the operation takes from it.
 #pragma once
 #include <cstddef>
@@ -27,26 +27,26 @@ class Workspace {
       add(bytes > kBlock ? bytes : kBlock);
       at_ = 0;
     }
-    char* piece = blocks_.back().start + at_;
+    char* taken = blocks_.back().start + at_;
     at_ += bytes;
     used_ += bytes;
-    return reinterpret_cast<T*>(piece);
+    return reinterpret_cast<T*>(taken);
   }
 
   // `count` zeros.
   template <class T>
   T* zeros(size_t count) {
-    T* piece = take<T>(count);
-    for (size_t i = 0; i < count; i++) piece[i] = T(0);
-    return piece;
+    T* zeros = take<T>(count);
+    for (size_t i = 0; i < count; i++) zeros[i] = T(0);
+    return zeros;
   }
 
   // `rows` of `stride` floats: zeros from `used` on, the rest uninitialized.
   float* padded(size_t rows, size_t used, size_t stride) {
-    float* piece = take<float>(rows * stride);
+    float* array = take<float>(rows * stride);
     for (size_t r = 0; r < rows; r++)
-      for (size_t i = used; i < stride; i++) piece[r * stride + i] = 0;
-    return piece;
+      for (size_t i = used; i < stride; i++) array[r * stride + i] = 0;
+    return array;
   }
 
  private:

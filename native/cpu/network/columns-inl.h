@@ -3,11 +3,20 @@
 //   P^1 = bias + sum over pieces p of A_p W_p, in order of p
 //
 // A piece is a range of inputs: columns of A^0, and rows of W^1, which lie together. A worker takes pieces
-// that lie together, the same ones here and in the step (factored-inl.h), so its part of W^1 and of the
+// that lie together, the same ones here and in the step (update/step-inl.h), so its part of W^1 and of the
 // moments stays in its core's cache and two cores never write one line. The pieces depend on the width alone,
 // so neither does any bit on the number of threads.
 //
 // Symbols: B rows of a block, d0 = width of the inputs, d1 = `columns` of W^1.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "../machine/team-inl.h"
+#include "rows-inl.h"
+
+BEGIN_TARGET
 
 struct Columns {
   uint32_t* length;  // d0: non-zero inputs of each column
@@ -129,3 +138,5 @@ inline void team_load(const Batch& batch, size_t first, size_t count, Executor* 
     load_share(batch, first, share.begin, share.end, rows);
   });
 }
+
+END_TARGET

@@ -3,6 +3,23 @@
 //   P^1 = A^0 W^1, A^l = (activation(P^l), 1), P^{l+1} = A^l W^{l+1}, f = mean over rows of the loss of P^L.
 //
 // Symbols: B rows, d0 … dL widths. A signal is df/dP^l.
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "../../backend.h"
+#include "../linear/math-inl.h"
+#include "../linear/product-inl.h"
+#include "../machine/denormals.h"
+#include "../machine/team-inl.h"
+#include "../machine/workspace.h"
+#include "rows-inl.h"
+
+BEGIN_TARGET
 
 // What one worker keeps of a block of rows on its way through the network.
 struct Pass {
@@ -125,6 +142,16 @@ inline double sum_of_losses(const Pass& pass, size_t count) {
   return total;
 }
 
+// signal[l] <- function(activation[l], signal[l]): through the activation, backwards.
+template <class Function>
+inline void slopes_by(const Pass& pass, size_t l, size_t width, size_t begin, size_t end, Function function) {
+  for (size_t r = begin; r < end; r++) {
+    const float* a = pass.activation[l] + r * pass.stride[l];
+    float* g = pass.signal[l] + r * pass.stride[l];
+    for (size_t i = 0; i < width; i += kLanes) store(g + i, function(load(a + i), load(g + i)));
+  }
+}
+
 // From signal[L] back to signal[1].
 inline void backward(const Network& network, const float* tail, const Pass& pass, size_t begin, size_t end) {
   for (size_t l = network.depth(); l > 1; l--) {
@@ -133,15 +160,16 @@ inline void backward(const Network& network, const float* tail, const Pass& pass
     transpose(w, width, columns, columns, 1, pass.transposed, width);
     product({end - begin, width, columns, pass.signal[l] + begin * pass.stride[l], pass.stride[l], 1,
              pass.transposed, width, nullptr, 0, pass.signal[l - 1] + begin * stride, stride});
-    for (size_t r = begin; r < end; r++) {
-      const float* a = pass.activation[l - 1] + r * stride;
-      float* g = pass.signal[l - 1] + r * stride;
-      for (size_t i = 0; i < width; i += kLanes) {
-        const Float x = load(a + i), back = load(g + i);
-        const Float slope = network.activation == Activation::kTanh ? back * (set(1) - x * x)
-                                                                    : select((Int)(x > set(0)), back, set(0));
-        store(g + i, slope);
-      }
+    switch (network.activation) {
+      case Activation::kRelu:
+      case Activation::kStep:  // never asked for: it has no slope that teaches
+        slopes_by(pass, l - 1, width, begin, end,
+                  [&](Float x, Float back) { return select((Int)(x > set(0)), back, set(0)); });
+        break;
+      case Activation::kTanh:
+        slopes_by(pass, l - 1, width, begin, end,
+                  [&](Float x, Float back) { return back * (set(1) - x * x); });
+        break;
     }
   }
 }
@@ -233,8 +261,8 @@ inline bool dense_predict(const Network& network, const float* parameters, const
                         });
 }
 
-inline bool dense_correct(const Network& network, const float* parameters, const Batch& batch,
-                          const Context& context, uint64_t* correct) {
+inline bool dense_accuracy(const Network& network, const float* parameters, const Batch& batch,
+                           const Context& context, uint64_t* correct) {
   std::atomic<uint64_t> total{0};
   const bool done = for_row_blocks(
       network, parameters, batch, context, [&](size_t, size_t, size_t count, const Evaluator& evaluator) {
@@ -248,3 +276,5 @@ inline bool dense_correct(const Network& network, const float* parameters, const
   *correct = total;
   return done;
 }
+
+END_TARGET

@@ -4,6 +4,17 @@
 //
 // Rows are worked off in blocks, so memory does not grow with B. The products go over lists of the non-zero
 // inputs where more than half are zero (images), else over tiles; both add the same terms in the same order.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "../../backend.h"
+#include "../linear/product-inl.h"
+#include "../machine/workspace.h"
+
+BEGIN_TARGET
 
 constexpr size_t kRowBlock = 128;
 
@@ -41,8 +52,6 @@ inline Rows new_rows(Workspace& workspace, size_t count, size_t width) {
   return rows;
 }
 
-inline size_t row_number(const Batch& batch, size_t i) { return batch.rows == nullptr ? i : batch.rows[i]; }
-
 struct ByteValues {
   float at[256] = {};
   constexpr ByteValues() {
@@ -73,7 +82,7 @@ inline size_t non_zeros(const Input* row, size_t width) {
 template <class Input>
 inline bool mostly_zero(const Input* inputs, const Batch& batch, size_t first, size_t count, size_t width) {
   size_t total = 0;
-  for (size_t r = 0; r < count; r++) total += non_zeros(inputs + row_number(batch, first + r) * width, width);
+  for (size_t r = 0; r < count; r++) total += non_zeros(inputs + batch.row(first + r) * width, width);
   return 2 * total < count * width;
 }
 
@@ -127,21 +136,22 @@ inline void load_row(const Input* row, size_t r, Rows* rows) {
 
 // Chooses the form of rows first … first + count - 1; load_share then reads some of them.
 inline void choose_form(const Batch& batch, size_t first, size_t count, Rows* rows) {
-  const Examples& samples = *batch.examples;
+  const Examples& examples = *batch.examples;
   rows->count = count;
-  rows->sparse = samples.bytes.empty() ? mostly_zero(samples.floats.data(), batch, first, count, rows->width)
-                                       : mostly_zero(samples.bytes.data(), batch, first, count, rows->width);
+  rows->sparse = examples.bytes.empty()
+                     ? mostly_zero(examples.floats.data(), batch, first, count, rows->width)
+                     : mostly_zero(examples.bytes.data(), batch, first, count, rows->width);
 }
 
 inline void load_share(const Batch& batch, size_t first, size_t begin, size_t end, Rows* rows) {
-  const Examples& samples = *batch.examples;
+  const Examples& examples = *batch.examples;
   for (size_t r = begin; r < end; r++) {
-    const size_t from = row_number(batch, first + r);
-    if (samples.bytes.empty())
-      load_row(samples.floats.data() + from * rows->width, r, rows);
+    const size_t from = batch.row(first + r);
+    if (examples.bytes.empty())
+      load_row(examples.floats.data() + from * rows->width, r, rows);
     else
-      load_row(samples.bytes.data() + from * rows->width, r, rows);
-    rows->labels[r] = samples.labels.empty() ? 0 : samples.labels[from];
+      load_row(examples.bytes.data() + from * rows->width, r, rows);
+    rows->labels[r] = examples.labels.empty() ? 0 : examples.labels[from];
   }
 }
 
@@ -216,14 +226,14 @@ inline void first_product(const Rows& rows, size_t begin, size_t end, const floa
 inline void first_gradient(const Rows& rows, const float* g, size_t g_row, size_t columns, size_t begin,
                            size_t end, bool add, float* gradient) {
   if (begin == end) return;
-  const size_t share = end - begin;
+  const size_t width = end - begin;
   float* bias = gradient + rows.width * columns + begin;
   if (!add)
     for (size_t i = 0; i <= rows.width; i++)
-      std::memset(gradient + i * columns + begin, 0, share * sizeof(float));
-  for (size_t r = 0; r < rows.count; r++) add_scaled(bias, 1, g + r * g_row + begin, share, bias);
+      std::memset(gradient + i * columns + begin, 0, width * sizeof(float));
+  for (size_t r = 0; r < rows.count; r++) add_scaled(bias, 1, g + r * g_row + begin, width, bias);
   if (!rows.sparse) {
-    product({rows.width, share, rows.count, rows.value, 1, rows.width, g + begin, g_row, gradient + begin,
+    product({rows.width, width, rows.count, rows.value, 1, rows.width, g + begin, g_row, gradient + begin,
              columns, gradient + begin, columns});
     return;
   }
@@ -232,7 +242,9 @@ inline void first_gradient(const Rows& rows, const float* g, size_t g_row, size_
     const size_t list = r * rows.width;
     for (size_t e = 0; e < rows.length[r]; e++) {
       float* to = gradient + rows.index[list + e] * columns + begin;
-      add_scaled(to, rows.value[list + e], from, share, to);
+      add_scaled(to, rows.value[list + e], from, width, to);
     }
   }
 }
+
+END_TARGET

@@ -1,6 +1,17 @@
 // Gradient of f on one minibatch, by the whole team: what stochastic gradient descent and the direct Langevin
 // chain take. Rows are shared out on the way through the network, columns and rows of the matrices for their
 // gradients, so each entry is one chain of sums whatever the number of threads.
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+
+#include "../../backend.h"
+#include "columns-inl.h"
+#include "dense-inl.h"
+#include "factored-inl.h"
+
+BEGIN_TARGET
 
 struct TeamGradient {
   Rows rows;
@@ -70,3 +81,5 @@ inline bool sgd(const Question& q, const Context& context, Workspace& workspace,
   estimate->samples = 1;
   return !context.cancelled->load();
 }
+
+END_TARGET

@@ -3,6 +3,18 @@
 // where the product is exact, and powers of two, which change no rounding, where they cost nothing.
 //
 // Sixteen blocks make a group: out[64 group + 32 pair + 16 (0 sine, 1 cosine) + lane], lane = block mod 16.
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "../../backend.h"
+#include "../machine/lanes-inl.h"
+#include "../machine/team-inl.h"
+#include "philox-inl.h"
+
+BEGIN_TARGET
 
 // sqrt(-2 ln u), u = round(round(word 2^-32) + 2^-33).
 inline Float radius(Word word) {
@@ -108,3 +120,5 @@ inline bool gaussian(uint64_t seed, uint32_t stream, uint32_t update, uint32_t i
   }
   return !context.cancelled->load();
 }
+
+END_TARGET

@@ -3,6 +3,12 @@
 //
 // A product of 32 by 32 bits takes a lane of 64. So the even and the odd blocks go apart, each word in the
 // low half of its lane, and meet again at the end: what stands in the high halves meanwhile is never read.
+#pragma once
+#include <cstdint>
+
+#include "../machine/target.h"
+
+BEGIN_TARGET
 
 // The key of each round, in memory, from where a processor spreads a word over a vector at no cost.
 struct PhiloxKey {
@@ -52,3 +58,5 @@ inline void philox(const PhiloxKey& key, Word (*counters)[4]) {
     counters[i][3] = join_halves(even[i].c3, odd[i].c3);
   }
 }
+
+END_TARGET

@@ -6,10 +6,29 @@
 //   antithetic: pair p is x ± s Z_p, sum_p (w+ - w-) Z_p / sum w
 //   projected:  Z is (U, later layers); the first layer's gradient is mapped back by A^T L^{-T}, and where
 //   the
-//               complement is sampled it is drawn once, with variance sum w^2/(sum w)^2.
+//               complement is sampled it is drawn once, with variance sum w^2/(sum w)^2
+//   row split:  D = (mean_b f - c0)/delta, w = exp(-D) = 1 - D + rho, and the gradient is
+//               (s^2/tau) [H - (delta/s) mean rho Z]/mean w, H the first-order part (row-split-inl.h)
 //
-// Symbols: J samples, s the perturbation's scale, delta temperature, B rows, d1 columns. A unit is a sample,
-// or an antithetic pair. Weights are summed by streaming log-sum-exp, so memory does not grow with J.
+// Symbols: J samples, s the perturbation's scale, delta temperature, c0 the mean of all losses, B rows, d1
+// columns. A unit is a sample, an antithetic pair or a Walsh block. From losses alone the weights of samples
+// are summed by streaming log-sum-exp, so memory does not grow with J.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+#include "../linear/math-inl.h"
+#include "../network/first-layer-inl.h"
+#include "row-split-inl.h"
+#include "sampled-point-inl.h"
+#include "walsh-inl.h"
+
+BEGIN_TARGET
 
 // Sums over one group's units, weights relative to exp(top).
 struct WeightSums {
@@ -74,105 +93,6 @@ inline void add_unit(WeightSums* sums, const double* losses, size_t samples, dou
   sums->plain += norm2;
 }
 
-// One worker's memory.
-struct Sampler {
-  Evaluator evaluator;
-  float* noise;
-  float* perturbed;  // n, or layers 2 … L where projected
-  float* shift;      // antithetic and projected: s L U (B x stride)
-};
-
-// What the samplers share. Projected, or small direct, batches are read once (`whole`).
-struct SampledPoint {
-  const Question* q;
-  const Projection* projection;  // null: direct
-  NoiseLayout layout;
-  bool whole;
-  Rows rows;
-  const float* factor;  // s L (B x B)
-  const float* base;    // A x (B x stride)
-};
-
-inline SampledPoint new_sampled_point(Workspace& workspace, const Question& q, const Projection* projection,
-                                      Executor* executor) {
-  const Network& network = *q.network;
-  const Batch& batch = q.batches[0];
-  SampledPoint point{&q,      projection, new_noise_layout(workspace, network, projection), false, {},
-                     nullptr, nullptr};
-  point.whole = projection != nullptr || (q.batch_count == 1 && batch.size <= kRowBlock);
-  if (!point.whole) return point;
-  point.rows = new_rows(workspace, batch.size, network.layers[0]);
-  team_load(batch, 0, batch.size, executor, &point.rows);
-  if (projection == nullptr) return point;
-  const size_t columns = network.layers[1], stride = round_up(columns + 1, 16);
-  float* base = workspace.zeros<float>(batch.size * stride);
-  point.rows.columns = new_columns(workspace, batch.size, network.layers[0], columns);
-  team_product(point.rows, q.parameters, columns, executor, base, stride);
-  point.base = base;
-  point.factor = scaled_factor(workspace, *projection, q.noise_scale);
-  return point;
-}
-
-inline size_t evaluated_rows(const SampledPoint& point, size_t batch_size) {
-  return point.projection != nullptr ? batch_size : std::min(batch_size, kRowBlock);
-}
-
-inline Sampler new_sampler(Workspace& workspace, const SampledPoint& point) {
-  const Network& network = *point.q->network;
-  const size_t batch_size = point.q->batches[0].size, rows = evaluated_rows(point, batch_size);
-  Sampler sampler;
-  sampler.evaluator = point.whole ? Evaluator{point.rows, new_pass(workspace, network, rows)}
-                                  : new_evaluator(workspace, network, rows);
-  sampler.noise = workspace.take<float>(point.layout.offset[network.depth()]);
-  sampler.perturbed = workspace.take<float>(network.parameters());
-  sampler.shift = workspace.zeros<float>(rows * sampler.evaluator.pass.stride[1]);
-  return sampler;
-}
-
-// Mean loss at `parameters` over a batch, by one worker.
-inline double batch_loss(const SampledPoint& point, const float* parameters, const Batch& batch,
-                         Sampler* sampler) {
-  const Network& network = *point.q->network;
-  Evaluator& e = sampler->evaluator;
-  double total = 0;
-  for (size_t first = 0; first < batch.size; first += kRowBlock) {
-    const size_t count = std::min(kRowBlock, batch.size - first);
-    if (!point.whole) load_rows(batch, first, count, &e.rows);
-    first_product(e.rows, 0, count, parameters, network.layers[1], e.pass.signal[1], e.pass.stride[1]);
-    forward(network, parameters + tail_offset(network), e.pass, 0, count);
-    row_losses(network, *point.q->loss, e.rows.labels, e.pass, 0, count, 0);
-    total += sum_of_losses(e.pass, count);
-  }
-  return total / double(batch.size);
-}
-
-// Losses of the unit whose noise the sampler holds: at x + s Z, and at x - s Z where `pair`.
-inline void direct_losses(const SampledPoint& point, bool pair, Sampler* sampler, double* losses) {
-  const Question& q = *point.q;
-  for (int sign = 0; sign <= int(pair); sign++) {
-    const float s = float(sign == 0 ? q.noise_scale : -q.noise_scale);
-    perturb(point.layout, 1, q.parameters, s, sampler->noise, sampler->perturbed);
-    losses[sign] = batch_loss(point, sampler->perturbed, q.batches[0], sampler);
-  }
-}
-
-inline void projected_losses(const SampledPoint& point, bool pair, Sampler* sampler, double* losses) {
-  const Question& q = *point.q;
-  const Network& network = *q.network;
-  const Pass& pass = sampler->evaluator.pass;
-  const size_t rows = q.batches[0].size, columns = network.layers[1], stride = pass.stride[1];
-  product({rows, columns, rows, point.factor, rows, 1, sampler->noise, columns, pair ? nullptr : point.base,
-           stride, pair ? sampler->shift : pass.signal[1], stride, Triangle::kLower});
-  for (int sign = 0; sign <= int(pair); sign++) {
-    if (pair) add_scaled(point.base, sign == 0 ? 1.0f : -1.0f, sampler->shift, rows * stride, pass.signal[1]);
-    perturb(point.layout, 2, q.parameters + tail_offset(network),
-            float(sign == 0 ? q.noise_scale : -q.noise_scale), sampler->noise, sampler->perturbed);
-    forward(network, sampler->perturbed, pass, 0, rows);
-    row_losses(network, *q.loss, point.rows.labels, pass, 0, rows, 0);
-    losses[sign] = sum_of_losses(pass, rows) / double(rows);
-  }
-}
-
 // What is left of the groups' sums after they are merged in order.
 struct Weights {
   double top, weight = 0, weight2 = 0, loss = 0, square = 0, linear = 0, plain = 0;
@@ -232,54 +152,10 @@ inline void sample_first_layer(Workspace& workspace, const SampledPoint& point, 
   from_span(workspace, point.rows, *point.projection, v, columns, executor, gradient);
 }
 
-// The first layer's gradient ((d0 + 1) x d1) <- A^T scale C + factor Q R (direct: factor R), C (B x stride,
-// changed) of the batch's rows, R the noise's sum (r x d1) or null. rows: the whole batch or memory for a
-// block of it. Where `factored` is not null and the batch is projected, A^T C is left to the caller.
-inline void write_first_layer(Workspace& workspace, const Question& q, const Projection* projection,
-                              Rows& rows, float* coefficients, size_t stride, double scale,
-                              const float* noise, double factor, Executor* executor, Factored* factored,
-                              float* gradient) {
-  const Batch& batch = q.batches[0];
-  const size_t columns = q.network->layers[1], count = tail_offset(*q.network);
-  if (projection != nullptr && noise != nullptr) {
-    double* v = workspace.take<double>(batch.size * columns);
-    fork(executor, [&](unsigned worker) {
-      const Share share(columns, 16, worker, executor->size());
-      for (size_t b = 0; b < batch.size; b++)
-        for (size_t h = share.begin; h < share.end; h++) v[b * columns + h] = factor * noise[b * columns + h];
-      solve_upper(*projection, v, columns, share.begin, share.end);
-      for (size_t b = 0; b < batch.size; b++)
-        for (size_t h = share.begin; h < share.end; h++)
-          coefficients[b * stride + h] =
-              float(scale) * coefficients[b * stride + h] + float(v[b * columns + h]);
-    });
-  } else if (scale != 1) {
-    for (size_t i = 0; i < batch.size * stride; i++) coefficients[i] *= float(scale);
-  }
-  if (factored != nullptr && projection != nullptr) {
-    *factored = {&rows, coefficients, stride};
-    return;
-  }
-  bool add = projection == nullptr && noise != nullptr;
-  if (add) {
-    const Float scale = set(float(factor));
-    for_vectors(count,
-                [&](size_t at, size_t n) { store_some(gradient + at, n, scale * load_some(noise + at, n)); });
-  }
-  const size_t step = projection != nullptr ? batch.size : rows.capacity;
-  for (size_t first = 0; first < batch.size; first += step) {
-    if (projection == nullptr) load_rows(batch, first, std::min(step, batch.size - first), &rows);
-    fork(executor, [&](unsigned worker) {
-      const Share share(columns, 16, worker, executor->size());
-      first_gradient(rows, coefficients + first * stride, stride, columns, share.begin, share.end, add,
-                     gradient);
-    });
-    add = true;
-  }
-}
-
-inline bool importance_sampling(const Estimator& estimator, const Question& q, const Context& context,
-                                Workspace& workspace, Factored* factored, Estimate* estimate) {
+// Samples and pairs from the minibatch's losses alone.
+inline bool importance_sampling_from_losses(const Estimator& estimator, const Question& q,
+                                            const Context& context, Workspace& workspace, Factored* factored,
+                                            Estimate* estimate) {
   const Coupling& coupling = estimator.coupling;
   Executor* executor = context.executor;
   const bool pair = coupling.kind == Coupling::Kind::kAntithetic;
@@ -293,7 +169,7 @@ inline bool importance_sampling(const Estimator& estimator, const Question& q, c
   point = new_sampled_point(workspace, q, projection, executor);
   const size_t size = point.layout.offset[q.network->depth()];
 
-  const size_t count = sample_groups(units, centred ? 2 * size : size, 32);
+  const size_t count = unit_groups(units, centred ? 2 * size : size, 32);
   WeightSums* groups = workspace.take<WeightSums>(count);
   for (size_t g = 0; g < count; g++) {
     groups[g] = WeightSums();
@@ -357,3 +233,121 @@ inline bool importance_sampling(const Estimator& estimator, const Question& q, c
   estimate->standard_error = units > 1 ? std::sqrt(std::max(0.0, spread)) : kNone;
   return true;
 }
+
+// The row split of samples and pairs: losses (J) -> rho relative to exp(top).
+inline Factors sample_remainders(const SampleRun& run, double* losses, Estimate* estimate) {
+  const size_t samples = run.estimator->coupling.samples;
+  const double delta = run.estimator->temperature, s = run.q->noise_scale, tau = run.q->tau;
+  const double level = estimate->loss;
+  double top = 0, total = 0, squares = 0, most = 0;
+  for (size_t j = 0; j < samples; j++) top = std::max(top, -(losses[j] - level) / delta);
+  const double lost = std::exp(-top);
+  for (size_t j = 0; j < samples; j++) {
+    const double x = -(losses[j] - level) / delta, w = std::exp(x - top);
+    total += w;
+    squares += w * w;
+    most = std::max(most, w);
+    losses[j] = x > 40 ? w - lost * (1 + x) : lost * (std::expm1(x) - x);
+  }
+  const double mean = total / double(samples);
+  estimate->free_energy = level - delta * (top + std::log(mean));
+  estimate->effective_sample_size = total * total / squares;
+  estimate->largest_weight = most / total;
+  const double noise = -delta * s / tau / mean;
+  return {s * s / tau * lost / mean, noise / double(run.units)};
+}
+
+// Log weights' statistics of all J samples, relative to exp(top): w_j = exp(-(f_j - c0)/delta - top).
+struct WalshWeights {
+  double level, top, mean, squares, largest;  // level c0, mean of w, sum of w^2
+};
+
+// e^x - 1 - x, to float32's relative accuracy: its series where |x| < 0.5.
+inline Float exp_remainder(Float x) {
+  Float p = set(1.0f / 3628800);
+  p = fma(p, x, set(1.0f / 362880));
+  p = fma(p, x, set(1.0f / 40320));
+  p = fma(p, x, set(1.0f / 5040));
+  p = fma(p, x, set(1.0f / 720));
+  p = fma(p, x, set(1.0f / 120));
+  p = fma(p, x, set(1.0f / 24));
+  p = fma(p, x, set(1.0f / 6));
+  p = fma(p, x, set(0.5f));
+  const Float far = exp(x) - set(1) - x;
+  const Int near = (Int)(x < set(0.5f)) & (Int)(x > set(-0.5f));
+  return select(near, p * x * x, far);
+}
+
+// losses (K x 2 x length, f of each sample) -> weights where `remainder` is false, else rho; both relative to
+// exp(top). top is 0 unless a weight would leave float32's comfortable range.
+inline WalshWeights walsh_weights(const WalshRun& run, bool remainder, float* losses) {
+  const WalshShape& shape = run.point.shape;
+  const size_t size = run.blocks * 2 * shape.length, halves = 2 * run.blocks, count = halves * shape.m;
+  const double delta = run.estimator->temperature;
+  WalshWeights all{};
+  double total = 0;
+  float least = std::numeric_limits<float>::infinity();
+  for (size_t h = 0; h < halves; h++) {
+    float part = 0;
+    for (size_t g = 0; g < shape.m; g++) {
+      const float f = losses[h * shape.length + g];
+      part += f;
+      least = std::min(least, f);
+    }
+    total += part;
+  }
+  all.level = total / double(count);
+  const double most = -(double(least) - all.level) / delta;
+  all.top = most > 20 ? most : 0;
+  const Float level = set(float(all.level)), rate = set(float(-1 / delta)), top = set(float(all.top));
+  const Float lost = set(float(std::exp(-all.top))), one = set(1);
+  double sum_of = 0, squares = 0;
+  float largest_of = 0;
+  for (size_t at = 0; at < size; at += kLanes) {
+    const size_t n = std::min(kLanes, shape.m);  // lanes of a shorter transform
+    const Int inside = (Int)(lane_numbers() < uint32_t(n));
+    const Float x = rate * (load(losses + at) - level);
+    const Float w = select(inside, exp(x - top), set(0));
+    sum_of += sum(w);
+    squares += sum(w * w);
+    largest_of = std::max(largest_of, largest(w));
+    if (remainder) {
+      const Float rho = all.top == 0 ? exp_remainder(x) : w - lost * (one + x);
+      store(losses + at, select(inside, rho, set(0)));
+    } else {
+      store(losses + at, w);
+    }
+  }
+  all.mean = sum_of / double(count);
+  all.squares = squares;
+  all.largest = double(largest_of) / sum_of;
+  return all;
+}
+
+// Walsh blocks: losses -> rho with the row split, else the weights.
+inline Factors block_weights(const WalshRun& run, float* losses, Estimate* estimate) {
+  const double delta = run.estimator->temperature, s = run.q->noise_scale, tau = run.q->tau;
+  const double samples = double(estimate->samples);
+  const WalshWeights all = walsh_weights(run, run.by_rows, losses);
+  estimate->loss = all.level;
+  estimate->free_energy = all.level - delta * (all.top + std::log(all.mean));
+  estimate->effective_sample_size = samples * all.mean * samples * all.mean / all.squares;
+  estimate->largest_weight = all.largest;
+  return {run.by_rows ? s * s / tau * std::exp(-all.top) / all.mean : 1, -delta * s / tau / all.mean};
+}
+
+inline bool importance_sampling(const Estimator& estimator, const Question& q, const Context& context,
+                                Workspace& workspace, Factored* factored, Estimate* estimate) {
+  switch (estimator.coupling.kind) {
+    case Coupling::Kind::kWalsh:
+      return gradient_from_blocks(estimator, q, context, workspace, block_weights, factored, estimate);
+    case Coupling::Kind::kIndependent:
+    case Coupling::Kind::kAntithetic:
+      if (estimator.rowwise)
+        return gradient_from_samples(estimator, q, context, workspace, sample_remainders, factored, estimate);
+      return importance_sampling_from_losses(estimator, q, context, workspace, factored, estimate);
+  }
+  std::abort();  // no other coupling
+}
+
+END_TARGET

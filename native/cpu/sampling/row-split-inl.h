@@ -1,256 +1,30 @@
-// The gradient from Walsh blocks: importance sampling of local entropy (Algorithm 4's mean; García Trillos,
-// Kaplan, Sanz-Alonso, Entropy 2019) and evolution strategies for heat, by rows or from the minibatch's
-// losses alone.
+// The row split: each row's loss meets its own noise only, at any depth. And what importance sampling and
+// evolution strategies share of independent samples and antithetic pairs: the gradient is alpha H + sum over
+// units of beta_u Z_u, the operation's factors alpha and beta.
 //
-//   By rows, D = (mean_b f - c0)/delta, w = exp(-D) = 1 - D + rho, G = WHT(f+ - f-)/2m, s_b^2 = s^2 |a_b|^2:
-//   D1_bh = (1/BK) sum_i [y G/s_b^2 - kappa_i (y^2/s_b^2 - 1)],
-//           kappa_i = sum' y G / (sum' y^2 + 0.1 s_b^2), sum' over the group's other blocks
-//   D2_hc = (1/2mBK) sum_b sum_i [a_h sum_g (psi+ + psi-) + d_h WHT(psi+ - psi-)_h],
-//           psi = eta (f - c_i - lambda_ic eta)/(s^2 |hidden|^2) + lambda_ic, eta = e t_gc n_c + N_gc,
-//           lambda_ic = sum' n_c G_{d1+c} / (sum' n_c^2 + 1e-3 s^2 sum (a^2 + d^2)), c_i: mean f of the
-//           others
-//   heat gradient (A^T D1, D2); gradient of F: (s^2/tau) [heat - (delta/s) mean rho Z]/mean w.
-//   From losses alone: -(delta s/tau) mean w Z/mean w; heat: mean f Z/s. mean over a block of v Z: U diag(E),
-//   with E = WHT(v+ - v-)/2m, and Z_hc E_{d1+c} (by rows) or Z_hc E_h.
+//   eta = s A^{l-1} Z_l, hid_b row b of A^{l-1}, c_b the row's loss at x:
+//   H_l = (1/BJ) sum_j sum_b hid_b eta_b (f_b - c_b)/(s^2 |hid_b|^2), the first-order part
 //
-// Symbols: K blocks i in groups of at most 8, c0 the mean of all losses, C (B x w1) coefficients of the first
-// layer's gradient A^T C; the rest: walsh-inl.h.
+// Two passes: losses and H, then sum beta Z with the noise made again, so memory does not grow with J but for
+// the losses. A unit u is a sample or a pair; its part of the gradient is alpha H_u + beta_u Z_u.
+//
+// Symbols: J samples, B rows, d1 = `columns` of the first layer, C (B x d1) coefficients: A^T C is the first
+// layer of H. Projected, Z_1 is Q U, and |A^T C + beta Q U| = |L^T C + beta U|.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
 
-constexpr size_t kGroup = 8;
+#include "../network/first-layer-inl.h"
+#include "sampled-point-inl.h"
 
-inline size_t walsh_groups(size_t blocks) { return (blocks + kGroup - 1) / kGroup; }
+BEGIN_TARGET
 
-// Into how many chunks the rows are cut, a power of two: a chunk's rows are summed by one worker in order, so
-// that threads change no bit. One has eight blocks of a row at least: its sums cost as much as two.
-inline size_t row_chunks(size_t batch, size_t blocks) {
-  size_t chunks = 1;
-  while (chunks < 16 && 2 * chunks <= batch && 16 * chunks <= batch * blocks) chunks *= 2;
-  return chunks;
-}
-
-// What a worker needs for the rows of one chunk.
-struct WalshWorker {
-  Rows rows;             // direct only
-  float* base;           // direct only: chunk rows x length
-  float* y[kGroup];      // chunk rows x length
-  WalshRow row[kGroup];  // one a block
-  float* scratch;        // length
+// What an operation makes of losses: alpha, and beta_u = noise · (the value that it puts in a loss's place).
+struct Factors {
+  double first_order, noise;
 };
-
-// A chunk's sums over its rows.
-struct WalshSums {
-  float* second;  // D2 by classes: classes x length
-  float* losses;  // f: group x 2 x length
-};
-
-struct WalshRun {
-  const Estimator* estimator;
-  const Question* q;
-  const Context* context;
-  Workspace* workspace;
-  WalshPoint point;
-  bool by_rows, projected;
-  Projection projection;
-  SampledPoint sampled;
-  NoiseLayout layout;
-  size_t blocks, chunks, chunk_rows;
-  float* drawn[kGroup];  // a block's normals as drawn
-  WalshNoise noise[kGroup];
-  WalshWorker* workers;
-  WalshSums* sums;      // chunks
-  const float* center;  // each row's loss at x, or null
-};
-
-inline size_t sub_rows(size_t chunk_rows) { return std::min(chunk_rows, kRowBlock); }
-
-// The memory of it all.
-inline void new_walsh_run(const Estimator& estimator, const Question& q, const Context& context,
-                          Workspace& workspace, WalshRun* made) {
-  WalshRun& run = *made;
-  run = WalshRun();
-  run.estimator = &estimator;
-  run.q = &q;
-  run.context = &context;
-  run.workspace = &workspace;
-  run.by_rows = estimator.rowwise;
-  run.projected = estimator.projected;
-  run.point = new_walsh_point(workspace, q, estimator.rowwise);
-  const size_t batch = q.batches[0].size, width = q.network->layers[0];
-  const WalshShape& shape = run.point.shape;
-  if (run.projected) {
-    run.projection = take_projection(workspace, q.batches[0]);
-    run.sampled.rows = new_rows(workspace, batch, width);
-    run.sampled.rows.columns = new_columns(workspace, batch, width, shape.width);
-  }
-  const Projection* projection = run.projected ? &run.projection : nullptr;
-  run.layout = new_noise_layout(workspace, *q.network, projection);
-  run.sampled.q = &q;
-  run.sampled.projection = projection;
-  run.sampled.layout = run.layout;
-  run.blocks = estimator.coupling.blocks;
-  const size_t group = std::min(run.blocks, kGroup);
-  run.chunks = row_chunks(batch, group);
-  run.chunk_rows = (batch + run.chunks - 1) / run.chunks;
-  const size_t rows = sub_rows(run.chunk_rows);
-  for (size_t i = 0; i < group; i++) {
-    run.drawn[i] = workspace.take<float>(run.layout.offset[q.network->depth()]);
-    run.noise[i] = {run.drawn[i], workspace.padded(shape.classes, shape.width + 1, shape.length)};
-  }
-  run.workers = workspace.take<WalshWorker>(context.executor->size());
-  for (unsigned w = 0; w < context.executor->size(); w++) {
-    WalshWorker& worker = run.workers[w];
-    worker = WalshWorker();
-    if (!run.projected) worker.rows = new_rows(workspace, rows, width);
-    worker.base = run.projected ? nullptr : workspace.padded(rows, shape.width, shape.length);
-    worker.scratch = workspace.take<float>(shape.length);
-    for (size_t i = 0; i < group; i++) {
-      worker.y[i] = workspace.padded(rows, shape.width, shape.length);
-      worker.row[i] = new_walsh_row(workspace, shape);
-    }
-  }
-  run.sums = workspace.take<WalshSums>(run.chunks);
-  for (size_t c = 0; c < run.chunks; c++) {
-    run.sums[c].second = workspace.take<float>(shape.classes * shape.length);
-    run.sums[c].losses = workspace.take<float>(group * 2 * shape.length);
-  }
-}
-
-// Draws block number `block` as the group's i-th, but for the projection's dropped rows.
-inline void draw_block(const WalshRun& run, size_t block, size_t i) {
-  const Question& q = *run.q;
-  const WalshShape& shape = run.point.shape;
-  draw_normals(run.layout, q.seed, q.update, uint32_t(block), run.drawn[i]);
-  if (shape.layout == WalshLayout::kNoHidden) return;
-  transpose(run.drawn[i] + run.layout.offset[1], shape.width + 1, shape.classes, shape.classes,
-            float(q.noise_scale), run.noise[i].second, shape.length);
-}
-
-// Draws the noise of blocks first … first + count - 1.
-inline void draw_blocks(const WalshRun& run, size_t first, size_t count) {
-  fork_items(run.context->executor, count, [&](size_t i, unsigned) {
-    draw_block(run, first + i, i);
-    if (run.projected) drop_rows(run.layout, run.projection, run.drawn[i]);
-  });
-}
-
-// All that the minibatch and x decide, and the noise of the first `count` blocks, side by side as far as one
-// does not need the other.
-inline void prepare_walsh_run(WalshRun* run, size_t count) {
-  constexpr size_t kLoaded = 8;  // rows at a time
-  const Question& q = *run->q;
-  const WalshShape& shape = run->point.shape;
-  const Batch& batch = q.batches[0];
-  Executor* executor = run->context->executor;
-  Rows& rows = run->sampled.rows;
-  if (run->projected) choose_form(batch, 0, batch.size, &rows);
-  const bool few = batch.size < kFewRows;
-  if (run->projected && !few) form_projection(batch, executor, &run->projection);
-  const size_t loads = run->projected ? (batch.size + kLoaded - 1) / kLoaded : 0;
-  fork_items(executor, 2 + count + loads, [&](size_t item, unsigned) {
-    if (item == 0) {
-      if (run->projected && few) form_projection(batch, nullptr, &run->projection);
-    } else if (item <= count) {
-      draw_block(*run, item - 1, item - 1);
-    } else if (item == count + 1) {
-      fill_walsh_point(q, &run->point);
-    } else {
-      const size_t first = (item - count - 2) * kLoaded;
-      load_share(batch, 0, first, std::min(batch.size, first + kLoaded), &rows);
-    }
-  });
-  if (!run->projected) return;
-  for (size_t i = 0; i < count; i++) drop_rows(run->layout, run->projection, run->drawn[i]);
-  float* base = run->workspace->padded(batch.size, shape.width, shape.length);
-  team_product(rows, q.parameters, shape.width, executor, base, shape.length);
-  run->sampled.base = base;
-  run->sampled.factor = scaled_factor(*run->workspace, run->projection, q.noise_scale);
-}
-
-// Row b of D1 from a group's blocks: its sum over them times scale, to `coefficients` (length), added where
-// not the first.
-inline void first_layer_row(const WalshRun& run, const WalshRow* row, size_t count, float variance,
-                            float scale, bool first, float* coefficients) {
-  const Float inverse = set(1 / variance), ridge = set(0.1f * variance), factor = set(scale);
-  for (size_t at = 0; at < run.point.shape.width; at += kLanes) {  // y is zero past w1
-    Float products = set(0), squares = set(0), total = set(0);
-    for (size_t i = 0; i < count; i++) {
-      const Float y = load(row[i].y + at);
-      products = fma(y, load(row[i].means + at), products);
-      squares = fma(y, y, squares);
-    }
-    for (size_t i = 0; i < count; i++) {
-      const Float y = load(row[i].y + at), product = y * load(row[i].means + at), square = y * y;
-      Float share = product * inverse;
-      if (count > 1) {
-        const Float kappa = (products - product) / ((squares - square) + ridge);
-        share = share - kappa * fma(square, inverse, set(-1));
-      }
-      total = total + share;
-    }
-    store(coefficients + at, fma(factor, total, first ? set(0) : load(coefficients + at)));
-  }
-}
-
-// lambda_ic of a group's blocks (classes each).
-inline void noise_slopes(const WalshRun& run, const WalshRow* row, size_t count) {
-  const WalshShape& shape = run.point.shape;
-  for (size_t c = 0; c < shape.classes; c++) {
-    float products = 0, squares = 0;
-    for (size_t i = 0; i < count; i++) {
-      products += row[i].n[c] * row[i].means[shape.width + c];
-      squares += row[i].n[c] * row[i].n[c];
-    }
-    for (size_t i = 0; i < count; i++) {
-      const float n = row[i].n[c];
-      row[i].slope[c] = count == 1 ? 0
-                                   : (products - n * row[i].means[shape.width + c]) /
-                                         ((squares - n * n) + 1e-3f * run.point.scale2 * row[i].own);
-    }
-  }
-}
-
-// Row b's share of D2 from a group's blocks: its sum over them times scale, added to `second` by classes.
-template <int kCount>
-inline void second_layer_row(const WalshRun& run, const WalshRow* row, size_t count, float center,
-                             float scale, float* scratch, float* second) {
-  const WalshShape& shape = run.point.shape;
-  const size_t length = shape.length;
-  float level_sum = 0;
-  for (size_t i = 0; i < count; i++) level_sum += row[i].mean;
-  noise_slopes(run, row, count);
-  const float factor = scale / float(2 * shape.m);
-  for (size_t c = 0; c < shape.classes; c++) {
-    for (size_t i = 0; i < count; i++) {
-      const WalshRow& r = row[i];
-      const Float minus_lambda = set(-r.slope[c]), noise = set(r.n[c]);
-      const Float level = set(count > 1 ? (level_sum - r.mean) / float(count - 1) : center);
-      const float *signs = run.point.signs + c * length, *n_part = r.n_part + c * length;
-      Float total = set(0);
-      // psi - lambda of the vector at v, e = +1 or -1
-      const auto psi = [&](Float eta, size_t v, size_t half) {
-        const Float rest = fma(minus_lambda, eta, load(r.losses + half + v * kLanes) - level);
-        return eta * rest * load(r.inverse + half + v * kLanes);
-      };
-      const auto source = [&](size_t v) {
-        const Float own = load(n_part + v * kLanes), flipped = flip(noise, load(signs + v * kLanes));
-        const Float plus = psi(own + flipped, v, 0), minus = psi(own - flipped, v, length);
-        total = total + (plus + minus);
-        pin(&total);  // else compilers add last, with all of these in memory meanwhile
-        return plus - minus;
-      };
-      float* to = second + c * length;
-      const Float odd = set(factor);
-      Float even;
-      walsh<kCount>(shape.vectors, shape.vectors, scratch, source, [&](size_t v, Float x) {
-        if (v == 0)  // every source has been read by now
-          even = set(factor * (sum(total) + float(2 * shape.m) * r.slope[c]));
-        if (v >= shape.used) return;
-        const size_t at = v * kLanes;
-        store(to + at, fma(odd * x, load(r.d + at), fma(even, load(r.a + at), load(to + at))));
-      });
-    }
-  }
-}
 
 // |a_b|^2 of row b of the batch, the bias input included; row r of `rows`.
 inline float row_norm(const Projection* projection, const Rows& rows, size_t r, size_t b) {
@@ -259,77 +33,6 @@ inline float row_norm(const Projection* projection, const Rows& rows, size_t r, 
   const size_t count = rows.sparse ? rows.length[r] : rows.width;
   for (size_t i = 0; i < count; i++) total += rows.value[r * rows.width + i] * rows.value[r * rows.width + i];
   return total;
-}
-
-// Base and y of rows first … first + count - 1 of the batch; returns the rows and where the first of them
-// lies.
-inline const Rows& begin_rows(const WalshRun& run, WalshWorker* worker, size_t first, size_t count,
-                              size_t blocks, size_t* offset, const float** base) {
-  const Question& q = *run.q;
-  const size_t width = run.point.shape.width, length = run.point.shape.length, batch = q.batches[0].size;
-  if (!run.projected) load_rows(q.batches[0], first, count, &worker->rows);
-  const Rows& rows = run.projected ? run.sampled.rows : worker->rows;
-  *offset = run.projected ? first : 0;
-  *base = worker->base;
-  if (run.projected)
-    *base = run.sampled.base + first * length;
-  else
-    first_product(rows, 0, count, q.parameters, width, worker->base, length);
-  for (size_t i = 0; i < blocks; i++) {
-    if (run.projected) {
-      product({count, width, first + count, run.sampled.factor + first * batch, batch, 1, run.noise[i].first,
-               width, nullptr, 0, worker->y[i], length});
-      continue;
-    }
-    first_product(rows, 0, count, run.noise[i].first, width, worker->y[i], length);
-    const Float s = set(float(q.noise_scale));
-    for (size_t at = 0; at < count * length; at += kLanes)
-      store(worker->y[i] + at, s * load(worker->y[i] + at));
-  }
-  return rows;
-}
-
-// All rows under `count` blocks whose noise is drawn: each chunk's sums, and C (B x length) where by rows,
-// both times scale/B. first_group: C is set, else added to. False if cancelled.
-template <int kCount>
-inline bool walsh_rows(const WalshRun& run, size_t count, double scale, bool first_group,
-                       float* coefficients) {
-  const WalshShape& shape = run.point.shape;
-  const size_t batch = run.q->batches[0].size, length = shape.length;
-  const float per_row = float(scale / double(batch));
-  fork_items(run.context->executor, run.chunks, [&](size_t chunk, unsigned w) {
-    WalshWorker& worker = run.workers[w];
-    const WalshSums& sums = run.sums[chunk];
-    std::memset(sums.second, 0, shape.classes * length * sizeof(float));
-    std::memset(sums.losses, 0, count * 2 * length * sizeof(float));
-    const size_t begin = batch * chunk / run.chunks, end = batch * (chunk + 1) / run.chunks;
-    for (size_t first = begin; first < end; first += sub_rows(run.chunk_rows)) {
-      if (run.context->cancelled->load(std::memory_order_relaxed)) return;
-      const size_t rows_here = std::min(sub_rows(run.chunk_rows), end - first);
-      size_t offset;
-      const float* base;
-      const Rows& rows = begin_rows(run, &worker, first, rows_here, count, &offset, &base);
-      for (size_t r = 0; r < rows_here; r++) {
-        const size_t b = first + r;
-        for (size_t i = 0; i < count; i++) {
-          WalshRow& row = worker.row[i];
-          walsh_row<kCount>(run.point, run.noise[i], base + r * length, worker.y[i] + r * length,
-                            rows.labels[offset + r], worker.scratch, &row);
-          float* losses = sums.losses + i * 2 * length;
-          for (size_t at = 0; at < 2 * length; at += kLanes)
-            store(losses + at, load(losses + at) + load(row.losses + at));
-          if (run.by_rows) sign_mean<kCount>(shape, row.losses, worker.scratch, row.means);
-        }
-        if (!run.by_rows) continue;
-        const float variance = run.point.scale2 * row_norm(run.sampled.projection, rows, offset + r, b);
-        first_layer_row(run, worker.row, count, variance, per_row, first_group, coefficients + b * length);
-        if (shape.layout == WalshLayout::kRowSplit)
-          second_layer_row<kCount>(run, worker.row, count, run.center == nullptr ? 0 : run.center[b], per_row,
-                                   worker.scratch, sums.second);
-      }
-    }
-  });
-  return !run.context->cancelled->load();
 }
 
 // Each row's loss at x (B): the level of a block without others. whole: the batch's rows, and A x (B x
@@ -360,7 +63,328 @@ inline float* center_losses(const Question& q, const Rows* whole, const float* b
   return losses;
 }
 
-inline float* walsh_center(const WalshRun& run) {
-  return center_losses(*run.q, run.projected ? &run.sampled.rows : nullptr, run.sampled.base,
-                       run.point.shape.length, *run.workspace);
+// One worker's memory; eta[1] is s A Z_1, eta[l] with the sample's sign.
+struct RowSampler {
+  Sampler sampler;
+  float** eta;          // eta[l], l = 1 … L: rows x stride[l]
+  float* coefficients;  // a unit's C: B x stride
+  float* tail;          // a unit's H of layers 2 … L
+  float* first;         // direct: a unit's A^T C; projected: L^T C
+};
+
+struct SampleRun {
+  const Estimator* estimator;
+  const Question* q;
+  const Context* context;
+  Workspace* workspace;
+  SampledPoint point;
+  bool pair;
+  size_t units, groups, columns, stride, tail_size;
+  const float* base;    // A x: B x stride
+  const float* center;  // c_b: B
+  const float* norms;   // |a_b|^2: B
+  RowSampler* samplers;
+};
+
+// What the row split needs at x: A x, the rows' norms and losses; and a unit's memory for each worker.
+inline void prepare_rows(SampleRun* run) {
+  const Question& q = *run->q;
+  const SampledPoint& point = run->point;
+  const size_t batch = q.batches[0].size, depth = q.network->depth();
+  const size_t rows = evaluated_rows(point, batch);
+  Workspace& workspace = *run->workspace;
+  float* base = workspace.zeros<float>(batch * run->stride);
+  float* norms = workspace.take<float>(batch);
+  for_batch(
+      point, &run->samplers[0].sampler.evaluator.rows, [&](size_t first, size_t count, const Rows& block) {
+        first_product(block, 0, count, q.parameters, run->columns, base + first * run->stride, run->stride);
+        for (size_t r = 0; r < count; r++) norms[first + r] = row_norm(point.projection, block, r, first + r);
+      });
+  run->base = base;
+  run->norms = norms;
+  run->center = center_losses(q, point.whole ? &point.rows : nullptr, base, run->stride, workspace);
+  const size_t lifted =
+      point.projection != nullptr ? batch * run->columns : q.network->shape(1).rows * run->columns;
+  for (unsigned w = 0; w < run->context->executor->size(); w++) {
+    RowSampler& s = run->samplers[w];
+    const Pass& pass = s.sampler.evaluator.pass;
+    s.eta = workspace.take<float*>(depth + 1);
+    s.eta[1] = s.sampler.shift;
+    for (size_t l = 2; l <= depth; l++) s.eta[l] = workspace.zeros<float>(rows * pass.stride[l]);
+    s.coefficients = workspace.take<float>(batch * run->stride);
+    s.tail = workspace.take<float>(run->tail_size);
+    s.first = workspace.take<float>(lifted);
+  }
 }
+
+inline SampleRun new_sample_run(const Estimator& estimator, const Question& q, const Projection* projection,
+                                const Context& context, Workspace& workspace) {
+  SampleRun run{};
+  run.estimator = &estimator;
+  run.q = &q;
+  run.context = &context;
+  run.workspace = &workspace;
+  run.point = new_sampled_point(workspace, q, projection, context.executor);
+  run.pair = estimator.coupling.kind == Coupling::Kind::kAntithetic;
+  run.units = estimator.coupling.samples / (run.pair ? 2 : 1);
+  run.columns = q.network->layers[1];
+  run.tail_size = q.network->parameters() - tail_offset(*q.network);
+  run.samplers = workspace.take<RowSampler>(context.executor->size());
+  for (unsigned w = 0; w < context.executor->size(); w++) {
+    run.samplers[w] = RowSampler{};
+    run.samplers[w].sampler = new_sampler(workspace, run.point);
+  }
+  run.stride = run.samplers[0].sampler.evaluator.pass.stride[1];
+  const size_t sums = run.point.layout.offset[q.network->depth()] +
+                      (estimator.rowwise ? q.batches[0].size * run.stride + run.tail_size : 0);
+  run.groups = unit_groups(run.units, sums, 32);
+  if (estimator.rowwise) prepare_rows(&run);
+  return run;
+}
+
+// eta[1] of a block of rows.
+inline void first_noise(const SampleRun& run, const RowSampler& s, const Rows& rows, size_t count) {
+  const SampledPoint& point = run.point;
+  if (point.projection != nullptr) {
+    product({count, run.columns, count, point.factor, count, 1, s.sampler.noise, run.columns, nullptr, 0,
+             s.eta[1], run.stride, Triangle::kLower});
+    return;
+  }
+  first_product(rows, 0, count, s.sampler.noise, run.columns, s.eta[1], run.stride);
+  const Float scale = set(float(point.q->noise_scale));
+  for (size_t at = 0; at < count * run.stride; at += kLanes)
+    store(s.eta[1] + at, scale * load(s.eta[1] + at));
+}
+
+// From eta[1] to the losses of a block of rows, each layer's noise apart in eta.
+inline void noisy_forward(const SampleRun& run, const RowSampler& s, const Rows& rows, size_t first,
+                          size_t count, float sign) {
+  const Question& q = *run.q;
+  const Network& network = *q.network;
+  const Pass& pass = s.sampler.evaluator.pass;
+  add_scaled(run.base + first * run.stride, sign, s.eta[1], count * run.stride, pass.signal[1]);
+  const float* w = q.parameters + tail_offset(network);
+  const Float scale = set(sign * float(q.noise_scale));
+  for (size_t l = 2; l <= network.depth(); l++) {
+    const size_t inputs = network.layers[l - 1] + 1, columns = network.layers[l], stride = pass.stride[l];
+    const float* a = pass.activation[l - 1];
+    const size_t a_row = pass.stride[l - 1];
+    activate(network, pass, l - 1, 0, count);
+    product({count, columns, inputs, a, a_row, 1, s.sampler.noise + run.point.layout.offset[l - 1], columns,
+             nullptr, 0, s.eta[l], stride});
+    for (size_t at = 0; at < count * stride; at += kLanes) store(s.eta[l] + at, scale * load(s.eta[l] + at));
+    product({count, columns, inputs, a, a_row, 1, w, columns, s.eta[l], stride, pass.signal[l], stride});
+    w += inputs * columns;
+  }
+  row_losses(network, *q.loss, rows.labels, pass, 0, count, 0);
+}
+
+// Adds a block of rows' part of H to C and to the later layers' matrices.
+inline void add_first_order(const SampleRun& run, const RowSampler& s, size_t first, size_t count, float sign,
+                            float* coefficients, float* tail) {
+  const Question& q = *run.q;
+  const Network& network = *q.network;
+  const Pass& pass = s.sampler.evaluator.pass;
+  const double samples = double(run.estimator->coupling.samples);
+  const float scale = float(1 / (q.noise_scale * q.noise_scale * double(q.batches[0].size) * samples));
+  for (size_t r = 0; r < count; r++) {
+    const size_t b = first + r;
+    const float part = scale * (pass.row_loss[r] - run.center[b]);
+    float* to = coefficients + b * run.stride;
+    add_scaled(to, sign * part / run.norms[b], s.eta[1] + r * run.stride, run.columns, to);
+    for (size_t l = 2; l <= network.depth(); l++) {
+      const float* a = pass.activation[l - 1] + r * pass.stride[l - 1];
+      const Float factor = set(part / squared_norm(a, network.layers[l - 1] + 1));
+      for (size_t at = r * pass.stride[l]; at < (r + 1) * pass.stride[l]; at += kLanes)
+        store(pass.signal[l] + at, factor * load(s.eta[l] + at));
+    }
+  }
+  tail_gradient(network, pass, count, true, 0, 1, tail);
+}
+
+// Losses of the unit whose noise the sampler holds, and its part of H added to C and `tail`. lifted: where
+// not null, direct, A^T C of this unit alone.
+inline void rowwise_losses(const SampleRun& run, RowSampler* s, float* coefficients, float* tail,
+                           float* lifted, double* losses) {
+  losses[0] = losses[1] = 0;
+  for_batch(run.point, &s->sampler.evaluator.rows, [&](size_t first, size_t count, const Rows& rows) {
+    first_noise(run, *s, rows, count);
+    for (int i = 0; i <= int(run.pair); i++) {
+      const float sign = i == 0 ? 1.0f : -1.0f;
+      noisy_forward(run, *s, rows, first, count, sign);
+      losses[i] += sum_of_losses(s->sampler.evaluator.pass, count);
+      add_first_order(run, *s, first, count, sign, coefficients, tail);
+    }
+    if (lifted != nullptr)
+      first_gradient(rows, coefficients + first * run.stride, run.stride, run.columns, 0, run.columns,
+                     first > 0, lifted);
+  });
+  for (int i = 0; i < 2; i++) losses[i] /= double(run.q->batches[0].size);
+}
+
+// Runs task(unit, group, sampler) on every unit with its noise drawn; each group's units in order.
+template <class Task>
+inline bool for_units(const SampleRun& run, Task task) {
+  const Question& q = *run.q;
+  fork_items(run.context->executor, run.groups, [&](size_t g, unsigned worker) {
+    RowSampler& s = run.samplers[worker];
+    for (size_t unit = run.units * g / run.groups; unit < run.units * (g + 1) / run.groups; unit++) {
+      if (run.context->cancelled->load(std::memory_order_relaxed)) return;
+      draw_noise(run.point.layout, run.point.projection, q.seed, q.update, uint32_t(unit), s.sampler.noise);
+      task(unit, g, &s);
+    }
+  });
+  return !run.context->cancelled->load();
+}
+
+// sums (groups x size) -> their sum in the first.
+inline void merge_groups(const SampleRun& run, float* sums, size_t size) {
+  Executor* executor = run.context->executor;
+  fork(executor, [&](unsigned worker) {
+    const Share share(size, 64, worker, executor->size());
+    for (size_t g = 1; g < run.groups; g++)
+      add_scaled(sums + share.begin, 1, sums + g * size + share.begin, share.end - share.begin,
+                 sums + share.begin);
+  });
+}
+
+// H of all units: C (B x stride) and the tail; null where not by rows.
+struct FirstOrder {
+  float* coefficients;
+  float* tail;
+};
+
+// The first pass: every sample's loss (J), and H.
+inline bool sample_losses(const SampleRun& run, double* losses, FirstOrder* h) {
+  const size_t per_unit = run.pair ? 2 : 1;
+  const bool by_rows = run.estimator->rowwise;
+  const size_t size = by_rows ? run.q->batches[0].size * run.stride : 0;
+  *h = {run.workspace->zeros<float>(run.groups * size),
+        run.workspace->zeros<float>(by_rows ? run.groups * run.tail_size : 0)};
+  const bool done = for_units(run, [&](size_t unit, size_t g, RowSampler* s) {
+    double of_unit[2];
+    if (by_rows)
+      rowwise_losses(run, s, h->coefficients + g * size, h->tail + g * run.tail_size, nullptr, of_unit);
+    else if (run.point.projection != nullptr)
+      projected_losses(run.point, run.pair, &s->sampler, of_unit);
+    else
+      direct_losses(run.point, run.pair, &s->sampler, of_unit);
+    for (size_t i = 0; i < per_unit; i++) losses[per_unit * unit + i] = of_unit[i];
+  });
+  if (!done || !by_rows) return done;
+  merge_groups(run, h->coefficients, size);
+  merge_groups(run, h->tail, run.tail_size);
+  return true;
+}
+
+// |alpha H_u + beta Z_u|^2 of the unit whose noise the sampler holds.
+inline double unit_square(const SampleRun& run, RowSampler* s, float alpha, float beta) {
+  const Network& network = *run.q->network;
+  const SampledPoint& point = run.point;
+  const size_t batch = run.q->batches[0].size, depth = network.depth();
+  if (!run.estimator->rowwise) {
+    return double(beta) * double(beta) * squared_length(s->sampler.noise, point.layout.offset[depth]);
+  }
+  std::memset(s->coefficients, 0, batch * run.stride * sizeof(float));
+  std::memset(s->tail, 0, run.tail_size * sizeof(float));
+  double losses[2];
+  const bool projected = point.projection != nullptr;
+  rowwise_losses(run, s, s->coefficients, s->tail, projected ? nullptr : s->first, losses);
+  float of_first = alpha;
+  if (projected) {  // factor is s L
+    product({batch, run.columns, batch, point.factor, 1, batch, s->coefficients, run.stride, nullptr, 0,
+             s->first, run.columns, Triangle::kUpper});
+    of_first /= float(run.q->noise_scale);
+  }
+  double total = 0;
+  const float* tail = s->tail;
+  for (size_t l = 0; l < depth; l++) {
+    const size_t count = point.layout.count[l];
+    float* noise = s->sampler.noise + point.layout.offset[l];
+    for_vectors(
+        count, [&](size_t at, size_t n) { store_some(noise + at, n, set(beta) * load_some(noise + at, n)); });
+    add_scaled(noise, l == 0 ? of_first : alpha, l == 0 ? s->first : tail, count, noise);
+    total += squared_length(noise, count);
+    if (l > 0) tail += count;
+  }
+  return total;
+}
+
+// The second pass: beta_u from the losses, sum beta_u Z_u in `total` (size), and where `squares` is not null
+// sum |alpha H_u + beta_u Z_u|^2.
+template <class Beta>
+inline bool sample_noise(const SampleRun& run, float alpha, Beta beta, float** total, double* squares) {
+  const size_t size = run.point.layout.offset[run.q->network->depth()];
+  float* sums = run.workspace->zeros<float>(run.groups * size);
+  double* parts = run.workspace->zeros<double>(run.groups);
+  const bool done = for_units(run, [&](size_t unit, size_t g, RowSampler* s) {
+    const float factor = float(beta(unit));
+    add_scaled(sums + g * size, factor, s->sampler.noise, size, sums + g * size);
+    if (squares != nullptr) parts[g] += unit_square(run, s, alpha, factor);
+  });
+  if (!done) return false;
+  merge_groups(run, sums, size);
+  *total = sums;
+  for (size_t g = 0; squares != nullptr && g < run.groups; g++) *squares += parts[g];
+  return true;
+}
+
+// gradient (n) <- alpha H + total.
+inline void write_sample_gradient(SampleRun& run, float alpha, const FirstOrder& h, const float* total,
+                                  Factored* factored, float* gradient) {
+  const Question& q = *run.q;
+  const size_t batch = q.batches[0].size;
+  float* coefficients = run.workspace->zeros<float>(batch * run.stride);
+  if (run.estimator->rowwise)
+    add_scaled(coefficients, alpha, h.coefficients, batch * run.stride, coefficients);
+  write_first_layer(*run.workspace, q, run.point.projection,
+                    run.point.whole ? run.point.rows : run.samplers[0].sampler.evaluator.rows, coefficients,
+                    run.stride, 1, total, 1, run.context->executor, factored, gradient);
+  const float* tail = h.tail;
+  for (size_t l = 1; l < run.point.layout.depth; l++) {
+    const size_t count = run.point.layout.count[l], n = q.network->shape(l + 1).offset;
+    std::memcpy(gradient + n, total + run.point.layout.offset[l], count * sizeof(float));
+    if (!run.estimator->rowwise) continue;
+    add_scaled(gradient + n, alpha, tail, count, gradient + n);
+    tail += count;
+  }
+}
+
+// The gradient from independent samples or pairs; factors_of: the operation's, of losses (J).
+inline bool gradient_from_samples(const Estimator& estimator, const Question& q, const Context& context,
+                                  Workspace& workspace,
+                                  Factors (*factors_of)(const SampleRun&, double* losses, Estimate*),
+                                  Factored* factored, Estimate* estimate) {
+  Projection projection;
+  if (estimator.projected) projection = new_projection(workspace, q.batches[0], context.executor);
+  SampleRun& run = *workspace.take<SampleRun>(1);  // outlives this call where A^T C is left to the caller
+  run = new_sample_run(estimator, q, estimator.projected ? &projection : nullptr, context, workspace);
+  const size_t samples = estimator.coupling.samples;
+  const double units = double(run.units);
+  double* values = workspace.take<double>(samples);  // losses, then what multiplies Z
+  FirstOrder h;
+  if (!sample_losses(run, values, &h)) return false;
+  if (estimate->losses != nullptr)
+    for (size_t j = 0; j < samples; j++) estimate->losses[j] = float(values[j]);
+  estimate->samples = samples;
+  estimate->loss = 0;
+  for (size_t j = 0; j < samples; j++) estimate->loss += values[j] / double(samples);
+  const auto [alpha, factor] = factors_of(run, values, estimate);
+  const auto beta = [&, noise = factor](size_t unit) {
+    return noise * (run.pair ? (values[2 * unit] - values[2 * unit + 1]) / 2 : values[unit]);
+  };
+  const bool wants_error = estimate->wants_error && run.units > 1;
+  float* total = workspace.zeros<float>(run.point.layout.offset[q.network->depth()]);
+  double squares = 0;
+  if ((factor != 0 || wants_error) &&
+      !sample_noise(run, float(alpha), beta, &total, wants_error ? &squares : nullptr))
+    return false;
+  write_sample_gradient(run, float(alpha), h, total, factored, estimate->gradient);
+  if (!wants_error) return true;
+  // A unit's estimate is `units` times its part.
+  const double length2 = squared_length(estimate->gradient, q.network->parameters());
+  estimate->standard_error = std::sqrt(std::max(0.0, units * squares - length2) / (units - 1));
+  return true;
+}
+
+END_TARGET

@@ -1,384 +1,275 @@
-// Walsh coupling: 2m samples of a row for the noise of one, their losses by Walsh-Hadamard transforms.
+// Walsh blocks as importance sampling and evolution strategies share them, at most one hidden layer: all
+// rows' losses, with the row split their first-order part, and the gradient from these and the operation's
+// factors.
 //
-//   sample (i, e, g): first layer's noise U diag(e s_gh), s_gh = (-1)^popcount(g & h), second layer's
-//   row split     Z diag(e t_gc), t_gc = s_{g,d1+c}:  logit_c = a W_c + e T_c + N_c,
-//                 T_c = WHT(d W_c) + n_c t_c, n_c = s a Z_c, N_c = t_c WHT(s d Z_c)
-//   weights only  diag(e s_gh) Z:                     logit_c = a W_c + s d Z_c + e WHT(d W_c + s a Z_c)
-//   no hidden layer:                                  logit_c = base_c + e s_gc y_c
+//   gradient (A^T D1, D2), D1 and D2 of row-split-walsh-inl.h, times alpha; plus beta times the mean over
+//   blocks of value Z, values in the losses' place: for one block U diag(E), E = WHT(v+ - v-)/2m, and Z_hc
+//   E_{d1+c} with the row split or Z_hc E_h without
 //
-// Logits are kept less the label's and times log2 e: T of the differences W_c - W_label is one transform
-// less. n_c t_c is the transform of n_c at place d1+c.
-//
-// a, d: half the sum and half the difference of act(base + y), act(base - y) (bias: a = 1, d = 0), y = s (M
-// U)_b. Signs on the columns of a Gaussian matrix leave its law unchanged, so each sample has the law of
-// Algorithm 4 (García Trillos, Kaplan, Sanz-Alonso, Entropy 2019); those of one block depend on each other.
-//
-// Symbols: m the transform's length, WHT(v)_g = sum_h s_gh v_h, s the perturbation's scale, w1 = d1 width of
-// the first layer, d2 classes. Arrays over g or h have `length` floats: m, or one vector where m is shorter
-// (its lanes past m are zero wherever a sum is taken).
+// Symbols: K blocks i in groups of at most 8, C (B x w1) coefficients of the first layer's gradient A^T C;
+// the rest: walsh-row-inl.h.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
 
-enum class WalshLayout : uint8_t { kRowSplit, kWeightsOnly, kNoHidden };
+#include "../network/first-layer-inl.h"
+#include "row-split-inl.h"
+#include "row-split-walsh-inl.h"
+#include "walsh-noise-inl.h"
 
-struct WalshShape {
-  WalshLayout layout;
-  size_t m, length, vectors;  // length = max(m, kLanes) = vectors kLanes
-  size_t width, classes;      // w1, d2 (w1 where there is no hidden layer)
-  size_t used;                // vectors that hold units and bias
-  size_t placed;              // those and the places of n_c (row split)
-};
+BEGIN_TARGET
 
-inline size_t power_of_two(size_t least) {
-  size_t m = 1;
-  while (m < least) m *= 2;
-  return m;
-}
-
-inline WalshShape new_walsh_shape(const Network& network, bool rowwise) {
-  WalshShape shape;
-  shape.width = network.layers[1];
-  shape.classes = network.classes();
-  shape.layout = network.depth() == 1 ? WalshLayout::kNoHidden
-                 : rowwise            ? WalshLayout::kRowSplit
-                                      : WalshLayout::kWeightsOnly;
-  shape.m =
-      power_of_two(network.depth() == 1 ? shape.width : shape.width + (rowwise ? shape.classes : size_t(1)));
-  shape.length = std::max(shape.m, kLanes);
-  shape.vectors = shape.length / kLanes;
-  shape.used = std::min(shape.vectors, shape.width / kLanes + 1);
-  shape.placed = (shape.width + shape.classes - 1) / kLanes + 1;
-  return shape;
-}
-
-// What all rows share: the network's second matrix by classes, and the signs of the places of n_c or y_c.
-struct WalshPoint {
-  WalshShape shape;
-  Activation activation;
-  const Loss* loss;
-  float scale2;    // s^2
-  float* weights;  // log2 e W_c: classes x length, bias at place w1
-  float* signs;    // t_gc (row split), s_gc (no hidden layer), as -0 for -1 and 0: classes x length
-  float* places;   // row split: log2 e at place d1+c, else 0: classes x length
-};
-
-constexpr float kLog2e = 1.44269504f;
-
-// x, its sign changed where `sign` is -0.
-inline Float flip(Float x, Float sign) { return (Float)((Int)x ^ (Int)sign); }
-
-// out (classes x length): -0 where popcount(g & (first + c)) is odd, else 0.
-inline void walsh_signs(const WalshShape& shape, size_t first, float* out) {
-  for (size_t c = 0; c < shape.classes; c++) {
-    const size_t k = first + c;
-    float* of_class = out + c * shape.length;
-    for (size_t g = 0; g < kLanes; g++) of_class[g] = __builtin_parityll(g & k) ? -0.0f : 0.0f;
-    const Float lanes = load(of_class);
-    for (size_t at = kLanes; at < shape.length; at += kLanes)
-      store(of_class + at, flip(lanes, set(__builtin_parityll(at & k) ? -0.0f : 0.0f)));
-  }
-}
-
-inline WalshPoint new_walsh_point(Workspace& workspace, const Question& q, bool rowwise) {
-  const Network& network = *q.network;
-  WalshPoint point{};
-  point.shape = new_walsh_shape(network, rowwise);
-  point.activation = network.activation;
-  point.loss = q.loss;
-  point.scale2 = float(q.noise_scale * q.noise_scale);
-  const WalshShape& shape = point.shape;
-  if (network.depth() > 1) point.weights = workspace.padded(shape.classes, shape.width + 1, shape.length);
-  if (shape.layout == WalshLayout::kWeightsOnly) return point;
-  point.signs = workspace.take<float>(shape.classes * shape.length);
-  if (shape.layout == WalshLayout::kRowSplit)
-    point.places = workspace.padded(shape.classes, shape.width / kLanes * kLanes, shape.length);
-  return point;
-}
-
-// What new_walsh_point has the memory for.
-inline void fill_walsh_point(const Question& q, WalshPoint* point) {
-  const WalshShape& shape = point->shape;
-  if (point->weights != nullptr)
-    transpose(q.parameters + tail_offset(*q.network), shape.width + 1, shape.classes, shape.classes, kLog2e,
-              point->weights, shape.length);
-  if (point->signs != nullptr)
-    walsh_signs(shape, shape.layout == WalshLayout::kNoHidden ? 0 : shape.width, point->signs);
-  for (size_t c = 0; point->places != nullptr && c < shape.classes; c++)
-    point->places[c * shape.length + shape.width + c] = kLog2e;
-}
-
-// One block's noise: U (r x w1) as drawn, and s Z by classes (classes x length, bias at place w1).
-struct WalshNoise {
-  float* first;
-  float* second;
-};
-
-// What one row makes of one block.
-struct WalshRow {
-  float *a, *d;    // length
-  float* t;        // log2 e (T_c - T_label), not set for the label: classes x length
-  float* n_part;   // N_c: classes x length (row split)
-  float* inverse;  // 1/(s^2 |hidden|^2): 2 x length (row split)
-  float* losses;   // f: 2 x length
-  float* means;    // WHT(f+ - f-)/2m: length
-  float* n;        // n_c: classes
-  float* slope;    // lambda_c (row split): classes
-  float* base;     // logits' even part but for N, less the label's, times log2 e: classes
-  const float* y;  // the row's y: length
-  float own;       // sum of a^2 + d^2
-  float mean;      // of f
-};
-
-inline WalshRow new_walsh_row(Workspace& workspace, const WalshShape& shape) {
-  const size_t length = shape.length, all = shape.classes * length;
-  WalshRow row{};
-  row.a = workspace.padded(1, shape.used * kLanes, length);
-  row.d = workspace.padded(1, shape.used * kLanes, length);
-  row.t = workspace.take<float>(all);
-  row.n_part = workspace.take<float>(all);
-  row.inverse = workspace.take<float>(2 * length);
-  row.losses = workspace.take<float>(2 * length);
-  row.means = workspace.take<float>(length);
-  row.n = workspace.take<float>(shape.classes);
-  row.slope = workspace.take<float>(shape.classes);
-  row.base = workspace.take<float>(shape.classes);
-  return row;
-}
-
-template <class Function>
-inline void half_activations_by(const WalshShape& shape, const float* base, const float* y, WalshRow* row,
-                                Function function) {
-  const Float half = set(0.5f);
-  Float squares = set(0);
-  for (size_t i = 0; i < shape.used * kLanes; i += kLanes) {
-    const Float p = load(base + i), q = load(y + i), plus = function(p + q), minus = function(p - q);
-    const Float a = half * (plus + minus), d = half * (plus - minus);
-    store(row->a + i, a);
-    store(row->d + i, d);
-    squares = fma(a, a, fma(d, d, squares));
-  }
-  row->a[shape.width] = 1;
-  row->own = sum(squares) + 1;
-}
-
-// a, d and their squares' sum; units past w1 have base = y = 0 and so a = d = 0.
-inline void half_activations(const WalshPoint& point, const float* base, const float* y, WalshRow* row) {
-  switch (point.activation) {
-    case Activation::kRelu:
-      return half_activations_by(point.shape, base, y, row, [&](Float x) { return max(set(0), x); });
-    case Activation::kTanh:
-      return half_activations_by(point.shape, base, y, row, [&](Float x) { return tanh(x); });
-    case Activation::kStep:
-      return half_activations_by(point.shape, base, y, row,
-                                 [&](Float x) { return select((Int)(x > set(0)), set(1), set(0)); });
-  }
-}
-
-// What no transform is for: class c's base, not yet less the label's, and n.
-inline void walsh_base(const WalshPoint& point, const float* base, const WalshNoise& noise, size_t c,
-                       WalshRow* row) {
-  const WalshShape& shape = point.shape;
-  if (shape.layout == WalshLayout::kNoHidden) {
-    row->base[c] = kLog2e * base[c];
-    return;
-  }
-  const bool split = shape.layout == WalshLayout::kRowSplit;
-  const float *w = point.weights + c * shape.length, *z = noise.second + c * shape.length;
-  const float* of_noise = split ? row->a : row->d;
-  Float even = set(0), odd = set(0);
-  for (size_t i = 0; i < shape.used * kLanes; i += kLanes) {
-    even = fma(load(row->a + i), load(w + i), even);
-    odd = fma(load(of_noise + i), load(z + i), odd);
-  }
-  row->n[c] = sum(odd);
-  row->base[c] = split ? sum(even) : sum(fma(set(kLog2e), odd, even));
-}
-
-// Even and odd parts of all logits.
-template <int kCount>
-inline void walsh_logits(const WalshPoint& point, const float* base, const WalshNoise& noise, size_t label,
-                         float* scratch, WalshRow* row) {
-  const WalshShape& shape = point.shape;
-  const size_t length = shape.length, own = label * length;
-  walsh_base(point, base, noise, label, row);
-  const float base_own = row->base[label];
-  const float *a = row->a, *d = row->d;
-  const Float log2e = set(kLog2e);
-  const size_t places = shape.width / kLanes;
-  for (size_t c = 0; c < shape.classes; c++) {
-    if (c != label) walsh_base(point, base, noise, c, row);
-    row->base[c] -= base_own;
-    const auto out = [&](size_t v, Float x) { store(row->t + c * length + v * kLanes, x); };
-    const float *w = point.weights + c * length, *w_own = point.weights + own;
-    const float *z = noise.second + c * length, *z_own = noise.second + own;
-    switch (shape.layout) {
-      case WalshLayout::kNoHidden: {
-        const Float y = set(kLog2e * row->y[c]), y_own = set(kLog2e * row->y[label]);
-        for (size_t v = 0; v < shape.vectors; v++)
-          out(v, flip(y, load(point.signs + c * length + v * kLanes)) -
-                     flip(y_own, load(point.signs + own + v * kLanes)));
-        break;
-      }
-      case WalshLayout::kWeightsOnly:
-        if (c == label) break;
-        walsh<kCount, true>(
-            shape.vectors, shape.used, scratch,
-            [&](size_t v) {
-              const size_t at = v * kLanes;
-              return fma(load(d + at), load(w + at) - load(w_own + at),
-                         log2e * load(a + at) * (load(z + at) - load(z_own + at)));
-            },
-            out);
-        break;
-      case WalshLayout::kRowSplit: {
-        const float *signs = point.signs + c * length, *place = point.places + c * length,
-                    *place_own = point.places + own;
-        const Float n = set(row->n[c]), n_own = set(-row->n[label]);
-        float* n_part = row->n_part + c * length;
-        walsh<kCount, true>(
-            shape.vectors, shape.used, scratch,
-            [&](size_t v) { return load(d + v * kLanes) * load(z + v * kLanes); },
-            [&](size_t v, Float x) { store(n_part + v * kLanes, flip(x, load(signs + v * kLanes))); });
-        if (c == label) break;
-        walsh<kCount, true>(
-            shape.vectors, shape.placed, scratch,
-            [&](size_t v) {
-              const size_t at = v * kLanes;
-              const Float x = load(d + at) * (load(w + at) - load(w_own + at));
-              return v < places ? x : fma(n, load(place + at), fma(n_own, load(place_own + at), x));
-            },
-            out);
-      }
-    }
-  }
-  if (shape.layout != WalshLayout::kRowSplit) return;
-  const Float squares = set(row->own), one = set(1), scale2 = set(point.scale2);
-  walsh<kCount, true>(
-      shape.vectors, shape.used, scratch,
-      [&](size_t v) {
-        const Float x = load(a + v * kLanes);
-        return (x + x) * load(d + v * kLanes);
-      },
-      [&](size_t v, Float x) {
-        store(row->inverse + v * kLanes, one / (scale2 * (squares + x)));
-        store(row->inverse + length + v * kLanes, one / (scale2 * (squares - x)));
-      });
-  if (shape.m < kLanes)  // what psi is multiplied by: nothing past m
-    for (const size_t half : {size_t(0), length}) {
-      float* inverse = row->inverse + half;
-      store(inverse, select((Int)(lane_numbers() < uint32_t(shape.m)), load(inverse), set(0)));
-    }
-}
-
-// The logit of class c less the label's, times log2 e, e = +1 or -1, for the vector at i.
-inline Float walsh_difference(const WalshPoint& point, const WalshRow& row, size_t c, size_t label, size_t i,
-                              bool minus) {
-  const size_t at = c * point.shape.length + i, own = label * point.shape.length + i;
-  const Float odd = load(row.t + at);
-  Float even = set(row.base[c]);
-  if (point.shape.layout == WalshLayout::kRowSplit)
-    even = fma(set(kLog2e), load(row.n_part + at) - load(row.n_part + own), even);
-  return minus ? even - odd : even + odd;
-}
-
-// Cross-entropy where the sum of exponentials left the range of log1p: by the largest difference.
-inline Float walsh_large_loss(const WalshPoint& point, const WalshRow& row, size_t label, size_t i,
-                              bool minus) {
-  Float top = set(0), total = set(0);  // of the other classes; the label's is 2^0
-  for (size_t c = 0; c < point.shape.classes; c++)
-    if (c != label) top = max(top, walsh_difference(point, row, c, label, i, minus));
-  for (size_t c = 0; c < point.shape.classes; c++)
-    total = total + exp2((c == label ? set(0) : walsh_difference(point, row, c, label, i, minus)) - top);
-  return fma(top, set(1 / kLog2e), log1p(max(set(0), total - set(1))));
-}
-
-// Cost of the class predicted: the label's unless another logit exceeds its own, else the first largest.
-inline Float walsh_cost(const WalshPoint& point, const WalshRow& row, size_t label, size_t i, bool minus) {
-  const float* costs = point.loss->costs.data() + label * point.shape.classes;
-  Float top = set(0), cost = set(costs[label]);
-  for (size_t c = 0; c < point.shape.classes; c++) {
-    if (c == label) continue;
-    const Float z = walsh_difference(point, row, c, label, i, minus);
-    cost = select((Int)(z > top), set(costs[c]), cost);
-    top = max(top, z);
-  }
-  return cost;
-}
-
-// Of the row's 2m samples the sum over the other classes of 2^difference.
-template <bool kSplit>
-inline void walsh_sums(const WalshPoint& point, size_t label, WalshRow* row) {
-  const size_t length = point.shape.length, others = point.shape.classes - 1;
-  const Float log2e = set(kLog2e);
-  for (size_t i = 0; i < length; i += kLanes) {
-    Float sum_plus = set(0), sum_minus = set(0);
-    const Float n_own = kSplit ? load(row->n_part + label * length + i) : set(0);
-    for (size_t k = 0; k < others; k++) {
-      const size_t c = k + (k >= label);
-      const Float odd = load(row->t + c * length + i);
-      Float even = set(row->base[c]);
-      if (kSplit) even = fma(log2e, load(row->n_part + c * length + i) - n_own, even);
-      sum_plus = sum_plus + exp2(even + odd);
-      sum_minus = sum_minus + exp2(even - odd);
-    }
-    store(row->losses + i, sum_plus);
-    store(row->losses + length + i, sum_minus);
-  }
-}
-
-// f of the row's 2m samples, and their mean. Cross-entropy is log1p of the sum.
-inline void walsh_losses(const WalshPoint& point, size_t label, WalshRow* row) {
-  const WalshShape& shape = point.shape;
-  const size_t length = shape.length;
-  const bool by_costs = !point.loss->costs.empty();
-  if (by_costs)
-    for (size_t i = 0; i < length; i += kLanes) {
-      store(row->losses + i, walsh_cost(point, *row, label, i, false));
-      store(row->losses + length + i, walsh_cost(point, *row, label, i, true));
-    }
-  else if (shape.layout == WalshLayout::kRowSplit)
-    walsh_sums<true>(point, label, row);
+// Base and y of rows first … first + count - 1 of the batch; returns the rows and where the first of them
+// lies.
+inline const Rows& begin_rows(const WalshRun& run, WalshWorker* worker, size_t first, size_t count,
+                              size_t blocks, size_t* offset, const float** base) {
+  const Question& q = *run.q;
+  const size_t width = run.point.shape.width, length = run.point.shape.length, batch = q.batches[0].size;
+  if (!run.projected) load_rows(q.batches[0], first, count, &worker->rows);
+  const Rows& rows = run.projected ? run.sampled.rows : worker->rows;
+  *offset = run.projected ? first : 0;
+  *base = worker->base;
+  if (run.projected)
+    *base = run.sampled.base + first * length;
   else
-    walsh_sums<false>(point, label, row);
-  if (!by_costs) {
-    Float most = set(0);
-    for (size_t i = 0; i < 2 * length; i += kLanes) {
-      const Float x = load(row->losses + i);
-      most = max(most, x);
-      store(row->losses + i, log1p(x));
+    first_product(rows, 0, count, q.parameters, width, worker->base, length);
+  for (size_t i = 0; i < blocks; i++) {
+    if (run.projected) {
+      product({count, width, first + count, run.sampled.factor + first * batch, batch, 1, run.noise[i].first,
+               width, nullptr, 0, worker->y[i], length});
+      continue;
     }
-    if (!(largest(most) < 1e9f))
-      for (size_t i = 0; i < length; i += kLanes) {
-        store(row->losses + i, walsh_large_loss(point, *row, label, i, false));
-        store(row->losses + length + i, walsh_large_loss(point, *row, label, i, true));
+    first_product(rows, 0, count, run.noise[i].first, width, worker->y[i], length);
+    const Float s = set(float(q.noise_scale));
+    for (size_t at = 0; at < count * length; at += kLanes)
+      store(worker->y[i] + at, s * load(worker->y[i] + at));
+  }
+  return rows;
+}
+
+// All rows under `count` blocks whose noise is drawn: each chunk's sums, and C (B x length) where by rows,
+// both times scale/B. first_group: C is set, else added to. False if cancelled.
+template <int kCount>
+inline bool walsh_rows(const WalshRun& run, size_t count, double scale, bool first_group,
+                       float* coefficients) {
+  const WalshShape& shape = run.point.shape;
+  const size_t batch = run.q->batches[0].size, length = shape.length;
+  const float per_row = float(scale / double(batch));
+  fork_items(run.context->executor, run.chunks, [&](size_t chunk, unsigned w) {
+    WalshWorker& worker = run.workers[w];
+    const WalshSums& sums = run.sums[chunk];
+    std::memset(sums.second, 0, shape.classes * length * sizeof(float));
+    std::memset(sums.losses, 0, count * 2 * length * sizeof(float));
+    const size_t begin = batch * chunk / run.chunks, end = batch * (chunk + 1) / run.chunks;
+    for (size_t first = begin; first < end; first += sub_rows(run.chunk_rows)) {
+      if (run.context->cancelled->load(std::memory_order_relaxed)) return;
+      const size_t rows_here = std::min(sub_rows(run.chunk_rows), end - first);
+      size_t offset;
+      const float* base;
+      const Rows& rows = begin_rows(run, &worker, first, rows_here, count, &offset, &base);
+      for (size_t r = 0; r < rows_here; r++) {
+        const size_t b = first + r;
+        for (size_t i = 0; i < count; i++) {
+          WalshRow& row = worker.row[i];
+          walsh_row<kCount>(run.point, run.noise[i], base + r * length, worker.y[i] + r * length,
+                            rows.labels[offset + r], worker.scratch, &row);
+          float* losses = sums.losses + i * 2 * length;
+          for (size_t at = 0; at < 2 * length; at += kLanes)
+            store(losses + at, load(losses + at) + load(row.losses + at));
+          if (run.by_rows) sign_mean<kCount>(shape, row.losses, worker.scratch, row.means);
+        }
+        if (!run.by_rows) continue;
+        const float variance = run.point.scale2 * row_norm(run.sampled.projection, rows, offset + r, b);
+        first_layer_row(run.point, worker.row, count, variance, per_row, first_group,
+                        coefficients + b * length);
+        if (shape.layout == WalshLayout::kRowSplit)
+          second_layer_row<kCount>(run.point, worker.row, count, run.center == nullptr ? 0 : run.center[b],
+                                   per_row, worker.scratch, sums.second);
       }
-  }
-  Float total = set(0);
-  const Int inside = (Int)(lane_numbers() < uint32_t(std::min(shape.m, kLanes)));
-  for (size_t i = 0; i < 2 * length; i += kLanes) {
-    const Float f = select(inside, load(row->losses + i), set(0));
-    store(row->losses + i, f);
-    total = total + f;
-  }
-  row->mean = sum(total) / float(2 * shape.m);
+    }
+  });
+  return !run.context->cancelled->load();
 }
 
-// (1/2m) WHT(v+ - v-) of values (2 x length): the mean of value · e s_gh for each h.
-template <int kCount>
-inline void sign_mean(const WalshShape& shape, const float* values, float* scratch, float* out) {
-  const Float factor = set(1.0f / float(2 * shape.m));
-  walsh<kCount>(
-      shape.vectors, shape.vectors, scratch,
-      [&](size_t v) {
-        return factor * (load(values + v * kLanes) - load(values + shape.length + v * kLanes));
-      },
-      [&](size_t v, Float x) { store(out + v * kLanes, x); });
+inline float* walsh_center(const WalshRun& run) {
+  return center_losses(*run.q, run.projected ? &run.sampled.rows : nullptr, run.sampled.base,
+                       run.point.shape.length, *run.workspace);
 }
 
-// The row's 2m losses under one block's noise; base (A x)_b and y = s (M U)_b, zeros past w1 up to `length`.
-template <int kCount>
-inline void walsh_row(const WalshPoint& point, const WalshNoise& noise, const float* base, const float* y,
-                      size_t label, float* scratch, WalshRow* row) {
-  row->y = y;
-  if (point.shape.layout != WalshLayout::kNoHidden) half_activations(point, base, y, row);
-  walsh_logits<kCount>(point, base, noise, label, scratch, row);
-  walsh_losses(point, label, row);
+// The two matrices that an estimate is made of: A^T C (+ direct: R) for the first layer, `second` by classes.
+struct WalshGradient {
+  float* coefficients;  // B x length
+  float* first;         // sum_i U_i diag(E_i): r x w1
+  float* second;        // classes x length
+};
+
+inline WalshGradient new_walsh_gradient(const WalshRun& run) {
+  const size_t batch = run.q->batches[0].size, length = run.point.shape.length;
+  return {run.workspace->take<float>(batch * length), run.workspace->take<float>(run.layout.offset[1]),
+          run.workspace->take<float>(run.point.shape.classes * length)};
 }
+
+// Zeros in what the first of several parts does not set.
+inline void clear(const WalshRun& run, WalshGradient* g) {
+  const size_t length = run.point.shape.length;
+  if (!run.by_rows) std::memset(g->coefficients, 0, run.q->batches[0].size * length * sizeof(float));
+  std::memset(g->second, 0, run.point.shape.classes * length * sizeof(float));
+}
+
+// Chunks' D2 in order.
+inline void add_second(const WalshRun& run, float* second) {
+  const WalshShape& shape = run.point.shape;
+  for (size_t c = 0; c < run.chunks; c++)
+    add_scaled(second, 1, run.sums[c].second, shape.classes * shape.length, second);
+}
+
+// first += U diag(E) (set where `fresh`), second += factor E Z, E from one block's values (2 x length); its
+// noise is drawn[i].
+template <int kCount>
+inline void add_noise_mean(const WalshRun& run, size_t i, const float* values, float factor, bool fresh,
+                           float* scratch, float* mean, WalshGradient* g) {
+  const WalshShape& shape = run.point.shape;
+  sign_mean<kCount>(shape, values, scratch, mean);
+  const size_t rows = run.layout.count[0] / shape.width;
+  for (size_t r = 0; r < rows; r++) {
+    const float* u = run.noise[i].first + r * shape.width;
+    float* to = g->first + r * shape.width;
+    for_vectors(shape.width, [&](size_t at, size_t n) {
+      const Float before = fresh ? set(0) : load_some(to + at, n);
+      store_some(to + at, n, fma(load_some(u + at, n), load_some(mean + at, n), before));
+    });
+  }
+  if (shape.layout == WalshLayout::kNoHidden) return;
+  for (size_t c = 0; c < shape.classes; c++) {
+    const float* z = run.noise[i].second + c * shape.length;
+    float* to = g->second + c * shape.length;
+    const Float by_class = set(run.by_rows ? factor * mean[shape.width + c] : factor);
+    for (size_t at = 0; at < shape.used * kLanes; at += kLanes) {
+      const Float value = run.by_rows ? load(z + at) : load(z + at) * load(mean + at);
+      store(to + at, fma(by_class, value, load(to + at)));
+    }
+  }
+}
+
+// gradient (n) <- A^T scale C + Q factor R (direct: A^T scale C + factor R), then the second matrix.
+//
+// Where `factored` is not null and the batch is projected, A^T C is left to the caller.
+inline void write_walsh_gradient(WalshRun& run, double scale, double factor, WalshGradient* g,
+                                 Factored* factored, float* gradient) {
+  const Question& q = *run.q;
+  const WalshShape& shape = run.point.shape;
+  Rows& rows = run.projected ? run.sampled.rows : run.workers[0].rows;
+  write_first_layer(*run.workspace, q, run.sampled.projection, rows, g->coefficients, shape.length, scale,
+                    factor == 0 ? nullptr : g->first, factor, run.context->executor, factored, gradient);
+  if (shape.layout == WalshLayout::kNoHidden) return;
+  transpose(g->second, shape.classes, shape.width + 1, shape.length, 1, gradient + tail_offset(*q.network),
+            shape.classes);
+}
+
+// |a|^2 in double, and of sums of vectors, for the spread between blocks.
+inline void add_to_mean(const float* g, size_t n, double* mean, double* squares) {
+  for (size_t i = 0; i < n; i++) {
+    mean[i] += g[i];
+    *squares += double(g[i]) * double(g[i]);
+  }
+}
+
+// sqrt(sum_i |g_i - mean|^2/(K (K - 1))) over the blocks' own estimates, without cross-fit: `first_order`
+// times the heat part, `factor` times the noise's mean.
+template <int kCount>
+inline bool walsh_standard_error(WalshRun& run, const float* values, double first_order, double factor,
+                                 double* error) {
+  const size_t n = run.q->network->parameters(), length = run.point.shape.length;
+  float* gradient = run.workspace->take<float>(n);
+  double* mean = run.workspace->zeros<double>(n);
+  double squares = 0;
+  WalshGradient g = new_walsh_gradient(run);
+  float *scratch = run.workspace->take<float>(length), *means = run.workspace->take<float>(length);
+  run.center = run.by_rows ? walsh_center(run) : nullptr;
+  for (size_t i = 0; i < run.blocks; i++) {
+    clear(run, &g);
+    draw_blocks(run, i, 1);
+    if (run.by_rows) {
+      if (!walsh_rows<kCount>(run, 1, first_order, true, g.coefficients)) return false;
+      add_second(run, g.second);
+    }
+    if (values != nullptr)
+      add_noise_mean<kCount>(run, 0, values + i * 2 * length, float(factor / run.q->noise_scale), true,
+                             scratch, means, &g);
+    write_walsh_gradient(run, 1, values == nullptr ? 0 : factor, &g, nullptr, gradient);
+    add_to_mean(gradient, n, mean, &squares);
+  }
+  const double count = double(run.blocks);
+  double of_mean = 0;
+  for (size_t i = 0; i < n; i++) of_mean += mean[i] * mean[i] / count;
+  *error = std::sqrt(std::max(0.0, squares - of_mean) / (count * (count - 1)));
+  return true;
+}
+
+template <int kCount>
+inline bool gradient_from_blocks_of(WalshRun& run,
+                                    Factors (*factors_of)(const WalshRun&, float* losses, Estimate*),
+                                    Factored* factored, Estimate* estimate) {
+  const WalshShape& shape = run.point.shape;
+  const size_t length = shape.length, batch = run.q->batches[0].size;
+  const size_t groups = walsh_groups(run.blocks);
+  const double s = run.q->noise_scale, blocks = double(run.blocks);
+  WalshGradient g = new_walsh_gradient(run);
+  clear(run, &g);
+  float *scratch = run.workspace->take<float>(length), *means = run.workspace->take<float>(length);
+  float* losses = run.workspace->take<float>(run.blocks * 2 * length);
+  for (size_t group = 0; group < groups; group++) {
+    const size_t first = run.blocks * group / groups, count = run.blocks * (group + 1) / groups - first;
+    run.center = run.by_rows && count == 1 ? walsh_center(run) : nullptr;
+    if (group > 0) draw_blocks(run, first, count);
+    if (!walsh_rows<kCount>(run, count, 1 / blocks, group == 0, g.coefficients)) return false;
+    if (run.by_rows) add_second(run, g.second);
+    const Float mean = set(float(1 / double(batch)));
+    for (size_t at = 0; at < count * 2 * length; at += kLanes) {
+      Float total = set(0);
+      for (size_t c = 0; c < run.chunks; c++) total = total + load(run.sums[c].losses + at);
+      store(losses + first * 2 * length + at, mean * total);
+    }
+  }
+  if (estimate->losses != nullptr)
+    for (size_t half = 0; half < 2 * run.blocks; half++)
+      std::memcpy(estimate->losses + half * shape.m, losses + half * length, shape.m * sizeof(float));
+
+  estimate->samples = 2 * shape.m * run.blocks;
+  const auto [first_order, factor] = factors_of(run, losses, estimate);
+  if (first_order != 1) {
+    const Float scale = set(float(first_order));
+    for (size_t at = 0; at < shape.classes * length; at += kLanes)
+      store(g.second + at, scale * load(g.second + at));
+  }
+  if (factor != 0) {
+    for (size_t i = 0; i < run.blocks; i++) {
+      if (groups > 1) draw_blocks(run, i, 1);
+      add_noise_mean<kCount>(run, groups > 1 ? 0 : i, losses + i * 2 * length, float(factor / s / blocks),
+                             i == 0, scratch, means, &g);
+    }
+  }
+  write_walsh_gradient(run, first_order, factor / blocks, &g, factored, estimate->gradient);
+  if (!estimate->wants_error || run.blocks < 2) return true;
+  return walsh_standard_error<kCount>(run, factor == 0 ? nullptr : losses, first_order, factor,
+                                      &estimate->standard_error);
+}
+
+// The gradient from Walsh blocks; factors_of: the operation's, of losses (K x 2 x length, f of each sample).
+inline bool gradient_from_blocks(const Estimator& estimator, const Question& q, const Context& context,
+                                 Workspace& workspace,
+                                 Factors (*factors_of)(const WalshRun&, float* losses, Estimate*),
+                                 Factored* factored, Estimate* estimate) {
+  WalshRun& run = *workspace.take<WalshRun>(1);  // outlives this call where A^T C is left to the caller
+  new_walsh_run(estimator, q, context, workspace, &run);
+  prepare_walsh_run(&run, run.blocks / walsh_groups(run.blocks));
+  bool done = false;
+  with_vectors(run.point.shape.vectors, [&](auto vectors) {
+    done = gradient_from_blocks_of<decltype(vectors)::value>(run, factors_of, factored, estimate);
+  });
+  return done && !context.cancelled->load();
+}
+
+END_TARGET

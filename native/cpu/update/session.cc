@@ -1,7 +1,7 @@
 // A run's data and state: hands each update of a plan to the kernels and keeps what they leave.
 #include <cmath>
 
-#include "../kernels.h"
+#include "../../backend.h"
 
 namespace local_entropy {
 
@@ -94,9 +94,9 @@ bool Session::accuracy(int split, const std::atomic<bool>& cancelled, uint64_t* 
   const Examples& examples = split == 0   ? run.setup.train
                              : split == 1 ? run.setup.test
                                           : run.setup.validation;
-  return run.kernels->dense_correct(run.setup.network, run.setup.state.parameters.data(),
-                                    {&examples, nullptr, examples.count}, {run.executor, &cancelled},
-                                    correct);
+  return run.kernels->dense_accuracy(run.setup.network, run.setup.state.parameters.data(),
+                                     {&examples, nullptr, examples.count}, {run.executor, &cancelled},
+                                     correct);
 }
 
 const SessionState& Session::state() { return impl_->setup.state; }

@@ -6,6 +6,17 @@
 //                     x <- (1 - rate decay) x - rate m_hat / (sqrt(v_hat) + eps),
 //                     m_hat = m/(1 - b1^index), v_hat = v/(1 - b2^index); index from 1 (Kingma and Ba, ICLR
 //                     2015; decoupled weight decay: Loshchilov and Hutter, ICLR 2019)
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include "../../backend.h"
+#include "../machine/denormals.h"
+#include "../network/factored-inl.h"
+
+BEGIN_TARGET
 
 // A step on one vector of entries: slope g, parameters x and moments, in registers.
 struct DescentStep {
@@ -87,3 +98,64 @@ inline bool step(const Optimizer& optimizer, double rate, uint64_t index, size_t
   });
   return true;
 }
+
+// The step along a first layer's gradient A^T C that is never stored whole (network/factored-inl.h): some of
+// its rows are made in a buffer that stays in the first cache, added to |gradient|^2, and used for the step
+// at once: the moments and the parameters are read and written once, the gradient never leaves. Each worker
+// steps the rows of W^1 that it multiplied (network/columns-inl.h).
+
+constexpr size_t kSlopes = 800;  // floats of A^T C at a time, so that C stays in the first cache beside them
+
+// Steps rows begin … end - 1 of x; returns their squares' sum.
+template <class Step>
+inline double step_rows(const Step& given, const Factored& factored, size_t columns, size_t begin, size_t end,
+                        float* slopes, float* x, float* const* moments) {
+  const Step step = given;  // copies, which no store below can change: they stay in registers
+  float* carried[2] = {nullptr, nullptr};
+  for (int i = 0; i < Step::kMoments; i++) carried[i] = moments[i];
+  const size_t most = std::max(size_t(1), kSlopes / columns);
+  double squares = 0;
+  for (size_t first = begin; first < end; first += most) {
+    const size_t count = std::min(most, end - first), at = first * columns;
+    if (no_slopes(*factored.rows, first, count)) {
+      if (Step::kMoments > 0)  // else a step along zero changes nothing
+        for_vectors(count * columns,
+                    [&](size_t i, size_t n) { step_vector(step, set(0), n, at + i, x, carried); });
+      continue;
+    }
+    some_slopes(factored, columns, first, count, slopes);
+    Float total = set(0);
+    for_vectors(count * columns, [&](size_t i, size_t n) {
+      const Float slope = load_some(slopes + i, n);
+      total = total + slope * slope;  // which Adam takes as well
+      step_vector(step, slope, n, at + i, x, carried);
+    });
+    squares += sum(total);
+  }
+  return squares;
+}
+
+// Steps x ((d0 + 1) x columns) and its moments along A^T C; returns |A^T C|^2.
+inline double factored_step(const Optimizer& optimizer, double rate, uint64_t index, const Factored& factored,
+                            size_t columns, Workspace& workspace, Executor* executor, float* x,
+                            float* const* moments) {
+  const size_t width = factored.rows->width, room = std::max(kSlopes, columns) + kLanes;
+  float* slopes = workspace.take<float>(room * executor->size());
+  double squares[kPieces];
+  with_step(optimizer, rate, index, [&](const auto& step) {
+    fork(executor, [&](unsigned worker) {
+      const FlushDenormals flush;
+      const Share share(kPieces, 1, worker, executor->size());
+      for (size_t piece = share.begin; piece < share.end; piece++) {
+        const size_t end = piece + 1 == kPieces ? width + 1 : piece_begin(width, piece + 1);
+        squares[piece] = step_rows(step, factored, columns, piece_begin(width, piece), end,
+                                   slopes + worker * room, x, moments);
+      }
+    });
+  });
+  double norm2 = 0;
+  for (const double of_piece : squares) norm2 += of_piece;
+  return norm2;
+}
+
+END_TARGET

@@ -1,5 +1,19 @@
-// One update of a session: the estimator's gradient at x_k, its norm, and the optimizer's step; and the table
-// of this target's kernels.
+// One update of a session: the estimator's gradient at x_k, its norm, and the optimizer's step.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "../../backend.h"
+#include "../chains/robbins-monro-inl.h"
+#include "../chains/sgld-inl.h"
+#include "../network/sgd-inl.h"
+#include "../sampling/evolution-strategies-inl.h"
+#include "../sampling/importance-sampling-inl.h"
+#include "step-inl.h"
+
+BEGIN_TARGET
 
 // `factored`: where the first layer's gradient may be left as A^T C, or null.
 inline bool estimate_at(const Estimator& estimator, const Question& q, const Context& context,
@@ -9,20 +23,15 @@ inline bool estimate_at(const Estimator& estimator, const Question& q, const Con
     case Estimator::Kind::kSgd:
       return sgd(q, context, workspace, factored, result);
     case Estimator::Kind::kImportanceSampling:
-      if (estimator.coupling.kind == Coupling::Kind::kWalsh)
-        return walsh_estimate(estimator, q, context, workspace, factored, result);
-      if (estimator.rowwise) return sample_estimate(estimator, q, context, workspace, factored, result);
       return importance_sampling(estimator, q, context, workspace, factored, result);
+    case Estimator::Kind::kEvolutionStrategies:
+      return evolution_strategies(estimator, q, context, workspace, factored, result);
     case Estimator::Kind::kSgld:
       return sgld(estimator, q, context, workspace, result);
     case Estimator::Kind::kRobbinsMonro:
       return robbins_monro(estimator, q, context, workspace, factored, result);
-    case Estimator::Kind::kEvolutionStrategies:
-      if (estimator.coupling.kind == Coupling::Kind::kWalsh)
-        return walsh_estimate(estimator, q, context, workspace, factored, result);
-      return sample_estimate(estimator, q, context, workspace, factored, result);
   }
-  return false;
+  std::abort();  // no other kind
 }
 
 inline bool estimate(const Estimator& estimator, const Question& q, const Context& context,
@@ -53,10 +62,4 @@ inline bool update(const Estimator& estimator, const Optimizer& optimizer, doubl
   return step(optimizer, rate, index, left, result->gradient + done, parameters + done, rest, context);
 }
 
-inline Workspace* new_workspace() { return new Workspace(); }
-inline void delete_workspace(Workspace* workspace) { delete workspace; }
-
-constexpr Kernels kernel_table(const char* name) {
-  return {name,     gaussian, dense_loss, dense_predict, dense_correct,
-          estimate, step,     update,     new_workspace, delete_workspace};
-}
+END_TARGET

@@ -97,7 +97,7 @@ struct Place {
   Place(Stream on, std::vector<uint32_t> layers, size_t size)
       : problem(std::move(layers), Activation::kRelu, size, true, 0.8),
         stream(on),
-        data(stream, problem.samples),
+        data(stream, problem.examples),
         rows(stream, problem.rows),
         parameters(stream, problem.parameters),
         gradient(problem.network.parameters()),

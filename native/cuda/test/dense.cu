@@ -93,7 +93,7 @@ const Register factored("cuda step: along A^T C as along the gradient itself, by
                               const size_t n = problem.network.parameters(),
                                            columns = problem.network.layers[1];
                               Run run;
-                              const ExampleArrays samples(run.stream, problem.samples);
+                              const ExampleArrays samples(run.stream, problem.examples);
                               const DeviceArray<uint32_t> rows(run.stream, problem.rows);
                               const DeviceBatch device{samples.view(), rows.data(), batch};
                               const DeviceArray<float> c(run.stream, random_floats(batch * (columns + 3), 5)),

@@ -26,7 +26,7 @@ struct Asked {
   DeviceQuestion question;
 
   explicit Asked(const Problem& problem)
-      : samples(stream, problem.samples),
+      : samples(stream, problem.examples),
         rows(stream, problem.rows),
         parameters(stream, problem.parameters),
         costs(stream, problem.loss.costs),

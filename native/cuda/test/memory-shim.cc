@@ -20,7 +20,7 @@ const Register memory("shim: a session without memory for an update throws, lose
   for (const Estimator& estimator : estimators) {
     SessionSetup setup{};
     setup.network = problem.network;
-    setup.train = problem.samples;
+    setup.train = problem.examples;
     setup.batch_size = uint32_t(problem.rows.size());
     setup.estimator = estimator;
     setup.optimizer.kind = Optimizer::Kind::kMomentum;

@@ -25,7 +25,7 @@ struct Run {
   DeviceBatch batch;
 
   explicit Run(const Problem& problem)
-      : samples(stream, problem.samples),
+      : samples(stream, problem.examples),
         rows(stream, problem.rows),
         batch{samples.view(), rows.data(), problem.rows.size()} {}
   ~Run() { delete_stream(stream); }
@@ -42,7 +42,7 @@ Matrix inputs(const Problem& problem) {
   Matrix a;
   for (size_t b = 0; b < problem.rows.size(); b++) {
     a.push_back({});
-    for (size_t i = 0; i < problem.samples.width; i++) a[b].push_back(problem.input(b, i));
+    for (size_t i = 0; i < problem.examples.width; i++) a[b].push_back(problem.input(b, i));
     a[b].push_back(1);
   }
   return a;
@@ -68,8 +68,8 @@ std::vector<Problem> problems() {
 Problem close_rows() {
   Problem close({30, 3, 2}, Activation::kRelu, 6, false, 0.2);
   for (const auto& [row, by] : {std::pair{4, 1e-5f}, {5, 1e-3f}}) {
-    float *to = &close.samples.floats[close.rows[row] * 30],
-          *from = &close.samples.floats[close.rows[row - 3] * 30];
+    float *to = &close.examples.floats[close.rows[row] * 30],
+          *from = &close.examples.floats[close.rows[row - 3] * 30];
     std::copy(from, from + 30, to);
     to[7] += by;
   }
@@ -104,7 +104,7 @@ const Register factors("cuda projection: A A^T = L L^T, rows that depend on othe
 const Register lifts("cuda projection: into the span and back, the complement untouched", [] {
   for (const Problem& problem : problems()) {
     Run run(problem);
-    const size_t count = problem.rows.size(), width = problem.samples.width + 1, columns = 37;
+    const size_t count = problem.rows.size(), width = problem.examples.width + 1, columns = 37;
     const Projection p = new_projection(run.batch, run.context);
     const Matrix q = basis(problem);
     Random random{11};

@@ -106,8 +106,8 @@ struct Formulas {
     const float *w1 = problem.parameters.data(), *w2 = w1 + problem.network.shape(2).offset;
     for (size_t h = 0; h <= width; h++) {
       double base = 0, y = 0;
-      for (size_t k = 0; k <= problem.samples.width && h < width; k++) {
-        const double input = k < problem.samples.width ? problem.input(b, k) : 1;
+      for (size_t k = 0; k <= problem.examples.width && h < width; k++) {
+        const double input = k < problem.examples.width ? problem.input(b, k) : 1;
         base += input * w1[k * width + h];
         for (size_t r = 0; r <= b; r++) y += s * input * q[r][k] * normal(16, r * width + h);
       }
@@ -148,7 +148,7 @@ struct Formulas {
 
   // Row b's share of the heat gradient from a group of blocks, times rows · blocks.
   void add_row(size_t b, const std::vector<RowBlock>& group, Vector* gradient) const {
-    const size_t inputs = problem.samples.width;
+    const size_t inputs = problem.examples.width;
     double norm = 1;
     for (size_t k = 0; k < inputs; k++) norm += problem.input(b, k) * problem.input(b, k);
     const double variance = s * s * norm;

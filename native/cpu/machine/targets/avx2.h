@@ -1,5 +1,18 @@
-// Vectors of 8 lanes: AVX2 with FMA. Included inside its target region and namespace; sse4.h explains the
+// Vectors of 8 lanes: AVX2 with FMA. sse4.h explains the
 // functions that every target has.
+#pragma once
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#define TARGET avx2
+#define TARGET_NAME "avx2"
+#define TARGET_FEATURES "avx2,fma"
+#include "../target.h"
+
+BEGIN_TARGET
+
 constexpr size_t kLanes = 8;
 constexpr int kTileVectors = 2;  // 6 x 2 sums, 2 operands and a broadcast: 15 of 16 registers
 constexpr int kLongTileVectors = 13;
@@ -57,3 +70,5 @@ inline Word high_to_low(Word a) { return (Word)_mm256_srli_epi64((__m256i)a, 32)
 inline Word join_halves(Word even, Word odd) {
   return (Word)_mm256_blend_epi32((__m256i)even, _mm256_slli_epi64((__m256i)odd, 32), 0xaa);
 }
+
+END_TARGET

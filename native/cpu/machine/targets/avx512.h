@@ -1,5 +1,23 @@
-// Vectors of 16 lanes: AVX-512 F, DQ, BW, VL. Included inside its target region and namespace; sse4.h
+// Vectors of 16 lanes: AVX-512 F, DQ, BW, VL. sse4.h
 // explains the functions that every target has.
+#pragma once
+#if !defined(__clang__)
+// GCC 12 warns of its own header's undefined vectors.
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#define TARGET avx512
+#define TARGET_NAME "avx512"
+#define TARGET_FEATURES "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma"
+#include "../target.h"
+
+BEGIN_TARGET
+
 constexpr size_t kLanes = 16;
 constexpr int kTileVectors = 4;  // 6 x 4 sums, 4 operands and a broadcast: 29 of 32 registers
 constexpr int kLongTileVectors = 13;
@@ -69,3 +87,5 @@ inline uint32_t append_inputs(const uint8_t* inputs, uint32_t first, uint32_t* i
   const Float b = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes)), inverse = set(1.0f / 255), q = b * inverse;
   return append_some(fma(fma(set(-255), q, b), inverse, q), first, index, value);
 }
+
+END_TARGET

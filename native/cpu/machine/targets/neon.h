@@ -1,5 +1,17 @@
-// Vectors of 4 lanes: NEON of 64-bit Arm. Included inside its namespace; sse4.h explains the functions that
+// Vectors of 4 lanes: NEON of 64-bit Arm. sse4.h explains the functions that
 // every target has.
+#pragma once
+#include <arm_neon.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#define TARGET neon
+#define TARGET_NAME "neon"
+#include "../target.h"
+
+BEGIN_TARGET
+
 constexpr size_t kLanes = 4;
 constexpr int kTileVectors = 4;
 constexpr int kLongTileVectors = 13;
@@ -45,3 +57,5 @@ inline Word high_to_low(Word a) { return (Word)vshrq_n_u64((uint64x2_t)a, 32); }
 inline Word join_halves(Word even, Word odd) {
   return (Word)vsliq_n_u64((uint64x2_t)even, (uint64x2_t)odd, 32);
 }
+
+END_TARGET

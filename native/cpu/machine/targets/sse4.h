@@ -1,4 +1,4 @@
-// Vectors of 4 lanes: SSE4.2 (x86-64-v2). Included inside its target region and namespace.
+// Vectors of 4 lanes: SSE4.2 (x86-64-v2).
 //
 // What every target gives: types Float, Word (unsigned) and Int of kLanes lanes each, which take the
 // operators of C; set, load and store (unaligned), load_first and store_first (the first n < kLanes lanes;
@@ -9,6 +9,19 @@
 // and, for Philox, multiply_even (the 64-bit products of the even lanes),
 // high_to_low and join_halves of 64-bit lanes, and how many counters it does at a time. kCompresses: whether
 // it has append_inputs, kScales: scale (as well).
+#pragma once
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#define TARGET sse4
+#define TARGET_NAME "sse4"
+#define TARGET_FEATURES "sse4.2"
+#include "../target.h"
+
+BEGIN_TARGET
+
 constexpr size_t kLanes = 4;
 constexpr int kTileVectors = 2;
 constexpr int kLongTileVectors = 12;
@@ -64,3 +77,5 @@ inline Word high_to_low(Word a) { return (Word)_mm_srli_epi64((__m128i)a, 32); }
 inline Word join_halves(Word even, Word odd) {
   return (Word)_mm_blend_epi16((__m128i)even, _mm_slli_epi64((__m128i)odd, 32), 0xcc);
 }
+
+END_TARGET

@@ -5,19 +5,22 @@
  * Symbols: B rows, d1 columns of the first layer, s the perturbation's scale, L Cholesky factor of A Aᵀ, n parameters.
  */
 
-import { addScaled, least, multiply } from "../linear/lanes";
 import { LOWER, product } from "../linear/product";
 import {
   cholesky,
+  gram,
   makeGram,
   noiseCount,
   noiseFloats,
   noiseOffset,
   scaledFactor,
+  solveLower,
   solveUpper,
+  subtractRow,
   takeProjection,
 } from "../linear/projection";
-import { job, layerOffset, parameterCount, thread, threads, width } from "../machine/job";
+import { job, layerOffset, parameterCount, thread, threads, width } from "../machine/context";
+import { addScaled, least, multiply, squaredNorm } from "../machine/lanes";
 import { barrier, shareBegin, shareEnd } from "../machine/team";
 import { take, takeFloats, takeOwn, takeOwnFloats } from "../machine/workspace";
 import {
@@ -38,6 +41,7 @@ import {
   chooseForm,
   firstGradient,
   firstProduct,
+  leaveFactored,
   loadRows,
   loadShare,
   ROW_BLOCK,
@@ -45,7 +49,6 @@ import {
   rowsBytes,
   setRows,
 } from "../network/rows";
-import { leaveFactored } from "../update/factored";
 
 /** Whether `rows` hold the whole batch for all threads; else they are this thread's memory for a block of it. */
 export let whole: bool = false;
@@ -57,6 +60,9 @@ export let base: usize = 0;
 export let baseRow: u32 = 0;
 export let scaled: usize = 0;
 let lifted: usize = 0;
+/** Of intoSpan and fromSpan (B × d1): an image, and in float64. */
+let image: usize = 0;
+let inSpan: usize = 0;
 
 /** This thread's: its pass, a sample's noise, x_k + s Z (n, or layers 2 … L where projected), s A Z (rows × stride 1). */
 export let pass: Pass = changetype<Pass>(0);
@@ -81,6 +87,13 @@ export function takePoint(isWhole: bool, own: u32, rowFloats: u32): void {
   lifted = take(8 * size * width(1));
 }
 
+/** Memory of intoSpan and fromSpan. */
+export function takeSpan(): void {
+  const size = u64(job.batchSize) * width(1);
+  image = takeFloats(size);
+  inSpan = take(8 * size);
+}
+
 /** Reads the batch and, where projected, forms L, s L and A x_k. Ends with a barrier. */
 export function beginPoint(s: f64): void {
   const size = job.batchSize;
@@ -102,6 +115,13 @@ export function beginPoint(s: f64): void {
     scaledFactor(s, scaled);
   }
   barrier();
+}
+
+/** |a_b|² of row b of the batch, the bias input included; row r of `block`. */
+export function rowNorm(block: Rows, r: u32, b: u32): f32 {
+  if (job.projected) return f32(load<f64>(gram + 8 * (b * job.batchSize + b)));
+  const count = block.sparse ? load<u32>(block.length + 4 * r) : block.width;
+  return squaredNorm(block.value + 4 * r * block.width, count) + 1;
 }
 
 /** Whether a batch is read once for all samples: projected, or small. */
@@ -229,9 +249,9 @@ export function writeFirstLayer(
     barrier();
   }
   if (c === 0) return;
-  const step = whole ? size : capacity;
-  for (let row: u32 = 0; row < size; row += step) {
-    if (!whole) loadRows(rows, 0, row, least(step, size - row));
+  const rowsAtOnce = whole ? size : capacity;
+  for (let row: u32 = 0; row < size; row += rowsAtOnce) {
+    if (!whole) loadRows(rows, 0, row, least(rowsAtOnce, size - row));
     firstGradient(rows, c + 4 * row * cRow, cRow, columns, begin, end, add, gradient);
     add = true;
   }
@@ -254,4 +274,46 @@ function liftNoise(c: usize, cRow: u32, r: usize, scale: f64, begin: u32, end: u
       store<f32>(to, f32(f64(load<f32>(to)) + load<f64>(lifted + 8 * (b * columns + h))));
     }
   }
+}
+
+/** c (B × d1 f64) ← L^{−1} A w: the part of w ((d0 + 1) × d1) within the span. By all threads; ends with a barrier. */
+export function intoSpan(w: usize, c: usize): void {
+  const columns = width(1);
+  const size = job.batchSize;
+  firstProduct(rows, shareBegin(size, 1), shareEnd(size, 1), w, columns, image, columns);
+  barrier();
+  const begin = shareBegin(columns, 16);
+  const end = shareEnd(columns, 16);
+  for (let i: u32 = 0; i < size; i++) {
+    for (let j = begin; j < end; j++) {
+      const at = i * columns + j;
+      store<f64>(c + 8 * at, f64(load<f32>(image + 4 * at)));
+    }
+  }
+  solveLower(c, columns, begin, end);
+  barrier();
+}
+
+/**
+ * out ((d0 + 1) × d1) ← Q v + (I − Q Qᵀ) out. v (B × d1 f64) is overwritten. Ends with a barrier.
+ *
+ *     Q v + (I − Q Qᵀ) R = R + Aᵀ L^{−T} (v − L^{−1} A R)
+ */
+export function fromSpan(v: usize, out: usize): void {
+  intoSpan(out, inSpan);
+  const columns = width(1);
+  const size = job.batchSize;
+  const begin = shareBegin(columns, 16);
+  const end = shareEnd(columns, 16);
+  for (let i: u32 = 0; i < size; i++)
+    subtractRow(v + 8 * i * columns, inSpan + 8 * i * columns, 1, begin, end);
+  solveUpper(v, columns, begin, end);
+  for (let i: u32 = 0; i < size; i++) {
+    for (let j = begin; j < end; j++) {
+      const at = i * columns + j;
+      store<f32>(image + 4 * at, f32(load<f64>(v + 8 * at)));
+    }
+  }
+  firstGradient(rows, image, columns, columns, begin, end, true, out);
+  barrier();
 }

@@ -1,12 +1,8 @@
 /**
- * The gradient from independent samples and antithetic pairs, any depth: importance sampling of local entropy by rows (the
- * mean of Algorithm 4; García Trillos, Kaplan, Sanz-Alonso, Entropy 2019), and evolution strategies for heat, by rows or
- * from the minibatch's losses alone.
+ * Independent samples and antithetic pairs, any depth: their losses, and the gradient that multiples of their noise and,
+ * by rows, of the first-order part make: what importance sampling and evolution strategies share.
  *
- *   By rows, D = (mean_b f − c0)/δ, w = e^{−D} = 1 − D + ρ, η = s A^{l−1} Z_l, c_b the row's loss at x:
- *   H_l = (1/BJ) Σ_j Σ_b hid_b η_b (f_b − c_b)/(s²|hid_b|²), hid_b row b of A^{l−1}: heat gradient H;
- *   gradient of F: (s²/τ)[H − (δ/s) mean ρ Z]/mean w. From losses alone, heat: mean f Z/s;
- *   centred: Σ_j (f_j − mean f) Z_j/((J − 1) s).
+ *   gradient = α H + factor · Σ_j v_j Z_j, H the first-order part (row-split.ts), v_j the samples' factors
  *
  * Two passes: losses and H, then Σ v Z with the noise made again, so memory does not grow with J but for the losses. A
  * unit u is a sample or a pair; its share of the gradient is α H_u + β_u Z_u.
@@ -14,9 +10,6 @@
  * Symbols: J samples, B rows, d1 = `columns` of the first layer, C (B × d1) coefficients: Aᵀ C is the first layer of H.
  * Projected, Z_1 is Q U, and |Aᵀ C + β Q U| = |Lᵀ C + β U|.
  */
-
-import { addScaled, multiply, squaredLength } from "../linear/lanes";
-import { expDouble, expm1Double, logDouble } from "../linear/math";
 import { product, UPPER } from "../linear/product";
 import {
   drawNoise,
@@ -27,22 +20,21 @@ import {
   sampleGroups,
 } from "../linear/projection";
 import {
-  ANTITHETIC,
-  IMPORTANCE_SAMPLING,
   job,
   layerOffset,
   layerRows,
   noiseScale,
   parameterCount,
   tailSize,
-  tau,
   thread,
   width,
-} from "../machine/job";
+} from "../machine/context";
+import { ANTITHETIC } from "../machine/job";
+import { addScaled, multiply, squaredLength } from "../machine/lanes";
 import { barrier, cancelled, endItems, nextItem, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
 import { stride } from "../network/dense";
-import { lossMinus, lossPlus, prepareRows, rowwiseLosses, takeSampleRows } from "./sample-rows";
+import { lossMinus, lossPlus, prepareRows, rowwiseLosses, takeRowSplit } from "./row-split";
 import {
   beginSampler,
   noise,
@@ -52,14 +44,14 @@ import {
   shift,
   takeSampler,
   writeFirstLayer,
-} from "./sampling";
+} from "./sampled-point";
 
-let pair: bool = false;
-let units: u32 = 0;
+export let pair: bool = false;
+export let units: u32 = 0;
 let groups: u32 = 0;
-/** What multiplies Z: losses, then v (J f64); α, the factor of v and the mean loss. */
-let values: usize = 0;
-let numbers: usize = 0;
+/** Losses, then v (J f64); what one thread says to all: α and the factor of v. */
+export let sampleValues: usize = 0;
+let scales: usize = 0;
 /** H of each group: C (groups × B × stride), tail (groups × tailSize); of Z (groups × noise). */
 let groupC: usize = 0;
 let groupTail: usize = 0;
@@ -71,7 +63,7 @@ let unitTail: usize = 0;
 let unitFirst: usize = 0;
 let coefficients: usize = 0;
 
-export function takeSampleEstimate(): void {
+export function takeSamples(): void {
   pair = job.coupling === ANTITHETIC;
   units = pair ? job.samples / 2 : job.samples;
   takeSampler();
@@ -79,13 +71,13 @@ export function takeSampleEstimate(): void {
   const tail = tailSize();
   const floats = noiseFloats();
   groups = sampleGroups(units, floats + (job.rowwise ? size + tail : 0), 32);
-  values = take(8 * u64(job.samples));
-  numbers = take(64);
+  sampleValues = take(8 * u64(job.samples));
+  scales = take(16);
   groupNoise = takeFloats(groups * floats);
   squares = take(8 * groups);
   coefficients = takeFloats(size);
   if (!job.rowwise) return;
-  takeSampleRows();
+  takeRowSplit();
   groupC = takeFloats(groups * size);
   groupTail = takeFloats(u64(groups) * tail);
   unitC = takeOwnFloats(size);
@@ -93,7 +85,7 @@ export function takeSampleEstimate(): void {
   unitFirst = takeOwnFloats(u64(job.projected ? job.batchSize : layerRows(1)) * width(1));
 }
 
-/** Losses of the unit in hand into `values`, and its share of H into its group's sums. */
+/** Losses of the unit in hand into `sampleValues`, and its share of H into its group's sums. */
 function unitLosses(unit: u32, group: u32): void {
   let plus: f64 = 0;
   let minus: f64 = 0;
@@ -108,11 +100,11 @@ function unitLosses(unit: u32, group: u32): void {
     if (pair) minus = sampleLoss(-noiseScale);
   }
   if (!pair) {
-    store<f64>(values + 8 * unit, plus);
+    store<f64>(sampleValues + 8 * unit, plus);
     return;
   }
-  store<f64>(values + 16 * unit, plus);
-  store<f64>(values + 16 * unit, minus, 8);
+  store<f64>(sampleValues + 16 * unit, plus);
+  store<f64>(sampleValues + 16 * unit, minus, 8);
 }
 
 function firstUnit(group: u32): u32 {
@@ -128,8 +120,13 @@ function mergeGroups(sums: usize, size: u32): void {
   barrier();
 }
 
-/** The first pass: every sample's loss, and H. */
-function sampleLosses(): void {
+/**
+ * The first pass: every sample's loss into `sampleValues` and job.losses, their mean into job.loss; by rows H. Whether
+ * nobody cancelled it. Thread 0 has all of it, the others at the next barrier.
+ */
+export function sampleLosses(): bool {
+  beginSampler(noiseScale);
+  if (job.rowwise) prepareRows();
   const size = job.batchSize * stride(1);
   for (let g = nextItem(groups); g < groups; g = nextItem(groups)) {
     if (job.rowwise) {
@@ -143,9 +140,31 @@ function sampleLosses(): void {
     }
   }
   endItems(groups);
-  if (!job.rowwise) return;
-  mergeGroups(groupC, size);
-  mergeGroups(groupTail, tailSize());
+  if (stopped()) return false;
+  if (job.rowwise) {
+    mergeGroups(groupC, size);
+    mergeGroups(groupTail, tailSize());
+  }
+  if (thread === 0) meanLoss();
+  return true;
+}
+
+/** By one thread. */
+function meanLoss(): void {
+  const samples = job.samples;
+  let mean: f64 = 0;
+  for (let j: u32 = 0; j < samples; j++) {
+    const loss = load<f64>(sampleValues + 8 * j);
+    mean += loss / f64(samples);
+    if (job.losses !== 0) store<f32>(job.losses + 4 * j, f32(loss));
+  }
+  job.loss = mean;
+}
+
+/** α and the factor of v; from the thread that makes `sampleValues` v. */
+export function setSampleScales(alpha: f64, factor: f64): void {
+  store<f64>(scales, alpha);
+  store<f64>(scales, factor, 8);
 }
 
 /** |α H_u + β Z_u|² of the unit in hand. */
@@ -174,8 +193,8 @@ function unitSquare(alpha: f32, beta: f32): f64 {
 }
 
 function betaOf(unit: u32, factor: f64): f64 {
-  if (!pair) return factor * load<f64>(values + 8 * unit);
-  return (factor * (load<f64>(values + 16 * unit) - load<f64>(values + 16 * unit, 8))) / 2;
+  if (!pair) return factor * load<f64>(sampleValues + 8 * unit);
+  return (factor * (load<f64>(sampleValues + 16 * unit) - load<f64>(sampleValues + 16 * unit, 8))) / 2;
 }
 
 /** The second pass: Σ β_u Z_u in groupNoise, and Σ |α H_u + β_u Z_u|² by groups where wanted. */
@@ -219,63 +238,11 @@ function writeGradient(alpha: f32, leave: bool): void {
   }
 }
 
-/** Losses → ρ relative to e^top; α, the factor of ρ Z, and the diagnostics. By one thread. */
-function weigh(level: f64): void {
-  const samples = job.samples;
-  let top: f64 = 0;
-  for (let j: u32 = 0; j < samples; j++)
-    top = Math.max(top, -(load<f64>(values + 8 * j) - level) / job.temperature);
-  const lost = expDouble(-top);
-  let total: f64 = 0;
-  let total2: f64 = 0;
-  let largest: f64 = 0;
-  for (let j: u32 = 0; j < samples; j++) {
-    const x = -(load<f64>(values + 8 * j) - level) / job.temperature;
-    const w = expDouble(x - top);
-    total += w;
-    total2 += w * w;
-    largest = Math.max(largest, w);
-    store<f64>(values + 8 * j, x > 40 ? w - lost * (1 + x) : lost * (expm1Double(x) - x));
-  }
-  const mean = total / f64(samples);
-  job.freeEnergy = level - job.temperature * (top + logDouble(mean));
-  job.effectiveSampleSize = (total * total) / total2;
-  job.largestWeight = largest / total;
-  store<f64>(numbers, (noiseScale * noiseScale * lost) / (tau * mean));
-  store<f64>(numbers, (-job.temperature * noiseScale) / (tau * mean) / f64(units), 8);
-}
-
-/** What multiplies Z, and by what: by one thread. */
-function makeFactors(): void {
-  const samples = job.samples;
-  let level: f64 = 0;
-  for (let j: u32 = 0; j < samples; j++) {
-    const loss = load<f64>(values + 8 * j);
-    level += loss / f64(samples);
-    if (job.losses !== 0) store<f32>(job.losses + 4 * j, f32(loss));
-  }
-  job.loss = level;
-  store<f64>(numbers, 1);
-  store<f64>(numbers, 0, 8);
-  if (job.estimator === IMPORTANCE_SAMPLING) {
-    weigh(level);
-  } else if (!job.rowwise) {
-    const centred = !pair && job.centred !== 0;
-    store<f64>(numbers, 1 / (noiseScale * f64(centred ? units - 1 : units)), 8);
-    if (centred)
-      for (let j: u32 = 0; j < samples; j++) store<f64>(values + 8 * j, load<f64>(values + 8 * j) - level);
-  }
-}
-
-export function sampleEstimate(leave: bool): void {
-  beginSampler(noiseScale);
-  if (job.rowwise) prepareRows();
-  sampleLosses();
-  if (stopped()) return;
-  if (thread === 0) makeFactors();
+/** job.gradient from v in `sampleValues`, and its standard error. Begins with a barrier. */
+export function sampleGradient(leave: bool): void {
   barrier();
-  const alpha = f32(load<f64>(numbers));
-  const factor = load<f64>(numbers, 8);
+  const alpha = f32(load<f64>(scales));
+  const factor = load<f64>(scales, 8);
   const wantsError = job.wantsError !== 0 && units > 1;
   if (factor !== 0 || wantsError) sampleNoise(alpha, factor, wantsError);
   else if (thread === 0) memory.fill(groupNoise, 0, 4 * noiseSize());

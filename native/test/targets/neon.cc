@@ -1,0 +1,5 @@
+#if defined(__aarch64__)
+#include "../../cpu/machine/targets/neon.h"
+
+#include "../math-cases-inl.h"
+#endif

@@ -1,0 +1,5 @@
+#if defined(__x86_64__)
+#include "../../cpu/machine/targets/sse4.h"
+
+#include "../math-cases-inl.h"
+#endif
