@@ -65,18 +65,12 @@ function sanitizersLink() {
   return status === 0;
 }
 
-/** Builds native/test in the addon's tree, of the same objects, and runs it. */
+/** Builds native/test in the addon's tree, of the same objects, and runs it; in `--all` each header by itself too. */
 async function nativeTests(log) {
   const reason = missingForNative();
   if (reason) return skipped(1, reason);
-  const flags = [
-    "--config",
-    "Release",
-    "--target",
-    "native-test",
-    "--parallel",
-    String(availableParallelism()),
-  ];
+  const targets = ["native-test", ...(all ? ["native-headers"] : [])];
+  const flags = ["--config", "Release", "--parallel", String(availableParallelism()), "--target", ...targets];
   if (!(await ended(log, "cmake", ["--build", "build", ...flags])).good) return one(false, "did not build");
   return runTests(log, "build/Release/native-test");
 }
