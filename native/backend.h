@@ -163,7 +163,7 @@ const Kernels* select_kernels(const std::string& name, std::string* why);
 std::vector<std::string> available_kernels();
 
 // What one backend computes with: on the CPU `threads` threads, the caller's included
-// (native/cpu/machine/executor.h), on CUDA a stream (native/cuda/update/update.h).
+// (native/cpu/machine/executor.h), on CUDA a stream (native/cuda/machine/executor.h).
 Executor* new_executor(unsigned threads);
 void delete_executor(Executor*);
 

@@ -1,11 +1,22 @@
 // The engine as native/node calls it (backend.h): operations on host memory, each of which copies in, runs,
 // and copies out; the one table of kernels; and the threads of a backend, of which there are none but the
 // device's.
+#include <utility>
+#include <vector>
+
+#include "machine/executor.h"
 #include "network/dense.h"
 #include "random/gaussian.h"
+#include "sampling/samples.h"
 #include "update/update.h"
 
 namespace local_entropy {
+
+// What a session keeps between updates.
+class Workspace {
+ public:
+  DeviceArena arena;
+};
 
 namespace {
 
@@ -76,11 +87,11 @@ bool predict(const Network& network, const float* parameters, const Batch& batch
                        run.inputs.batch(batch), probabilities, labels);
 }
 
-bool correct(const Network& network, const float* parameters, const Batch& batch, const Context& from,
-             uint64_t* count) {
+bool accuracy(const Network& network, const float* parameters, const Batch& batch, const Context& from,
+              uint64_t* correct) {
   Operation run(from);
-  return dense_correct(run.context, network, run.inputs.floats(parameters, network.parameters()),
-                       run.inputs.batch(batch), count);
+  return dense_accuracy(run.context, network, run.inputs.floats(parameters, network.parameters()),
+                        run.inputs.batch(batch), correct);
 }
 
 // A question and its answer on the device.
@@ -204,7 +215,7 @@ const Kernels* select_kernels(const std::string& name, std::string* why) {
   static const std::string found = device_name(&reason);
   if (found.empty()) device_name(&reason);
   if (!found.empty() && (name.empty() || name == found)) {
-    static const Kernels kernels = {found.c_str(), gaussian, loss_of, predict,       correct,
+    static const Kernels kernels = {found.c_str(), gaussian, loss_of, predict,       accuracy,
                                     estimate,      step_of,  update,  new_workspace, delete_workspace};
     return &kernels;
   }

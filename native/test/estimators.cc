@@ -134,6 +134,7 @@ const Register sampled("importance-sampling: direct form against double precisio
 });
 
 const Register threads("every estimator: the same bits from 1, 2, 3 and 5 threads, guards untouched", [] {
+  if (quick()) return note("not in a quick run");
   for (const Problem& problem : problems())
     for (const bool projected : {false, true})
       for (const Named& named : estimators(projected)) {
@@ -154,6 +155,7 @@ const Register threads("every estimator: the same bits from 1, 2, 3 and 5 thread
 const Register targets("every estimator: every target agrees with every other", [] {
   const std::vector<const Kernels*> all = all_kernels();
   if (all.size() < 2) note("only one target on this processor");
+  if (quick() && all.size() < 2) return;
   for (const Problem& problem : problems())
     for (const bool projected : {false, true})
       for (const Named& named : estimators(projected)) {

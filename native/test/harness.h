@@ -22,6 +22,8 @@ struct Register {
   }
 };
 
+bool quick();  // whether few cases will do, one of each kernel at least: of --quick
+
 // Notes a failure of the running test; the first ten are printed.
 void check(bool good, const std::string& what);
 // |a - b| <= absolute + relative |b|, index by index.

@@ -1,6 +1,9 @@
-// native-test [--filter TEXT] [--vectors DIRECTORY] [--bench]: one line a test, then "N passed, N failed"
-// (and ", N skipped"), and a non-zero exit where one failed. --bench prints times instead, of the
-// lines that have the filter's text.
+// native-test [--filter TEXT] … [--quick] [--vectors DIRECTORY] [--bench]: one line a test, then "N passed, N
+// failed" (and ", N skipped"), and a non-zero exit where one failed. A test runs if its name has the text of
+// one of the filters; --quick lets slow tests take fewer cases, or none.
+// --bench prints times instead, of the lines that have the last filter's text.
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -13,7 +16,10 @@ namespace native_test {
 namespace {
 int failures = 0;
 std::string notes, vectors;
+bool quickly = false;
 }  // namespace
+
+bool quick() { return quickly; }
 
 std::vector<Test>& tests() {
   static std::vector<Test> all;
@@ -46,24 +52,30 @@ std::string vectors_directory() { return vectors; }
 
 int main(int count, char** arguments) {
   using namespace native_test;
-  std::string filter;
+  std::vector<std::string> filters;
   bool times = false;
   for (int i = 1; i < count; i++) {
     if (!std::strcmp(arguments[i], "--bench"))
       times = true;
     else if (!std::strcmp(arguments[i], "--filter") && i + 1 < count)
-      filter = arguments[++i];
+      filters.push_back(arguments[++i]);
+    else if (!std::strcmp(arguments[i], "--quick"))
+      quickly = true;
     else if (!std::strcmp(arguments[i], "--vectors") && i + 1 < count)
       vectors = arguments[++i];
     else
-      return std::fprintf(stderr, "Expected --filter TEXT, --vectors DIRECTORY or --bench but received %s\n",
+      return std::fprintf(stderr,
+                          "Expected --filter TEXT, --quick, --vectors DIRECTORY or --bench but received %s\n",
                           arguments[i]),
              2;
   }
-  if (times) return bench(filter);
+  if (filters.empty()) filters.push_back("");
+  if (times) return bench(filters.back());
   int passed = 0, failed = 0;
   for (const Test& test : tests()) {
-    if (test.name.find(filter) == std::string::npos) continue;
+    const auto named = [&](const std::string& text) { return test.name.find(text) != std::string::npos; };
+    if (std::none_of(filters.begin(), filters.end(), named)) continue;
+    const auto start = std::chrono::steady_clock::now();
     failures = 0;
     notes.clear();
     try {
@@ -71,6 +83,8 @@ int main(int count, char** arguments) {
     } catch (const std::exception& error) {
       check(false, std::string("threw: ") + error.what());
     }
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    if (seconds.count() >= 1) note(std::to_string(int(seconds.count() + 0.5)) + " s");
     std::printf("%s %s%s\n", failures ? "FAIL" : "ok  ", test.name.c_str(), notes.c_str());
     std::fflush(stdout);
     (failures ? failed : passed)++;

@@ -146,6 +146,7 @@ const Register halves("update: the fused step is the gradient and then the step,
         for (const float g : gradient) largest = std::max(largest, double(std::abs(g)));
         for (const auto kind :
              {Optimizer::Kind::kGradientDescent, Optimizer::Kind::kMomentum, Optimizer::Kind::kAdam}) {
+          if (quick() && kind != Optimizer::Kind::kAdam) continue;
           State expected = begin(problem);
           const double norm = apart(gradient, kind, &expected);
           const State s = fused(kernels, problem, named.estimator, kind, 2);
@@ -164,6 +165,7 @@ const Register halves("update: the fused step is the gradient and then the step,
 });
 
 const Register threads("update: the same bits from 1, 2, 3, 5 and 11 threads, and when asked again", [] {
+  if (quick()) return note("not in a quick run");
   const Kernels* kernels = select_kernels("", nullptr);
   for (const Problem& problem : problems())
     for (const Named& named : estimators(problem)) {

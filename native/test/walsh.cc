@@ -280,6 +280,7 @@ const Register samples("row split, evolution strategies: samples and pairs at an
                            for (const auto& [kind, centred] : kSampled)
                              for (const bool rowwise : {true, false})
                                for (const bool entropy : {true, false}) {
+                                 if (quick() && given.problem.rows.size() > 100) continue;
                                  if (entropy && !rowwise)
                                    continue;  // plain importance sampling has tests of its own
                                  const Estimator e = estimator(given, entropy, kind, 42, rowwise, centred);
@@ -307,6 +308,7 @@ std::vector<std::pair<Case, Estimator>> questions() {
 
 const Register threads("walsh, row split, evolution strategies: the same bits from 1, 2, 3 and 5 threads",
                        [] {
+                         if (quick()) return note("not in a quick run");
                          for (const auto& [given, e] : questions())
                            for (const Kernels* kernels : all_kernels()) {
                              const Answer one = ask(kernels, given.problem, e);

@@ -53,9 +53,10 @@ inline void noise_slopes(const WalshPoint& point, const WalshRow* row, size_t co
     }
     for (size_t i = 0; i < count; i++) {
       const float n = row[i].n[c];
-      row[i].slope[c] = count == 1 ? 0
-                                   : (products - n * row[i].means[shape.width + c]) /
-                                         ((squares - n * n) + float(kLambdaRidge) * point.scale2 * row[i].own);
+      row[i].slope[c] = count == 1
+                            ? 0
+                            : (products - n * row[i].means[shape.width + c]) /
+                                  ((squares - n * n) + float(kLambdaRidge) * point.scale2 * row[i].own);
     }
   }
 }

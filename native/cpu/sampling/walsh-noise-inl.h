@@ -12,7 +12,6 @@
 
 BEGIN_TARGET
 
-
 inline size_t walsh_groups(size_t blocks) { return (blocks + kBlocksInGroup - 1) / kBlocksInGroup; }
 
 // Into how many chunks the rows are cut, a power of two: a chunk's rows are summed by one worker in order, so
@@ -25,11 +24,11 @@ inline size_t row_chunks(size_t batch, size_t blocks) {
 
 // What a worker needs for the rows of one chunk.
 struct WalshWorker {
-  Rows rows;             // direct only
-  float* base;           // direct only: chunk rows x length
+  Rows rows;                     // direct only
+  float* base;                   // direct only: chunk rows x length
   float* y[kBlocksInGroup];      // chunk rows x length
   WalshRow row[kBlocksInGroup];  // one a block
-  float* scratch;        // length
+  float* scratch;                // length
 };
 
 // A chunk's sums over its rows.

@@ -13,8 +13,13 @@
 // layers 2 … L.
 #include <algorithm>
 
+#include "../linear/first-layer.h"
+#include "../linear/product.h"
+#include "../linear/projection.h"
 #include "../machine/parts.h"
-#include "../sampling/importance-sampling-pass.h"
+#include "../network/dense.h"
+#include "../sampling/sampled-point.h"
+#include "robbins-monro.h"
 
 namespace local_entropy {
 
@@ -49,7 +54,7 @@ void over(DeviceContext& context, void (*kernel)(Parameters...), size_t n, Argum
 }
 
 struct RobbinsMonro {
-  SamplePass pass;
+  SampledPoint point;
   size_t first_size, tail_size, samples;
   const float* center;              // A x_k: B x d1
   float* gram;                      // A A^T: B x B, projected
@@ -68,8 +73,8 @@ RobbinsMonro new_robbins_monro(const Estimator& e, const DeviceQuestion& q, cons
   const size_t rows = q.batches[0].size, inside = rows * network.layers[1];
   RobbinsMonro run{};
   run.samples = e.samples;
-  run.pass = new_sample_pass(q, projection, e.samples, 0, context);
-  run.center = run.pass.base;
+  run.point = new_sampled_point(q, projection, e.samples, 0, context);
+  run.center = run.point.base;
   run.first_size = projection != nullptr ? inside : tail_offset(network);
   run.tail_size = network.parameters() - tail_offset(network);
   run.first = arena.zeros<float>(context.stream, run.first_size);
@@ -78,14 +83,14 @@ RobbinsMonro new_robbins_monro(const Estimator& e, const DeviceQuestion& q, cons
   run.signal = arena.take<float>(inside);
   run.tail_sum = arena.take<float>(run.tail_size);
   run.losses = arena.take<float>(e.step_sizes.size() * e.samples);
-  run.pass.tail = run.position_tail;
+  run.point.tail = run.position_tail;
   run.first_sum = run.signal;
   if (projection == nullptr) {
     run.position = arena.take<float>(run.first_size);
     run.first_sum = arena.take<float>(run.first_size);
     return run;
   }
-  run.pass.base = arena.take<float>(inside);
+  run.point.base = arena.take<float>(inside);
   run.gram = arena.take<float>(rows * rows);
   over(context, narrow, rows * rows, projection->gram, rows * rows, run.gram);
   return run;
@@ -93,51 +98,51 @@ RobbinsMonro new_robbins_monro(const Estimator& e, const DeviceQuestion& q, cons
 
 // Where the chain stands: A x^j and the tail.
 void set_position(RobbinsMonro& run, size_t j) {
-  const DeviceQuestion& q = *run.pass.q;
-  DeviceContext& context = *run.pass.context;
-  const size_t columns = q.network->layers[1], rows = run.pass.batch.size;
+  const DeviceQuestion& q = *run.point.q;
+  DeviceContext& context = *run.point.context;
+  const size_t columns = q.network->layers[1], rows = run.point.batch.size;
   if (run.tail_size > 0)
     over(context, add, run.tail_size, q.parameters + tail_offset(*q.network), run.tail, run.tail_size,
          run.position_tail);
-  if (run.pass.projection != nullptr)
+  if (run.point.projection != nullptr)
     return product(
         context, StridedLeft{run.gram, rows, 1},
-        Product{rows, columns, rows, run.first, columns, 1, run.center, columns, run.pass.base, columns});
-  run.pass.batch = q.batches[q.batch_count > 1 ? j : 0];
+        Product{rows, columns, rows, run.first, columns, 1, run.center, columns, run.point.base, columns});
+  run.point.batch = q.batches[q.batch_count > 1 ? j : 0];
   over(context, add, run.first_size, q.parameters, run.first, run.first_size, run.position);
-  first_product(run.pass.batch, run.position, columns, run.pass.base, columns, context);
+  first_product(run.point.batch, run.position, columns, run.point.base, columns, context);
 }
 
 // Sums over the samples of transition j at the point where the chain stands.
 void sample_gradients(RobbinsMonro& run, size_t j) {
-  DeviceContext& context = *run.pass.context;
-  const Network& network = *run.pass.q->network;
-  const size_t rows = run.pass.batch.size, inside = rows * network.layers[1];
-  for (size_t m = 0; m < run.samples; m += run.pass.most) {
-    const size_t count = std::min(run.pass.most, run.samples - m);
-    draw_units(&run.pass, j * run.samples + m, count);
-    forward_units(&run.pass, 1, 1.0f / float(rows));
-    unit_losses(run.pass, 1, run.losses + j * run.samples + m);
-    dense_back(context, network, {run.pass.perturbed, run.tail_size}, run.pass.pass);
-    add_parts(run.pass.pass.signal[1], count, inside, 1, m > 0, run.signal, context);
-    add_tail_gradient(run.pass, m > 0, run.tail_sum);
+  DeviceContext& context = *run.point.context;
+  const Network& network = *run.point.q->network;
+  const size_t rows = run.point.batch.size, inside = rows * network.layers[1];
+  for (size_t m = 0; m < run.samples; m += run.point.most) {
+    const size_t count = std::min(run.point.most, run.samples - m);
+    draw_units(&run.point, j * run.samples + m, count);
+    forward_units(&run.point, 1, 1.0f / float(rows));
+    unit_losses(run.point, 1, run.losses + j * run.samples + m);
+    dense_back(context, network, {run.point.perturbed, run.tail_size}, run.point.pass);
+    add_parts(run.point.pass.signal[1], count, inside, 1, m > 0, run.signal, context);
+    add_tail_gradient(run.point, m > 0, run.tail_sum);
   }
-  if (run.pass.projection == nullptr)
-    first_gradient(run.pass.batch, run.signal, network.layers[1], network.layers[1], false, run.first_sum,
+  if (run.point.projection == nullptr)
+    first_gradient(run.point.batch, run.signal, network.layers[1], network.layers[1], false, run.first_sum,
                    context);
 }
 
 }  // namespace
 
-bool robbins_monro_estimate(const Estimator& estimator, const DeviceQuestion& q, DeviceContext& context,
-                            DeviceFactored* factored, DeviceEstimate* estimate) {
+bool robbins_monro(const Estimator& estimator, const DeviceQuestion& q, DeviceContext& context,
+                   DeviceFactored* factored, DeviceEstimate* estimate) {
   constexpr size_t kAhead = 8;  // transitions between questions whether to go on
-  Projection factors;
-  if (estimator.projected) factors = new_projection(q.batches[0], context);
-  RobbinsMonro run = new_robbins_monro(estimator, q, estimator.projected ? &factors : nullptr, context);
-  const size_t steps = estimator.step_sizes.size(), offset = tail_offset(*q.network);
+  Projection projection;
+  if (estimator.projected) projection = new_projection(q.batches[0], context);
+  RobbinsMonro run = new_robbins_monro(estimator, q, estimator.projected ? &projection : nullptr, context);
+  const size_t transitions = estimator.step_sizes.size(), offset = tail_offset(*q.network);
   const DeviceArena::Mark mark = context.arena->mark();
-  for (size_t j = 0; j < steps; j++) {
+  for (size_t j = 0; j < transitions; j++) {
     if (j % kAhead == kAhead - 1 && !context.go_on()) return false;
     set_position(run, j);
     sample_gradients(run, j);
@@ -154,12 +159,12 @@ bool robbins_monro_estimate(const Estimator& estimator, const DeviceQuestion& q,
   if (!estimator.projected) {
     over(context, scale, run.first_size, factor, run.first, run.first_size, estimate->gradient);
   } else {
-    write_first_layer(q, &factors, run.first, {nullptr, factor}, nullptr, {}, context, factored,
+    write_first_layer(q, &projection, run.first, {nullptr, factor}, nullptr, {}, context, factored,
                       estimate->gradient);
   }
-  mean_of_losses(context, run.losses, steps * estimator.samples, &estimate->numbers->loss);
-  estimate->samples = steps * estimator.samples;
-  return !context.cancelled->load(std::memory_order_relaxed);
+  mean_of_losses(context, run.losses, transitions * estimator.samples, &estimate->numbers->loss);
+  estimate->samples = transitions * estimator.samples;
+  return context.going_on();
 }
 
 }  // namespace local_entropy

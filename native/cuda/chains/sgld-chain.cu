@@ -1,13 +1,15 @@
-// Transitions of the projected Langevin chain: sgld.h.
+// Transitions of the projected Langevin chain: sgld-chain.h.
 //
 // At 784-200-10 and B = 20 a transition is 260,000 multiply-adds (L V, the second layer, back, its gradient,
 // L^T G): 2,000 cycles of the 128 lanes of a multiprocessor, 1.2 microseconds; a dozen barriers, the row
-// losses and the sums of slices come to about as much. The noise is made by other blocks beforehand: 24 kB a
+// losses and the sums of slices come to about as much. The noise is made by other kernels beforehand: 24 kB a
 // transition, read once.
+
+#include "../linear/activation.h"
 #include "../linear/block-product.h"
 #include "../machine/block.h"
-#include "../network/dense-math.h"
-#include "sgld.h"
+#include "../network/loss.h"
+#include "sgld-chain.h"
 
 namespace local_entropy {
 

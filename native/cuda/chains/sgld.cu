@@ -12,9 +12,16 @@
 //
 // Symbols: J iterates, B rows, n parameters, d1 columns. Sums are of eps_j (x^j - x_k).
 #include <algorithm>
+#include <vector>
 
+#include "../../description.h"
+#include "../linear/first-layer.h"
+#include "../linear/projection.h"
 #include "../network/dense.h"
-#include "../sampling/importance-sampling-pass.h"
+#include "../network/sgd.h"
+#include "../random/gaussian.h"
+#include "../sampling/sampled-point.h"
+#include "sgld-chain.h"
 #include "sgld.h"
 
 namespace local_entropy {
@@ -154,7 +161,7 @@ __global__ void widen(const float* from, size_t count, double* to) {
 
 bool run_transitions(const Estimator& e, const DeviceQuestion& q, const Chain& chain,
                      const NoiseLayout& layout, DeviceContext& context) {
-  const size_t floats = pieces.floats / 8;  // of noise made at a time: what the second cache holds
+  const size_t floats = portions.floats / 8;  // of noise made at a time: what the second cache holds
   const size_t transitions = e.step_sizes.size() - 1;
   std::vector<Transition> numbers;
   for (size_t j = 0; j < transitions; j++) numbers.push_back(transition(e, q.tau, j));
@@ -219,8 +226,8 @@ bool projected_chain(const Estimator& e, const DeviceQuestion& q, DeviceContext&
 
 }  // namespace
 
-bool sgld_estimate(const Estimator& estimator, const DeviceQuestion& q, DeviceContext& context,
-                   DeviceFactored*, DeviceEstimate* estimate) {
+bool sgld(const Estimator& estimator, const DeviceQuestion& q, DeviceContext& context,
+          DeviceEstimate* estimate) {
   const size_t n = q.network->parameters();
   float* x = estimate->chain;       // relative to x_k while the chain runs
   float* sum = estimate->gradient;  // of eps_j x^j
@@ -233,7 +240,7 @@ bool sgld_estimate(const Estimator& estimator, const DeviceQuestion& q, DeviceCo
   if (!done) return false;
   launch(end_chain, over_n, context.stream, q.parameters, float(-1 / (weight * q.tau)), n, x, sum);
   estimate->samples = estimator.step_sizes.size();
-  return !context.cancelled->load(std::memory_order_relaxed);
+  return context.going_on();
 }
 
 }  // namespace local_entropy

@@ -14,8 +14,8 @@ namespace local_entropy {
 // Which entries of a are not zero: all, k <= r, or k >= r.
 enum class Triangle : uint8_t { kNone, kLower, kUpper };
 
-// All threads of the block call; what a and b read is complete (a barrier before), and a barrier is due
-// before another thread reads what `out` wrote.
+// All threads of the block of threads call; what a and b read is complete (a barrier before), and a barrier
+// is due before another thread reads what `out` wrote.
 template <class Left, class Right, class Out>
 __device__ inline void block_product(int rows, int columns, int inner, Triangle triangle, float* partial,
                                      Left a, Right b, Out out) {

@@ -1,6 +1,8 @@
 // A block of threads makes a tile of kTile x kTile entries, each thread kEach x kEach of them in registers,
 // from slices of A and B in shared memory. Where there are few tiles the depth is cut into pieces, whose sums
 // a second kernel adds in order; it also has the start and the finish.
+#include <algorithm>
+
 #include "product.h"
 
 namespace local_entropy {
@@ -18,10 +20,15 @@ struct DepthPieces {
 
 __device__ inline float finished(const Product& p, size_t number, size_t i, size_t j, float value) {
   if (p.start != nullptr) value += p.start[number * p.start_next + i * p.start_row + j];
-  if (p.finish == Finish::kActivate) return activate(p.activation, value);
-  if (p.finish == Finish::kSlope)
-    return through_slope(p.activation, p.activated[number * p.c_next + i * p.c_row + j], value);
-  return value;
+  switch (p.finish) {
+    case Finish::kNothing:
+      return value;
+    case Finish::kActivate:
+      return activate(p.activation, value);
+    case Finish::kSlope:
+      return through_slope(p.activation, p.activated[number * p.c_next + i * p.c_row + j], value);
+  }
+  return NAN;
 }
 
 // slice[k][t] <- entry(first + t, depth + k) for t < kTile, zeros outside. Neighbouring threads read along
@@ -100,8 +107,8 @@ void enqueue(DeviceContext& context, const Left& left, const Product& p) {
   const DepthPieces pieces = pieces_of(p, size_t(across) * along * p.count);
   const size_t size = p.count * p.rows * p.columns;
   float* partial = pieces.count > 1 ? context.arena->take<float>(pieces.count * size) : nullptr;
-  constexpr size_t kMostLayers = 65535;  // of a grid, in z
-  const size_t together = kMostLayers / pieces.count;
+  constexpr size_t kMostInGrid = 65535;  // of a grid, in z
+  const size_t together = kMostInGrid / pieces.count;
   if (p.count > together) throw DeviceError("Too many products at a time for one launch");
   launch(tiles<Left>, {dim3(across, along, unsigned(p.count * pieces.count)), kThreads}, context.stream, left,
          p, pieces, partial);

@@ -5,8 +5,8 @@
 // Every entry is a sum in order of k within fixed pieces of the depth, and of the pieces in order: the pieces
 // depend on the shape alone, so the bits depend on nothing else.
 #pragma once
-#include "../kernels.h"
-#include "../network/dense-math.h"
+#include "../machine/question.h"
+#include "activation.h"
 
 namespace local_entropy {
 

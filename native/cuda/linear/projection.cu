@@ -1,9 +1,11 @@
 // Gram matrix, Cholesky factor and solves: projection.h says what they are.
 //
 // Sizes: the Gram matrix takes B^2 (d0 + 1)/2 products, one warp an entry; the factor B^3/3 in float64 by one
-// block, which at B = 20 is a few microseconds of barriers and at B = 784 about a millisecond; a solve B^2 a
-// column.
-#include "product.h"
+// block of threads, which at B = 20 is a few microseconds of barriers and at B = 784 about a millisecond; a
+// solve B^2 a column.
+#include "../../description.h"
+#include "../machine/block.h"
+#include "first-layer.h"
 #include "projection.h"
 
 namespace local_entropy {
@@ -32,8 +34,8 @@ __global__ void gram_entries(DeviceBatch batch, double* gram) {
   if (lane == 0) gram[i * batch.size + j] = gram[j * batch.size + i] = value;
 }
 
-// One block. Column by column: what is left of the matrix loses the column's outer product. The work is done
-// in shared memory where `shared` has room for it, else in l itself.
+// One block of threads. Column by column: what is left of the matrix loses the column's outer product. The
+// work is done in shared memory where `shared` has room for it, else in l itself.
 __global__ void cholesky(const double* gram, unsigned rows, bool shared, double* l, uint8_t* used,
                          uint32_t* rank) {
   double* a = shared ? dynamic_shared<double>() : l;
@@ -43,7 +45,7 @@ __global__ void cholesky(const double* gram, unsigned rows, bool shared, double*
   for (unsigned k = 0; k < rows; k++) {
     __syncthreads();
     const double pivot = a[size_t(k) * rows + k];
-    const bool good = pivot > 1e-9 * gram[size_t(k) * rows + k];
+    const bool good = pivot > kPivotBound * gram[size_t(k) * rows + k];
     const double diagonal = good ? sqrt(pivot) : 0;
     found += good;
     __syncthreads();
@@ -84,8 +86,8 @@ struct Solve {
   DeviceFactor keep;  // to <- keep to + the answer; 0: to is not read
 };
 
-// c <- L^{-1} c (lower) or L^{-T} c: a block takes 32 columns, lane by lane, its warps the rows still to
-// come.
+// c <- L^{-1} c (lower) or L^{-T} c: a block of threads takes 32 columns, lane by lane, its warps the rows
+// still to come.
 template <bool kLower>
 __global__ void solve(Solve s) {
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
@@ -130,19 +132,6 @@ Solve new_solve(const Projection& p, size_t columns, double* c) {
           nullptr, 0,      {nullptr, 0}};
 }
 
-// |a_b|^2, a warp a row.
-__global__ void norms_of(DeviceBatch batch, float* norms) {
-  const size_t b = size_t(blockIdx.x) * (kThreads / 32) + threadIdx.x / 32;
-  if (b >= batch.size) return;
-  float sum = 0;
-  for (size_t i = threadIdx.x % 32; i < batch.examples.width; i += 32) {
-    const float value = input_at(batch, b, i);
-    sum = fmaf(value, value, sum);
-  }
-  sum = warp_sum(sum);
-  if (threadIdx.x % 32 == 0) norms[b] = sum + 1;
-}
-
 // to <- factor from.
 __global__ void scale(const float* from, DeviceFactor factor, size_t count, float* to) {
   const size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -169,39 +158,6 @@ float* scaled_factor(const Projection& p, double s, DeviceContext& context) {
   float* scaled = context.arena->take<float>(count);
   launch(scale_factor, {blocks_for(count, kThreads), kThreads}, context.stream, p.l, count, s, scaled);
   return scaled;
-}
-
-DeviceBatch rows_of(const DeviceBatch& batch, size_t first, size_t count) {
-  DeviceBatch part = batch;
-  part.size = count;
-  if (batch.rows != nullptr) {
-    part.rows += first;
-    return part;
-  }
-  if (part.examples.bytes != nullptr) part.examples.bytes += first * batch.examples.width;
-  if (part.examples.floats != nullptr) part.examples.floats += first * batch.examples.width;
-  if (part.examples.labels != nullptr) part.examples.labels += first;
-  return part;
-}
-
-void first_product(const DeviceBatch& batch, const float* w, size_t columns, float* out, size_t out_row,
-                   DeviceContext& context) {
-  const size_t width = batch.examples.width;
-  product(context, InputsLeft{batch, false},
-          Product{batch.size, columns, width, w, columns, 1, w + width * columns, 0, out, out_row});
-}
-
-void first_gradient(const DeviceBatch& batch, const float* c, size_t c_row, size_t columns, bool add,
-                    float* gradient, DeviceContext& context) {
-  product(context, InputsLeft{batch, true},
-          Product{batch.examples.width + 1, columns, batch.size, c, c_row, 1, add ? gradient : nullptr,
-                  columns, gradient, columns});
-}
-
-float* row_norms(const DeviceBatch& batch, DeviceContext& context) {
-  float* norms = context.arena->take<float>(batch.size);
-  launch(norms_of, {blocks_for(batch.size, kThreads / 32), kThreads}, context.stream, batch, norms);
-  return norms;
 }
 
 void into_span(const DeviceBatch& batch, const Projection& p, const float* w, size_t columns,
@@ -253,22 +209,6 @@ void write_first_layer(const DeviceQuestion& q, const Projection* p, float* c, D
     launch(scale, {blocks_for(count, kThreads), kThreads}, context.stream, noise, factor, count, gradient);
   if (p == nullptr && empty) return;
   first_gradient(batch, c, columns, columns, add, gradient, context);
-}
-
-NoiseLayout new_noise_layout(const Network& network, const Projection* p) {
-  if (network.depth() > kMostLayers)
-    throw DeviceError("Expected at most " + std::to_string(kMostLayers) +
-                      " layers for network on cuda but received " + std::to_string(network.depth()));
-  NoiseLayout layout{};
-  layout.depth = uint32_t(network.depth());
-  layout.columns = network.layers[1];
-  layout.used = p == nullptr ? nullptr : p->used;
-  for (size_t l = 0; l < layout.depth; l++) {
-    const LayerShape shape = network.shape(l + 1);
-    layout.count[l] = (l == 0 && p != nullptr ? p->rows : shape.rows) * shape.columns;
-    layout.offset[l + 1] = layout.offset[l] + (layout.count[l] + 63) / 64 * 64;
-  }
-  return layout;
 }
 
 }  // namespace local_entropy

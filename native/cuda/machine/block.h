@@ -1,6 +1,6 @@
-// Sums and maxima over the threads of a warp or a block, in an order that depends on the number of threads
-// alone: butterflies within a warp, then the warps from the first to the last. Every thread gets the result,
-// the same bits. All threads of the warp or block must call; a block has whole warps.
+// Sums and maxima over the threads of a warp or a block of threads, in an order that depends on the number of
+// threads alone: butterflies within a warp, then the warps from the first to the last. Every thread gets the
+// result, the same bits. All threads of the warp or the block of threads must call; it has whole warps.
 #pragma once
 #include "device.h"
 

@@ -1,7 +1,7 @@
 // Work cut into parts, and sums over the parts in fixed order, so that a result does not depend on which
 // block of threads ends first.
 #pragma once
-#include "../kernels.h"
+#include "context.h"
 
 namespace local_entropy {
 

@@ -1,14 +1,16 @@
 // dense.h explains. A warp takes a row of logits; the products are product.cu's.
+#include <algorithm>
+
 #include "../linear/product.h"
-#include "../linear/projection.h"
 #include "../machine/block.h"
 #include "dense.h"
+#include "loss.h"
 
 namespace local_entropy {
 
 namespace {
 
-constexpr unsigned kThreads = 256, kRowsPerBlock = kThreads / 32;
+constexpr unsigned kThreads = 256, kRowsEach = kThreads / 32;
 
 // The first largest logit of a row and where it stands.
 struct Best {
@@ -42,7 +44,7 @@ __device__ inline float sum_of_others(const float* z, unsigned classes, Best bes
 // logits (rows x classes): read; written as scale dloss/dlogits where scale is not 0.
 __global__ void losses_of(DeviceBatch batch, size_t rows, unsigned classes, const float* costs, float scale,
                           float* logits, float* losses) {
-  const size_t row = size_t(blockIdx.x) * kRowsPerBlock + threadIdx.x / 32;
+  const size_t row = size_t(blockIdx.x) * kRowsEach + threadIdx.x / 32;
   if (row >= rows) return;  // a whole warp
   float* z = logits + row * classes;
   const unsigned label = batch.label(row % batch.size), lane = threadIdx.x % 32;
@@ -71,7 +73,7 @@ __global__ void mean_of(const float* losses, size_t count, double* mean) {
 }
 
 __global__ void predictions(size_t rows, unsigned classes, float* logits, uint16_t* labels) {
-  const size_t row = size_t(blockIdx.x) * kRowsPerBlock + threadIdx.x / 32;
+  const size_t row = size_t(blockIdx.x) * kRowsEach + threadIdx.x / 32;
   if (row >= rows) return;
   float* z = logits + row * classes;
   const Best best = first_largest(z, classes);
@@ -84,7 +86,7 @@ __global__ void predictions(size_t rows, unsigned classes, float* logits, uint16
 // Whole numbers, so the order of the additions does not matter.
 __global__ void count_correct(DeviceBatch batch, size_t rows, unsigned classes, const float* logits,
                               unsigned long long* correct) {
-  const size_t row = size_t(blockIdx.x) * kRowsPerBlock + threadIdx.x / 32;
+  const size_t row = size_t(blockIdx.x) * kRowsEach + threadIdx.x / 32;
   if (row >= rows) return;
   const Best best = first_largest(logits + row * classes, classes);
   if (threadIdx.x % 32 == 0 && best.at == batch.label(row)) atomicAdd(correct, 1ull);
@@ -155,8 +157,8 @@ void dense_upper(DeviceContext& context, const Network& network, const DensePara
 void dense_losses(DeviceContext& context, const Network& network, const float* costs,
                   const DeviceBatch& batch, float scale, DensePass& pass) {
   const size_t rows = pass.rows * pass.count;
-  launch(losses_of, {blocks_for(rows, kRowsPerBlock), kThreads}, context.stream, batch, rows,
-         network.classes(), costs, scale, pass.signal[network.depth()], pass.losses);
+  launch(losses_of, {blocks_for(rows, kRowsEach), kThreads}, context.stream, batch, rows, network.classes(),
+         costs, scale, pass.signal[network.depth()], pass.losses);
 }
 
 void dense_back(DeviceContext& context, const Network& network, const DenseParameters& tail,
@@ -188,44 +190,19 @@ void dense_tail_gradient(DeviceContext& context, const Network& network, const D
   }
 }
 
-void dense_first_gradient(DeviceContext& context, const DeviceBatch& batch, const float* c, size_t c_row,
-                          size_t columns, float* gradient) {
-  product(context, InputsLeft{batch, true},
-          Product{batch.examples.width + 1, columns, batch.size, c, c_row, 1, nullptr, 0, gradient, columns});
-}
-
 void mean_of_losses(DeviceContext& context, const float* losses, size_t count, double* mean) {
   launch(mean_of, {1, kThreads}, context.stream, losses, count, mean);
-}
-
-void dense_gradient(DeviceContext& context, const Network& network, const float* costs,
-                    const float* parameters, const DeviceBatch& batch, DeviceFactored* factored,
-                    float* gradient, double* loss) {
-  // Beyond so many rows the step's own product (step.cu) is slower than the tiles.
-  constexpr size_t kMostFactored = 256;
-  const size_t offset = tail_offset(network), columns = network.layers[1];
-  DensePass pass = new_dense_pass(*context.arena, network, batch.size);
-  dense_first(context, network, {parameters}, batch, pass);
-  dense_upper(context, network, {parameters + offset}, pass);
-  dense_losses(context, network, costs, batch, 1.0f / float(batch.size), pass);
-  mean_of_losses(context, pass.losses, batch.size, loss);
-  dense_back(context, network, {parameters + offset}, pass);
-  dense_tail_gradient(context, network, pass, gradient + offset);
-  if (factored != nullptr && batch.size <= kMostFactored)
-    *factored = {pass.signal[1], columns};
-  else
-    dense_first_gradient(context, batch, pass.signal[1], columns, columns, gradient);
 }
 
 namespace {
 
 // Calls body(first, part, pass) with the logits of some rows after the others; false if cancelled.
 template <class Body>
-bool for_row_blocks(DeviceContext& context, const Network& network, const float* parameters,
-                    const DeviceBatch& batch, Body body) {
-  for (size_t first = 0; first < batch.size; first += pieces.rows) {
+bool for_some_rows(DeviceContext& context, const Network& network, const float* parameters,
+                   const DeviceBatch& batch, Body body) {
+  for (size_t first = 0; first < batch.size; first += portions.rows) {
     context.arena->reset();
-    const DeviceBatch part = rows_of(batch, first, std::min(pieces.rows, batch.size - first));
+    const DeviceBatch part = rows_of(batch, first, std::min(portions.rows, batch.size - first));
     DensePass pass = new_dense_pass(*context.arena, network, part.size);
     dense_first(context, network, {parameters}, part, pass);
     dense_upper(context, network, {parameters + tail_offset(network)}, pass);
@@ -247,40 +224,40 @@ T read_one(Stream stream, const T* from) {
 bool dense_loss(DeviceContext& context, const Network& network, const float* costs, const float* parameters,
                 const DeviceBatch& batch, double* loss) {
   *loss = 0;
-  return for_row_blocks(context, network, parameters, batch,
-                        [&](size_t, const DeviceBatch& part, DensePass& pass) {
-                          double* mean = context.arena->take<double>(1);
-                          dense_losses(context, network, costs, part, 0, pass);
-                          mean_of_losses(context, pass.losses, part.size, mean);
-                          *loss += read_one(context.stream, mean) * (double(part.size) / double(batch.size));
-                        });
+  return for_some_rows(context, network, parameters, batch,
+                       [&](size_t, const DeviceBatch& part, DensePass& pass) {
+                         double* mean = context.arena->take<double>(1);
+                         dense_losses(context, network, costs, part, 0, pass);
+                         mean_of_losses(context, pass.losses, part.size, mean);
+                         *loss += read_one(context.stream, mean) * (double(part.size) / double(batch.size));
+                       });
 }
 
 bool dense_predict(DeviceContext& context, const Network& network, const float* parameters,
                    const DeviceBatch& batch, float* probabilities, uint16_t* labels) {
   const unsigned classes = network.classes();
-  return for_row_blocks(context, network, parameters, batch,
-                        [&](size_t first, const DeviceBatch& part, DensePass& pass) {
-                          float* logits = pass.signal[network.depth()];
-                          uint16_t* predicted = context.arena->take<uint16_t>(part.size);
-                          launch(predictions, {blocks_for(part.size, kRowsPerBlock), kThreads},
-                                 context.stream, part.size, classes, logits, predicted);
-                          download(context.stream, probabilities + first * classes, logits,
-                                   part.size * classes * sizeof(float));
-                          download(context.stream, labels + first, predicted, part.size * sizeof(uint16_t));
-                        });
+  return for_some_rows(context, network, parameters, batch,
+                       [&](size_t first, const DeviceBatch& part, DensePass& pass) {
+                         float* logits = pass.signal[network.depth()];
+                         uint16_t* predicted = context.arena->take<uint16_t>(part.size);
+                         launch(predictions, {blocks_for(part.size, kRowsEach), kThreads}, context.stream,
+                                part.size, classes, logits, predicted);
+                         download(context.stream, probabilities + first * classes, logits,
+                                  part.size * classes * sizeof(float));
+                         download(context.stream, labels + first, predicted, part.size * sizeof(uint16_t));
+                       });
 }
 
-bool dense_correct(DeviceContext& context, const Network& network, const float* parameters,
-                   const DeviceBatch& batch, uint64_t* correct) {
+bool dense_accuracy(DeviceContext& context, const Network& network, const float* parameters,
+                    const DeviceBatch& batch, uint64_t* correct) {
   *correct = 0;
-  return for_row_blocks(
-      context, network, parameters, batch, [&](size_t, const DeviceBatch& part, DensePass& pass) {
-        auto* count = context.arena->zeros<unsigned long long>(context.stream, 1);
-        launch(count_correct, {blocks_for(part.size, kRowsPerBlock), kThreads}, context.stream, part,
-               part.size, network.classes(), pass.signal[network.depth()], count);
-        *correct += read_one(context.stream, count);
-      });
+  return for_some_rows(context, network, parameters, batch,
+                       [&](size_t, const DeviceBatch& part, DensePass& pass) {
+                         auto* count = context.arena->zeros<unsigned long long>(context.stream, 1);
+                         launch(count_correct, {blocks_for(part.size, kRowsEach), kThreads}, context.stream,
+                                part, part.size, network.classes(), pass.signal[network.depth()], count);
+                         *correct += read_one(context.stream, count);
+                       });
 }
 
 }  // namespace local_entropy

@@ -4,7 +4,9 @@
 //
 // Symbols: B rows, d0 … dL widths, M parameter vectors at a time. A signal is df/dP^l. Everything enqueues.
 #pragma once
-#include "../kernels.h"
+#include <vector>
+
+#include "../machine/question.h"
 
 namespace local_entropy {
 
@@ -40,23 +42,16 @@ void dense_losses(DeviceContext&, const Network&, const float* costs, const Devi
 void dense_back(DeviceContext&, const Network&, const DenseParameters& tail, DensePass&);
 // Gradient of layers 2 … L, flat, M of them `next` floats apart.
 void dense_tail_gradient(DeviceContext&, const Network&, const DensePass&, float* gradient, size_t next = 0);
-// ((d0 + 1) x columns) <- (A^0)^T C, C (B x c_row).
-void dense_first_gradient(DeviceContext&, const DeviceBatch&, const float* c, size_t c_row, size_t columns,
-                          float* gradient);
 // *mean <- mean of `count` losses, summed in float64 in fixed order.
 void mean_of_losses(DeviceContext&, const float* losses, size_t count, double* mean);
 
-// gradient (n) <- grad f; *loss <- f. Where `factored` is not null the first layer's part may be left in it.
-void dense_gradient(DeviceContext&, const Network&, const float* costs, const float* parameters,
-                    const DeviceBatch&, DeviceFactored* factored, float* gradient, double* loss);
-
-// The operations; rows are worked off in blocks, so memory does not grow with B. These wait.
+// The operations; rows are worked off some after the others, so memory does not grow with B. These wait.
 bool dense_loss(DeviceContext&, const Network&, const float* costs, const float* parameters,
                 const DeviceBatch&, double* loss);
 // probabilities: B x classes; labels: B; host memory.
 bool dense_predict(DeviceContext&, const Network&, const float* parameters, const DeviceBatch&,
                    float* probabilities, uint16_t* labels);
-bool dense_correct(DeviceContext&, const Network&, const float* parameters, const DeviceBatch&,
-                   uint64_t* correct);
+bool dense_accuracy(DeviceContext&, const Network&, const float* parameters, const DeviceBatch&,
+                    uint64_t* correct);
 
 }  // namespace local_entropy

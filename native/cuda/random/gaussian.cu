@@ -1,5 +1,4 @@
 // Writes normals to memory: one thread makes one Philox block, so a half-warp writes 64 bytes at a time.
-#include "../kernels.h"
 #include "gaussian.h"
 
 namespace local_entropy {

@@ -1,184 +1,68 @@
-// The row split of samples and pairs: evolution-strategies.h.
+// Evolution strategies: evolution-strategies.h.
+#include "../linear/projection.h"
 #include "../machine/block.h"
 #include "evolution-strategies.h"
+#include "sample-losses.h"
+#include "samples.h"
+#include "walsh.h"
 
 namespace local_entropy {
 
 namespace {
 
-constexpr unsigned kThreads = 256;
-
-// Where a row's factor 1/(s^2 |hid|^2 B J) and the sign of its noise come together.
-struct Share {
-  const float* losses;  // M x B
-  const float* center;  // B
-  size_t units, rows;   // of the pass
-  float scale;          // sign/(s B J): what remains of sign s/(s^2 B J)
-
-  __device__ float at(size_t unit, size_t b) const { return scale * (losses[unit * rows + b] - center[b]); }
-};
-
-// c (B x columns) += sum over units in order.
-__global__ void first_shares(Share share, const float* norms, const float* noise, size_t columns, float* c) {
-  const size_t at = size_t(blockIdx.x) * blockDim.x + threadIdx.x, size = share.rows * columns;
-  if (at >= size) return;
-  const size_t b = at / columns;
-  float sum = 0;
-  for (size_t u = 0; u < share.units; u++) sum = fmaf(share.at(u, b), noise[u * size + at], sum);
-  c[at] += sum / norms[b];
+__global__ void mean_loss(size_t samples, const SamplePart* parts, unsigned count, double factor,
+                          SampleWeights* weights, EstimateNumbers* numbers) {
+  const double level = merge_parts(parts, count).sum / double(samples);
+  *weights = {level, 1, factor, 0, 0, 0, 1};
+  numbers->loss = level;
 }
 
-// blockIdx.y: the unit. c (M x B x columns) <- or += its share alone.
-__global__ void unit_first_shares(Share share, const float* norms, const float* noise, size_t columns,
-                                  bool add, float* c) {
-  const size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x, size = share.rows * columns;
-  if (i >= size) return;
-  const size_t at = blockIdx.y * size + i, b = i / columns;
-  const float value = share.at(blockIdx.y, b) / norms[b] * noise[at];
-  c[at] = add ? c[at] + value : value;
-}
-
-// A warp a row of the pass: signal (row x columns) <- share/|hid|^2 eta; hidden: row x width, without its 1.
-__global__ void upper_shares(Share share, const float* hidden, size_t width, const float* eta, size_t columns,
-                             float* signal) {
-  const size_t row = size_t(blockIdx.x) * (kThreads / 32) + threadIdx.x / 32, lane = threadIdx.x % 32;
-  if (row >= share.units * share.rows) return;
-  float square = 0;
-  for (size_t i = lane; i < width; i += 32)
-    square = fmaf(hidden[row * width + i], hidden[row * width + i], square);
-  const float factor = share.at(row / share.rows, row % share.rows) / (1 + warp_sum(square));
-  for (size_t c = lane; c < columns; c += 32) signal[row * columns + c] = factor * eta[row * columns + c];
-}
-
-// Of one unit: where its H and its noise lie.
-struct UnitParts {
-  NoiseLayout layout;
-  const float *first, *tail, *noise;  // M x …
-  size_t tail_size;
-};
-
-// A block a unit.
-__global__ void squares_of(UnitParts parts, const SampleWeights* weights, double units, const float* beta,
-                           double* squares) {
-  const size_t u = blockIdx.x;
-  const float alpha = float(weights->first_order);
-  const float factor = beta == nullptr ? 0.0f : float(weights->factor / units) * beta[u];
-  const float* noise = parts.noise + u * parts.layout.size();
-  const float* tail = parts.tail + u * parts.tail_size;
-  double sum = 0;
-  for (uint32_t l = 0; l < parts.layout.depth; l++) {
-    const size_t count = parts.layout.count[l];
-    const float* h = l == 0 ? parts.first + u * count : tail;
-    for (size_t i = threadIdx.x; i < count; i += blockDim.x) {
-      if (l == 0 && !noise_used(parts.layout, i)) continue;  // L's column is zero, so H's entry is too
-      const float value = fmaf(alpha, h[i], factor * noise[parts.layout.offset[l] + i]);
-      sum += double(value) * double(value);
-    }
-    if (l > 0) tail += count;
-  }
-  sum = block_sum(sum);
-  if (threadIdx.x == 0) squares[u] = sum;
-}
-
-// eta of layers 2 … L at where the pass stands, then the signals whose products are the tail's shares.
-void upper_signals(SamplePass& pass, const RowSplit& split, const Share& share) {
-  const Network& network = *pass.q->network;
-  const size_t rows = pass.batch.size, all = rows * pass.pass.count;
-  for (size_t l = 2; l <= network.depth(); l++) {
-    const size_t width = network.layers[l - 1], columns = network.layers[l];
-    const float* z = pass.noise + pass.layout.offset[l - 1];
-    Product p{rows, columns, width, z, columns, 1, z + width * columns, 0, split.eta[l], columns};
-    p.count = pass.pass.count;
-    p.b_next = p.start_next = pass.layout.size();
-    p.c_next = rows * columns;
-    product(*pass.context, StridedLeft{pass.pass.activation[l - 1], width, 1, rows * width}, p);
-    launch(upper_shares, {blocks_for(all, kThreads / 32), kThreads}, pass.context->stream, share,
-           pass.pass.activation[l - 1], width, split.eta[l], columns, pass.pass.signal[l]);
-  }
-}
-
-Share share_of(const SamplePass& pass, const RowSplit& split, float sign) {
-  const size_t rows = pass.batch.size;
-  return {pass.pass.losses, split.center, pass.pass.count, rows,
-          float(sign / (pass.q->noise_scale * double(rows) * split.samples))};
+// From the spread of the units' own estimates, where a unit's share is its noise alone: squares = sum beta^2
+// |Z|^2. One block of threads.
+__global__ void heat_error(const SampleWeights* weights, double units, double over, const double* squares,
+                           const float* gradient, size_t n, EstimateNumbers* numbers) {
+  const double scale = weights->factor / over;
+  double spread = threadIdx.x == 0 ? units * scale * scale * *squares : 0;
+  for (size_t i = threadIdx.x; i < n; i += blockDim.x) spread -= double(gradient[i]) * double(gradient[i]);
+  spread = block_sum(spread);
+  if (threadIdx.x == 0) numbers->standard_error = sqrt(fmax(0.0, spread) / (units - 1));
 }
 
 }  // namespace
 
-size_t row_split_floats(const Network& network, size_t rows, bool projected, bool wants_error) {
-  size_t floats = 0;
-  for (size_t l = 2; l <= network.depth(); l++) floats += rows * network.layers[l];
-  if (!wants_error) return floats;
-  const size_t first = rows * network.layers[1], tail = network.parameters() - tail_offset(network);
-  return floats + first + tail + (projected ? first : tail_offset(network));
+void mean_of_samples(const Estimator&, const DeviceQuestion& q, size_t samples, float* losses,
+                     SampleWeights* weights, EstimateNumbers* numbers, DeviceContext& context) {
+  const unsigned count = sample_part_count(samples);
+  SamplePart* parts = context.arena->take<SamplePart>(count);
+  sum_losses(samples, losses, count, parts, context);
+  launch(mean_loss, {1, 1}, context.stream, samples, parts, count, 1 / q.noise_scale, weights, numbers);
 }
 
-RowSplit new_row_split(const SamplePass& pass, size_t samples, bool wants_error) {
-  const DeviceQuestion& q = *pass.q;
-  const Network& network = *q.network;
-  DeviceContext& context = *pass.context;
-  DeviceArena& arena = *context.arena;
-  const size_t rows = pass.batch.size, first = rows * network.layers[1],
-               tail = network.parameters() - tail_offset(network);
-  RowSplit split{};
-  split.samples = double(samples);
-  split.norms = row_norms(pass.batch, context);
-  DensePass center = new_dense_pass(arena, network, rows);
-  dense_first(context, network, {q.parameters}, pass.batch, center);
-  dense_upper(context, network, {pass.tail}, center);
-  dense_losses(context, network, q.costs, pass.batch, 0, center);
-  split.center = center.losses;
-  split.eta.resize(network.depth() + 1);
-  for (size_t l = 2; l <= network.depth(); l++)
-    split.eta[l] = arena.take<float>(pass.most * rows * network.layers[l]);
-  split.c = arena.zeros<float>(context.stream, first);
-  split.tail = arena.zeros<float>(context.stream, tail);
-  if (!wants_error) return split;
-  split.unit_c = arena.take<float>(pass.most * first);
-  split.unit_tail = arena.take<float>(pass.most * tail);
-  split.unit_first =
-      arena.take<float>(pass.most * (pass.projection != nullptr ? first : tail_offset(network)));
-  return split;
-}
-
-void add_first_order(SamplePass& pass, const RowSplit& split, float sign) {
-  const Share share = share_of(pass, split, sign);
-  const size_t columns = pass.q->network->layers[1], size = pass.batch.size * columns;
-  launch(first_shares, {blocks_for(size, 128), 128}, pass.context->stream, share, split.norms,
-         pass.first_noise, columns, split.c);
-  upper_signals(pass, split, share);
-  add_tail_gradient(pass, true, split.tail);
-}
-
-void unit_squares(SamplePass& pass, const RowSplit& split, bool pair, size_t units,
-                  const SampleWeights* weights, const float* beta, double* squares) {
-  const Network& network = *pass.q->network;
-  DeviceContext& context = *pass.context;
-  const size_t rows = pass.batch.size, columns = network.layers[1], size = rows * columns,
-               tail = network.parameters() - tail_offset(network);
-  const unsigned count = unsigned(pass.pass.count);
-  for (int i = 0; i <= int(pair); i++) {
-    const float sign = i == 0 ? 1.0f : -1.0f;
-    forward_units(&pass, sign, 0);
-    const Share share = share_of(pass, split, sign);
-    launch(unit_first_shares, {dim3(blocks_for(size, kThreads), count), kThreads}, context.stream, share,
-           split.norms, pass.first_noise, columns, i > 0, split.unit_c);
-    upper_signals(pass, split, share);
-    add_tail_gradient(pass, i > 0, split.unit_tail, tail);
-  }
-  Product p{rows, columns, rows, split.unit_c, columns, 1, nullptr, 0, split.unit_first, columns};
-  p.count = count;
-  p.b_next = p.c_next = size;
-  if (pass.projection != nullptr) {
-    product(context, StridedLeft{pass.factor, 1, rows}, p);
-  } else {
-    p.rows = network.layers[0] + 1;
-    p.c_next = p.rows * columns;
-    product(context, InputsLeft{pass.batch, true}, p);
-  }
-  launch(squares_of, {count, kThreads}, context.stream,
-         UnitParts{pass.layout, split.unit_first, split.unit_tail, pass.noise, tail}, weights, double(units),
-         beta, squares);
+bool evolution_strategies(const Estimator& estimator, const DeviceQuestion& q, DeviceContext& context,
+                          DeviceFactored* factored, DeviceEstimate* estimate) {
+  const bool remainder = !estimator.rowwise;
+  if (estimator.coupling.kind == Coupling::Kind::kWalsh)
+    return walsh_estimate(estimator, q, context, mean_of_samples, remainder, factored, estimate);
+  Projection projection;
+  if (estimator.projected) projection = new_projection(q.batches[0], context);
+  SampleRun run = new_sample_run(estimator, q, estimator.projected ? &projection : nullptr,
+                                 estimate->wants_error, context);
+  float* losses = sample_losses(run, estimate);
+  if (losses == nullptr) return false;
+  SampleWeights* weights = context.arena->take<SampleWeights>(1);
+  mean_of_samples(estimator, q, run.samples, losses, weights, estimate->numbers, context);
+  NoiseSum noise;
+  if (remainder)
+    noise = sum_of_noise(run, run.centred ? UnitWeight::kCentred : UnitWeight::kPlain, weights, losses);
+  // The error reads the whole gradient.
+  write_first_gradient(run, weights, noise.sum, run.wants_error ? nullptr : factored, estimate->gradient);
+  write_upper_gradient(run, weights, noise.sum, estimate->gradient);
+  if (run.wants_error && remainder)
+    launch(heat_error, {1, 1024}, context.stream, weights, double(run.units), run.over, noise.squares,
+           estimate->gradient, q.network->parameters(), estimate->numbers);
+  else if (run.wants_error && !spread_of_units(run, weights, nullptr, estimate))
+    return false;
+  return context.going_on();
 }
 
 }  // namespace local_entropy

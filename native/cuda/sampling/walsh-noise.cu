@@ -5,6 +5,7 @@
 // their loads.
 #include <algorithm>
 
+#include "../linear/transform.h"
 #include "../machine/parts.h"
 #include "walsh-noise.h"
 

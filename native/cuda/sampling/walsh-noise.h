@@ -4,7 +4,8 @@
 // Symbols: M = L or A, U (r x d1), Z ((d1 + 1) x C), s the perturbation's scale, m the transform's length,
 // E_i = (1/2m) WHT(v+ - v-) of a block's values v.
 #pragma once
-#include "../linear/projection.h"
+#include "../machine/context.h"
+#include "noise-layout.h"
 #include "walsh.h"
 
 namespace local_entropy {

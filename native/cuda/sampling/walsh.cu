@@ -1,5 +1,5 @@
 // Importance sampling and evolution strategies with Walsh blocks, at most one hidden layer: waves of blocks
-// through their rows (walsh-rows.cu), then weights and the remainder, and the gradient
+// through their rows (row-split-walsh.cu), then weights and the remainder, and the gradient
 //
 //   of F: [A^T (s^2/tau) D1 - (delta s/tau) Q mean_i(U_i diag E_i)]/mean w, and so the second layer, E from
 //   rho by rows and from w where not; of heat: (A^T D1, D2), or mean f Z/s.
@@ -8,10 +8,16 @@
 // coefficients of the first layer's gradient.
 #include <algorithm>
 
+#include "../../description.h"
+#include "../linear/first-layer.h"
 #include "../linear/product.h"
-#include "importance-sampling-weights.h"
+#include "../linear/projection.h"
+#include "../machine/block.h"
+#include "../machine/parts.h"
+#include "../network/loss.h"
+#include "row-split-walsh.h"
 #include "walsh-noise.h"
-#include "walsh-rows.h"
+#include "walsh.h"
 
 namespace local_entropy {
 
@@ -89,9 +95,9 @@ struct FirstOrder {
   float* d2;  // C x (d1 + 1), or null
 };
 
-bool split(const WalshRun& run) { return run.point.shape.layout == WalshLayout::kRowSplit; }
+bool row_split(const WalshRun& run) { return run.point.shape.layout == WalshLayout::kRowSplit; }
 
-uint64_t group_count(uint64_t blocks) { return (blocks + kGroup - 1) / kGroup; }
+uint64_t group_count(uint64_t blocks) { return (blocks + kBlocksInGroup - 1) / kBlocksInGroup; }
 
 // Fixed by the problem alone, so that sums do not depend on the device.
 uint32_t chunk_count(uint32_t groups, uint32_t rows) {
@@ -102,26 +108,28 @@ void take_wave(WalshRun* run) {
   DeviceArena& arena = *run->context->arena;
   const WalshShape& shape = run->point.shape;
   const bool direct = run->projection == nullptr;
-  const size_t batch = run->q->batches[0].size, in_group = std::min(run->blocks, uint64_t(kGroup));
-  run->most_rows = uint32_t(direct ? std::min(batch, pieces.rows) : batch);
+  const size_t batch = run->q->batches[0].size, in_group = std::min(run->blocks, uint64_t(kBlocksInGroup));
+  run->most_rows = uint32_t(direct ? std::min(batch, portions.rows) : batch);
   const size_t y = size_t(run->most_rows) * shape.width, u = direct ? run->noise.layout.count[0] : 0;
   const size_t of_second =
-      split(*run) || shape.layout == WalshLayout::kWeightsOnly ? shape.classes * shape.m : 0;
+      row_split(*run) || shape.layout == WalshLayout::kWeightsOnly ? shape.classes * shape.m : 0;
   const uint32_t slots = walsh_slots(shape, uint32_t(in_group));
   const bool scratch = !walsh_slots_shared(shape, run->estimator->rowwise, slots);
   const size_t of_scratch = scratch ? slots * walsh_slot_floats(shape) : 0;
   const size_t of_group = in_group * (y + u + of_second + 2 * shape.m) + y + of_scratch;
   const uint64_t groups = group_count(run->blocks);
-  constexpr uint64_t kMostGrid = 65535 / kGroup;
-  run->most_groups = uint32_t(std::max(uint64_t(1), std::min({groups, pieces.floats / of_group, kMostGrid})));
-  const size_t wave = run->most_groups * in_group, ctas = std::max(kBlocksOfThreads, run->most_groups);
+  constexpr uint64_t kMostGrid = 65535 / kBlocksInGroup;
+  run->most_groups =
+      uint32_t(std::max(uint64_t(1), std::min({groups, portions.floats / of_group, kMostGrid})));
+  const size_t wave = run->most_groups * in_group, launched = std::max(kBlocksOfThreads, run->most_groups);
   run->y = arena.take<float>(wave * y);
   run->u = direct ? arena.take<float>(wave * u) : run->y;
   run->second = arena.zeros<float>(run->context->stream, wave * of_second);
   run->first = run->estimator->rowwise ? arena.take<float>(run->most_groups * y) : nullptr;
-  run->second_sums = split(*run) ? arena.take<float>(ctas * shape.classes * (shape.width + 1)) : nullptr;
+  run->second_sums =
+      row_split(*run) ? arena.take<float>(launched * shape.classes * (shape.width + 1)) : nullptr;
   run->losses = arena.take<float>(std::max(wave, in_group * kBlocksOfThreads) * 2 * shape.m);
-  run->scratch = scratch ? arena.take<float>(ctas * of_scratch) : nullptr;
+  run->scratch = scratch ? arena.take<float>(launched * of_scratch) : nullptr;
 }
 
 WalshRun new_walsh_run(const Estimator& estimator, const DeviceQuestion& q, const Projection* projection,
@@ -223,7 +231,7 @@ void wave_of_groups(const WalshRun& run, uint64_t groups, uint64_t first_group, 
     if (!run.estimator->rowwise) continue;
     add_parts(run.first, wave_groups, size_t(rows) * shape.width, scale / double(batch), add,
               h.c + size_t(row) * shape.width, context);
-    if (split(run))
+    if (row_split(run))
       add_parts(run.second_sums, size_t(wave_groups) * chunks, size_t(shape.classes) * (shape.width + 1),
                 scale / double(batch), add || row > 0, h.d2, context);
   }
@@ -233,7 +241,7 @@ FirstOrder new_first_order(const WalshRun& run) {
   const WalshShape& shape = run.point.shape;
   DeviceArena& arena = *run.context->arena;
   return {arena.take<float>(run.q->batches[0].size * shape.width),
-          split(run) ? arena.take<float>(size_t(shape.classes) * (shape.width + 1)) : nullptr};
+          row_split(run) ? arena.take<float>(size_t(shape.classes) * (shape.width + 1)) : nullptr};
 }
 
 // gradient (n) from the first-order part and the remainder's sums over `blocks` blocks (or null).
@@ -261,7 +269,7 @@ __global__ void add_estimate(const float* g, size_t n, double* mean, double* par
   if (threadIdx.x == 0) parts[blockIdx.x] += square;
 }
 
-// sqrt(sum_i |g_i - mean|^2/(K (K - 1))), one block.
+// sqrt(sum_i |g_i - mean|^2/(K (K - 1))), by one block of threads.
 __global__ void spread_of(const double* mean, size_t n, const double* parts, size_t count, double blocks,
                           EstimateNumbers* numbers) {
   double spread = 0;
@@ -300,15 +308,14 @@ bool standard_error(WalshRun& run, const SampleWeights* weights, const float* si
 
 }  // namespace
 
-bool walsh_estimate(const Estimator& estimator, const DeviceQuestion& q, DeviceContext& context,
-                    DeviceFactored* factored, DeviceEstimate* estimate) {
+bool walsh_estimate(const Estimator& estimator, const DeviceQuestion& q, DeviceContext& context, Weigh weigh,
+                    bool remainder, DeviceFactored* factored, DeviceEstimate* estimate) {
   DeviceArena& arena = *context.arena;
-  Projection factors;
-  if (estimator.projected) factors = new_projection(q.batches[0], context);
-  WalshRun run = new_walsh_run(estimator, q, estimator.projected ? &factors : nullptr, context);
+  Projection projection;
+  if (estimator.projected) projection = new_projection(q.batches[0], context);
+  WalshRun run = new_walsh_run(estimator, q, estimator.projected ? &projection : nullptr, context);
   const size_t size = 2 * run.point.shape.m;
   const uint64_t groups = group_count(run.blocks);
-  const bool entropy = estimator.kind == Estimator::Kind::kImportanceSampling;
   if (estimator.rowwise && run.blocks == 1) find_center(&run);
   float* losses = arena.take<float>(run.blocks * size);
   const FirstOrder h = new_first_order(run);
@@ -325,11 +332,7 @@ bool walsh_estimate(const Estimator& estimator, const DeviceQuestion& q, DeviceC
     copy(context.stream, estimate->losses, losses, estimate->samples * sizeof(float));
 
   SampleWeights* weights = arena.take<SampleWeights>(1);
-  if (entropy)
-    weigh_samples(estimator, q, estimate->samples, losses, weights, estimate->numbers, context);
-  else
-    mean_of_samples(estimate->samples, losses, 1 / q.noise_scale, weights, estimate->numbers, context);
-  const bool remainder = entropy || !estimator.rowwise;
+  weigh(estimator, q, estimate->samples, losses, weights, estimate->numbers, context);
   float* noise = remainder ? arena.take<float>(run.noise.layout.size()) : nullptr;
   if (remainder) {
     walsh_sign_means(run.point.shape, run.blocks, losses, context);
@@ -339,7 +342,7 @@ bool walsh_estimate(const Estimator& estimator, const DeviceQuestion& q, DeviceC
   if (estimate->wants_error && run.blocks > 1 &&
       !standard_error(run, weights, remainder ? losses : nullptr, estimate->numbers))
     return false;
-  return !context.cancelled->load(std::memory_order_relaxed);
+  return context.going_on();
 }
 
 }  // namespace local_entropy

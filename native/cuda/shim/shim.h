@@ -1,5 +1,5 @@
-// CUDA's words for g++: a kernel's blocks run one after another on the calling thread, the threads of a block
-// as fibers that change at barriers and shuffles. For tests and sanitizers, not for speed.
+// CUDA's words for g++: a kernel's blocks of threads run one after another on the calling thread, the threads
+// of a block as fibers that change at barriers and shuffles. For tests and sanitizers, not for speed.
 //
 // One order of threads and blocks hides races (shim_reverse turns that of threads round), so shim/races.cc,
 // where it is built in, judges each access as if there were none. Dynamic shared memory is filled with NaN

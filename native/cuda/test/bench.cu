@@ -7,7 +7,9 @@
 
 #include "../../test/harness.h"
 #include "../../test/problem.h"
+#include "../machine/memory.h"
 #include "../random/gaussian.h"
+#include "../sampling/samples.h"
 #include "../update/update.h"
 
 namespace native_test {
@@ -81,10 +83,10 @@ Estimator samples(Coupling::Kind kind, uint32_t count, bool projected, bool roww
 }
 
 // A problem on the device.
-struct Place {
+struct OnDevice {
   Problem problem;
   Stream stream;
-  ExampleArrays data;
+  ExampleArrays examples;
   DeviceArray<uint32_t> rows;
   DeviceArray<float> parameters, moments[2], gradient, chain;
   DeviceArray<EstimateNumbers> numbers{1};
@@ -94,15 +96,15 @@ struct Place {
   DeviceContext context{};
   DeviceBatch batch;
 
-  Place(Stream on, std::vector<uint32_t> layers, size_t size)
+  OnDevice(Stream on, std::vector<uint32_t> layers, size_t size)
       : problem(std::move(layers), Activation::kRelu, size, true, 0.8),
         stream(on),
-        data(stream, problem.examples),
+        examples(stream, problem.examples),
         rows(stream, problem.rows),
         parameters(stream, problem.parameters),
         gradient(problem.network.parameters()),
         chain(stream, problem.parameters),
-        batch{data.view(), rows.data(), size} {
+        batch{examples.view(), rows.data(), size} {
     const std::vector<float> zeros(problem.network.parameters());
     for (DeviceArray<float>& moment : moments) moment = DeviceArray<float>(stream, zeros);
     context.stream = stream;
@@ -157,32 +159,32 @@ struct Place {
 };
 
 // A line in evaluations a second: samples on the whole minibatch.
-void evaluations(Place& place, const char* name, const Estimator& estimator, double floor) {
+void evaluations(OnDevice& on, const char* name, const Estimator& estimator, double floor) {
   if (skipped(name)) return;
-  place.estimate(estimator);  // memory
-  const double count = double(sample_count(estimator, place.problem.network));
-  print(name, count / place.estimate(estimator) / 1e3, "million evaluations/s", floor);
+  on.estimate(estimator);  // memory
+  const double count = double(sample_count(estimator, on.problem.network));
+  print(name, count / on.estimate(estimator) / 1e3, "million evaluations/s", floor);
 }
 
-void milliseconds(Place& place, const char* name, const Estimator& estimator, double most) {
+void milliseconds(OnDevice& on, const char* name, const Estimator& estimator, double most) {
   if (skipped(name)) return;
-  place.estimate(estimator);
-  print(name, place.estimate(estimator), "ms", most, true);
+  on.estimate(estimator);
+  print(name, on.estimate(estimator), "ms", most, true);
 }
 
-void updates(Place& place, const char* name, const Estimator& estimator) {
+void updates(OnDevice& on, const char* name, const Estimator& estimator) {
   if (skipped(name)) return;
-  place.update(estimator);
-  print(name, 1e3 * place.update(estimator), "us an update", 0);
+  on.update(estimator);
+  print(name, 1e3 * on.update(estimator), "us an update", 0);
 }
 
 // In a row, each way, so that it shows whether recording them pays.
-void updates_in_a_row(Place& place, const std::string& name, const Estimator& estimator) {
+void updates_in_a_row(OnDevice& on, const std::string& name, const Estimator& estimator) {
   for (const bool recorded : {false, true}) {
     const std::string line = name + (recorded ? ", recorded" : ", one by one");
     if (skipped(line.c_str())) continue;
-    place.update(estimator);
-    print(line.c_str(), 1e3 * place.updates(estimator, 200, recorded), "us an update", 0);
+    on.update(estimator);
+    print(line.c_str(), 1e3 * on.updates(estimator, 200, recorded), "us an update", 0);
   }
 }
 
@@ -193,35 +195,35 @@ int bench(const std::string& filter) {
   const Stream stream = new_stream();
   normals(stream);
   {
-    Place place(stream, {784, 200, 10}, 20);
-    evaluations(place, "walsh: weights only, J = 1,048,576", walsh(2048, false), 1000);
-    evaluations(place, "walsh: row split, J = 1,048,576", walsh(2048, true), 1000);
-    evaluations(place, "walsh: row split, J = 10,485,760", walsh(20480, true), 0);
-    evaluations(place, "walsh: heat, J = 1,048,576", walsh(2048, true, Estimator::Kind::kEvolutionStrategies),
+    OnDevice on(stream, {784, 200, 10}, 20);
+    evaluations(on, "walsh: weights only, J = 1,048,576", walsh(2048, false), 1000);
+    evaluations(on, "walsh: row split, J = 1,048,576", walsh(2048, true), 1000);
+    evaluations(on, "walsh: row split, J = 10,485,760", walsh(20480, true), 0);
+    evaluations(on, "walsh: heat, J = 1,048,576", walsh(2048, true, Estimator::Kind::kEvolutionStrategies),
                 0);
-    evaluations(place, "importance-sampling: independent, J = 262,144",
+    evaluations(on, "importance-sampling: independent, J = 262,144",
                 samples(Coupling::Kind::kIndependent, 262144, true, false), 50);
-    evaluations(place, "importance-sampling: antithetic, J = 262,144",
+    evaluations(on, "importance-sampling: antithetic, J = 262,144",
                 samples(Coupling::Kind::kAntithetic, 262144, true, false), 0);
-    evaluations(place, "importance-sampling: antithetic, by rows, J = 65,536",
+    evaluations(on, "importance-sampling: antithetic, by rows, J = 65,536",
                 samples(Coupling::Kind::kAntithetic, 65536, true, true), 0);
-    evaluations(place, "importance-sampling: independent, direct, J = 1,024",
+    evaluations(on, "importance-sampling: independent, direct, J = 1,024",
                 samples(Coupling::Kind::kIndependent, 1024, false, false), 0);
-    milliseconds(place, "sgld: projected, 1,000 steps", sgld(true, 1000), 8);
-    milliseconds(place, "sgld: direct, 1,000 steps", sgld(false, 1000), 0);
-    milliseconds(place, "robbins-monro: projected, 30 x 30", robbins_monro(true, 30, 30), 0);
-    updates(place, "update: sgd", sgd());
-    updates(place, "update: walsh, K = 2", walsh(2, true));
-    updates(place, "update: walsh, K = 64", walsh(64, true));
-    updates_in_a_row(place, "updates in a row: sgd", sgd());
-    updates_in_a_row(place, "updates in a row: walsh, K = 2", walsh(2, true));
+    milliseconds(on, "sgld: projected, 1,000 iterates", sgld(true, 1000), 8);
+    milliseconds(on, "sgld: direct, 1,000 iterates", sgld(false, 1000), 0);
+    milliseconds(on, "robbins-monro: projected, 30 x 30", robbins_monro(true, 30, 30), 0);
+    updates(on, "update: sgd", sgd());
+    updates(on, "update: walsh, K = 2", walsh(2, true));
+    updates(on, "update: walsh, K = 64", walsh(64, true));
+    updates_in_a_row(on, "updates in a row: sgd", sgd());
+    updates_in_a_row(on, "updates in a row: walsh, K = 2", walsh(2, true));
   }
   {
-    Place full(stream, {784, 200, 10}, 60000);
+    OnDevice full(stream, {784, 200, 10}, 60000);
     updates(full, "update: sgd, B = 60,000", sgd());
   }
   {
-    Place wide(stream, {784, 4000, 4000, 10}, 128);
+    OnDevice wide(stream, {784, 4000, 4000, 10}, 128);
     updates(wide, "update: sgd, 784-4000-4000-10, B = 128", sgd());
   }
   delete_stream(stream);

@@ -3,6 +3,7 @@
 
 #include "../../test/harness.h"
 #include "../machine/block.h"
+#include "../machine/memory.h"
 
 namespace native_test {
 

@@ -2,8 +2,10 @@
 // it never stores.
 #include "../../test/harness.h"
 #include "../../test/problem.h"
+#include "../linear/first-layer.h"
 #include "../linear/product.h"
 #include "../network/dense.h"
+#include "../network/sgd.h"
 #include "../update/step.h"
 
 namespace native_test {
@@ -112,8 +114,8 @@ const Register factored("cuda step: along A^T C as along the gradient itself, by
                                 const DeviceArray<float> second(run.stream, squares);
                                 DeviceFactored left{c.data(), columns + 3};
                                 if (whole) {
-                                  dense_first_gradient(run.context, device, left.c, left.c_row, columns,
-                                                       gradient.data());
+                                  first_gradient(device, left.c, left.c_row, columns, false, gradient.data(),
+                                                 run.context);
                                   left = {};
                                 }
                                 step(run.context, optimizer, 0.01, 3, problem.network, gradient.data(), left,

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "../../test/harness.h"
+#include "../machine/memory.h"
 #include "../random/gaussian.h"
 #include "../random/philox.h"
 

@@ -6,7 +6,9 @@
 #include "../../test/harness.h"
 #include "../../test/problem.h"
 #include "../linear/block-product.h"
+#include "../linear/first-layer.h"
 #include "../linear/projection.h"
+#include "../sampling/noise-layout.h"
 
 namespace native_test {
 

@@ -7,7 +7,8 @@
 
 #include "../../test/harness.h"
 #include "../../test/problem.h"
-#include "../sampling/walsh-rows.h"
+#include "../linear/transform.h"
+#include "../sampling/row-split-walsh.h"
 #include "../update/update.h"
 
 namespace native_test {
@@ -253,9 +254,9 @@ const Register range("cuda walsh: blocks whose losses leave the range of exp bes
   }
 });
 
-// In the direct form the noise is the same for any rows, so a batch's losses are the mean of its pieces',
+// In the direct form the noise is the same for any rows, so a batch's losses are the mean of its parts',
 // which have a row for each block of threads.
-const Register pieces("cuda walsh: losses for the weights alone, several rows a block of threads", [] {
+const Register several("cuda walsh: losses for the weights alone, several rows a block of threads", [] {
   for (const auto& [size, count, blocks] : {std::tuple{300u, 2u, 3u}, {4u, 4u, 1100u}}) {
     Problem problem({8, 5, 3}, Activation::kRelu, size, true, 0.4);
     const Estimator e = importance_sampling(false, Coupling::Kind::kWalsh, blocks, false, false);

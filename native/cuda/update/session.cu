@@ -4,6 +4,9 @@
 // to stop.
 //
 // Where an update throws (no memory), the state is that after the update before.
+#include <stdexcept>
+
+#include "../machine/executor.h"
 #include "../network/dense.h"
 #include "update.h"
 
@@ -75,6 +78,17 @@ struct Session::Impl {
     }
   }
 
+  const ExampleArrays& examples_of(int data_split) const {
+    switch (data_split) {
+      case 0:
+        return train;
+      case 1:
+        return test;
+      case 2:
+        return validation;
+    }
+    throw std::logic_error("No such data split");
+  }
   bool langevin() const { return estimator.kind == Estimator::Kind::kSgld; }
 
   // Enqueues update k on rows (batches x B, device); false if cancelled.
@@ -170,13 +184,12 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
   return done;
 }
 
-bool Session::accuracy(int split, const std::atomic<bool>& cancelled, uint64_t* correct) {
+bool Session::accuracy(int data_split, const std::atomic<bool>& cancelled, uint64_t* correct) {
   Impl& run = *impl_;
-  const ExampleArrays& examples = split == 0 ? run.train : split == 1 ? run.test : run.validation;
-  const size_t count = examples.view().count;
+  const ExampleArrays& examples = run.examples_of(data_split);
   DeviceContext context{run.stream, &run.arena, &cancelled};
-  return dense_correct(context, run.network, run.parameters.data(), {examples.view(), nullptr, count},
-                       correct);
+  return dense_accuracy(context, run.network, run.parameters.data(),
+                        {examples.view(), nullptr, examples.view().count}, correct);
 }
 
 const SessionState& Session::state() {

@@ -1,5 +1,6 @@
 // step.h explains. A block of threads steps a fixed share of the entries and leaves the sum of the squares of
-// its slopes, in float64; one block adds those in order.
+// its slopes, in float64; one block of threads adds those in order.
+
 #include "../machine/block.h"
 #include "step.h"
 
@@ -8,8 +9,9 @@ namespace local_entropy {
 namespace {
 
 constexpr unsigned kThreads = 256;
-constexpr size_t kEach = 4;      // entries of a thread
-constexpr unsigned kInputs = 4;  // rows of W^1 that a block makes together, so that C is read once for all
+constexpr size_t kEach = 4;  // entries of a thread
+constexpr unsigned kInputs =
+    4;  // rows of W^1 that a block of threads makes together, so that C is read once for all
 constexpr unsigned kBatchRows = 64;  // rows of A in shared memory at a time
 
 // Everything that a step needs but the vectors; computed in float64 as in native/cpu/update/step-inl.h.
@@ -35,23 +37,29 @@ StepNumbers step_numbers(const Optimizer& optimizer, double rate, uint64_t index
 
 __device__ inline void step_entry(const StepNumbers& step, const DeviceState& state, size_t at, float slope) {
   float x = state.parameters[at];
-  if (step.kind == Optimizer::Kind::kGradientDescent) {
-    x = fmaf(step.rate, slope, x);
-  } else if (step.kind == Optimizer::Kind::kMomentum) {
-    const float v = fmaf(step.mu, state.moments[0][at], slope);
-    state.moments[0][at] = v;
-    x = fmaf(step.rate, v, x);
-  } else {
-    const float m = fmaf(step.b1, state.moments[0][at], step.c1 * slope);
-    const float v = fmaf(step.b2, state.moments[1][at], step.c2 * slope * slope);
-    state.moments[0][at] = m;
-    state.moments[1][at] = v;
-    x = fmaf(step.rate, m / (sqrtf(v * step.correction) + step.epsilon), step.keep * x);
+  switch (step.kind) {
+    case Optimizer::Kind::kGradientDescent:
+      x = fmaf(step.rate, slope, x);
+      break;
+    case Optimizer::Kind::kMomentum: {
+      const float v = fmaf(step.mu, state.moments[0][at], slope);
+      state.moments[0][at] = v;
+      x = fmaf(step.rate, v, x);
+      break;
+    }
+    case Optimizer::Kind::kAdam: {
+      const float m = fmaf(step.b1, state.moments[0][at], step.c1 * slope);
+      const float v = fmaf(step.b2, state.moments[1][at], step.c2 * slope * slope);
+      state.moments[0][at] = m;
+      state.moments[1][at] = v;
+      x = fmaf(step.rate, m / (sqrtf(v * step.correction) + step.epsilon), step.keep * x);
+      break;
+    }
   }
   state.parameters[at] = x;
 }
 
-// gradient: n, of which entries `first` and on. squares: one a block, or null.
+// gradient: n, of which entries `first` and on. squares: one a block of threads, or null.
 __global__ void step_vector(StepNumbers step, DeviceState state, const float* gradient, size_t first,
                             size_t n, double* squares) {
   double sum = 0;

@@ -7,10 +7,10 @@
 //                     m_hat = m/(1 - b1^index), v_hat = v/(1 - b2^index); index from 1 (Kingma and Ba, ICLR
 //                     2015; decoupled weight decay: Loshchilov and Hutter, ICLR 2019)
 //
-// The first layer's gradient may come as A^T C (kernels.h): a row of it is made in registers and used at
+// The first layer's gradient may come as A^T C (DeviceFactored): a row of it is made in registers and used at
 // once, so the moments and the parameters are read and written once and the gradient never goes to memory.
 #pragma once
-#include "../kernels.h"
+#include "../machine/question.h"
 
 namespace local_entropy {
 

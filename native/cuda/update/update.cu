@@ -1,4 +1,11 @@
 // update.h explains.
+#include <stdexcept>
+
+#include "../chains/robbins-monro.h"
+#include "../chains/sgld.h"
+#include "../network/sgd.h"
+#include "../sampling/evolution-strategies.h"
+#include "../sampling/importance-sampling.h"
 #include "update.h"
 
 namespace local_entropy {
@@ -8,18 +15,17 @@ bool estimate_on_device(const Estimator& estimator, const DeviceQuestion& q, Dev
   blank(context.stream, estimate->numbers, sizeof *estimate->numbers);
   switch (estimator.kind) {
     case Estimator::Kind::kSgd:
-      return sgd_estimate(estimator, q, context, factored, estimate);
+      return sgd(estimator, q, context, factored, estimate);
     case Estimator::Kind::kImportanceSampling:
+      return importance_sampling(estimator, q, context, factored, estimate);
     case Estimator::Kind::kEvolutionStrategies:
-      if (estimator.coupling.kind == Coupling::Kind::kWalsh)
-        return walsh_estimate(estimator, q, context, factored, estimate);
-      return importance_sampling_estimate(estimator, q, context, factored, estimate);
+      return evolution_strategies(estimator, q, context, factored, estimate);
     case Estimator::Kind::kSgld:
-      return sgld_estimate(estimator, q, context, factored, estimate);
+      return sgld(estimator, q, context, estimate);
     case Estimator::Kind::kRobbinsMonro:
-      return robbins_monro_estimate(estimator, q, context, factored, estimate);
+      return robbins_monro(estimator, q, context, factored, estimate);
   }
-  return false;
+  throw std::logic_error("No such estimator");
 }
 
 bool update_on_device(const Estimator& estimator, const Optimizer& optimizer, double rate,
@@ -27,7 +33,7 @@ bool update_on_device(const Estimator& estimator, const Optimizer& optimizer, do
                       const DeviceState& state, double* norm) {
   DeviceFactored factored;
   if (!estimate_on_device(estimator, q, context, &factored, estimate)) return false;
-  if (context.cancelled->load(std::memory_order_relaxed)) return false;
+  if (!context.going_on()) return false;
   step(context, optimizer, rate, uint64_t(q.update) + 1, *q.network, estimate->gradient, factored,
        q.batches[0], state, norm);
   return true;

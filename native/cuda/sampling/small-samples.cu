@@ -1,4 +1,4 @@
-// Small projected networks, a sample after the other by a block of threads: importance-sampling-small.h.
+// Small projected networks, a sample after the other by a block of threads: small-samples.h.
 //
 //   P = base + s L U, logits = (act(P), 1) (W + s Z), f the loss's mean over the rows, sums of r Z and Z
 //
@@ -6,19 +6,24 @@
 // P, the rows in registers, then a tile of the logits over a slice of the hidden units. While the first warp
 // works out a sample's loss and weight, in a long chain of few instructions, all make most of the next noise.
 //
-// Cost at 784-200-10 and B = 20, from the compiler's code for sm_90, in instructions of a thread: a block of
-// four normals with its stores 207 (1,520 of them: 0.31 million), a column of P with a row of W + s Z 465
-// (0.09), a unit in a tile of the logits 28 (0.08 with their sums), the sums of noise 22 for four (0.03), the
-// rest 0.04: 0.56 million. An H200 issues 3.3e13 a second, so 59 million samples a second at most. Its shared
-// memory, by counting the banks that each access takes, is busy for 3,000 cycles a sample and multiprocessor:
-// 87 million a second. Memory: 4 bytes a sample, and the sums of each slice.
+// Cost at 784-200-10 and B = 20, from the compiler's code for sm_90, in instructions of a thread: a Philox
+// block's four normals with its stores 207 (1,520 of them: 0.31 million), a column of P with a row of W + s Z
+// 465 (0.09), a unit in a tile of the logits 28 (0.08 with their sums), the sums of noise 22 for four (0.03),
+// the rest 0.04: 0.56 million. An H200 issues 3.3e13 a second, so 59 million samples a second at most. Its
+// shared memory, by counting the banks that each access takes, is busy for 3,000 cycles a sample and
+// multiprocessor: 87 million a second. Memory: 4 bytes a sample, and the sums of each slice.
 //
 // Symbols: B rows, d1 units, C classes, L (B x B), U (B x d1), Z ((d1 + 1) x C), s the perturbation's scale.
 #include <algorithm>
 
+#include "../../description.h"
+#include "../linear/activation.h"
+#include "../machine/block.h"
 #include "../machine/parts.h"
-#include "importance-sampling-pool.h"
-#include "importance-sampling-small.h"
+#include "../network/loss.h"
+#include "../random/gaussian.h"
+#include "small-samples-pool.h"
+#include "small-samples.h"
 
 namespace local_entropy {
 
@@ -59,7 +64,7 @@ __device__ inline FourNormals noise_of_block(const SampleTask& task, uint32_t un
                                  kStreamFirstLayer + (upper ? 1u : 0u)));
 }
 
-// Where a thread's first block stands in a unit's noise; its next ones follow 4 kThreads floats apart.
+// Where a thread's first Philox block stands in a unit's noise; its next ones follow 4 kThreads floats apart.
 __device__ inline float* place_of_noise(float* noise) {
   static_assert(kThreads % 16 == 0, "threads take whole groups of 64 normals");
   return noise + threadIdx.x / 16 * 64 + threadIdx.x % 16;
@@ -70,7 +75,7 @@ __device__ inline void put_noise(const FourNormals& normals, float* to) {
   for (unsigned k = 0; k < 4; k++) to[16 * k] = normals.at[k];
 }
 
-// The noise of one unit, a thread's blocks from the `made`-th on.
+// The noise of one unit, a thread's Philox blocks from the `made`-th on.
 __device__ inline void make_noise(const SampleTask& task, uint32_t unit, unsigned made, float* noise) {
   float* to = place_of_noise(noise) + made * 4 * kThreads;
 #pragma unroll 2
@@ -347,16 +352,17 @@ bool fits_small_samples(const DeviceQuestion& q, const Projection* projection, b
          pool.size * sizeof(float) + kStatic <= shared_memory_per_block();
 }
 
-void small_samples(const SamplePass& pass, bool pair, size_t units, float* losses, const SampleSlices* sums) {
-  const DeviceQuestion& q = *pass.q;
+void small_samples(const SampledPoint& point, bool pair, size_t units, float* losses,
+                   const SampleSlices* sums) {
+  const DeviceQuestion& q = *point.q;
   const Network& network = *q.network;
-  const SamplePool pool = pool_of(q, pass.layout, pair, sums != nullptr);
+  const SamplePool pool = pool_of(q, point.layout, pair, sums != nullptr);
   const unsigned columns = network.layers[1], size = columns * pool.padded_rows;
-  float* base = pass.context->arena->take<float>(size);
-  launch(by_units, {blocks_for(size, kThreads), kThreads}, pass.context->stream, pass.base,
-         unsigned(pass.batch.size), columns, pool.padded_rows, base);
-  const SampleTask task{pass.layout,
-                        pass.batch,
+  float* base = point.context->arena->take<float>(size);
+  launch(by_units, {blocks_for(size, kThreads), kThreads}, point.context->stream, point.base,
+         unsigned(point.batch.size), columns, pool.padded_rows, base);
+  const SampleTask task{point.layout,
+                        point.batch,
                         network.activation,
                         columns,
                         network.classes(),
@@ -366,15 +372,15 @@ void small_samples(const SamplePass& pass, bool pair, size_t units, float* losse
                         q.update,
                         float(q.noise_scale),
                         units,
-                        pass.factor,
+                        point.factor,
                         base,
-                        pass.tail,
+                        point.tail,
                         q.costs,
                         losses,
                         sums == nullptr ? SampleSlices{} : *sums,
                         pool};
   launch(groups_of(q) == kFewGroups ? run_samples<kFewGroups> : run_samples<kManyGroups>,
-         {unsigned(sample_slice_count(units)), kThreads, task.at.size * sizeof(float)}, pass.context->stream,
+         {unsigned(sample_slice_count(units)), kThreads, task.at.size * sizeof(float)}, point.context->stream,
          task);
 }
 

@@ -1,14 +1,14 @@
 // What a block of threads keeps in shared memory for the samples of a small network:
-// importance-sampling-small.cu.
+// small-samples.cu.
 #pragma once
-#include "../linear/projection.h"  // NoiseLayout
+#include "noise-layout.h"
 
 namespace local_entropy {
 
 // Shared memory, in floats. Rows of hidden units and of classes are padded to whole tiles, U to whole passes;
 // a unit's activations and its weights lie so far apart that neighbours fall into different banks.
 struct SamplePool {
-  static constexpr unsigned kThreads = 384;  // of a block; two blocks fit into a multiprocessor of sm_90
+  static constexpr unsigned kThreads = 384;  // of a block of threads; two fit into a multiprocessor of sm_90
   static constexpr unsigned kTileRows = 4, kTileClasses = 5, kTile = kTileRows * kTileClasses;
   static constexpr unsigned kMostParts = 24;  // slices of the hidden units: more would cost more to add up
 

@@ -1,14 +1,13 @@
 // All rows of a minibatch under a wave of Walsh blocks: the blocks' losses, and by rows the first-order part
-// of the gradient. walsh-rows.cu has the formulas.
+// of the gradient. row-split-walsh.cu has the formulas.
 //
-// Symbols: B rows, K blocks in groups of at most 8, m the transform's length, d1 units, C classes.
+// Symbols: B rows, K blocks in groups of at most kBlocksInGroup, m the transform's length, d1 units, C
+// classes.
 #pragma once
-#include "../machine/parts.h"
+#include "../machine/context.h"
 #include "walsh.h"
 
 namespace local_entropy {
-
-constexpr uint32_t kGroup = 8;
 
 // Groups first_group … first_group + wave_groups - 1 and rows first_row … first_row + rows - 1. A block of
 // threads takes one group and one chunk of the rows.

@@ -1,11 +1,11 @@
-// Work that does not fit into one piece (device.h): more samples, blocks, transitions or rows than are taken
-// at a time give what one piece gives, but for the order of sums.
+// Work that does not fit into one portion (memory.h): more samples, blocks, transitions or rows than are
+// taken at a time give what one portion gives, but for the order of sums.
 #include <algorithm>
 #include <cmath>
 
 #include "../../test/harness.h"
 #include "../../test/problem.h"
-#include "../machine/device.h"
+#include "../machine/memory.h"
 
 namespace native_test {
 
@@ -14,10 +14,10 @@ using namespace local_entropy;
 namespace {
 
 // What `ask` answers where no more than `most` is taken at a time.
-Answer in_pieces(const Problem& problem, const Estimator& e, const Pieces& most) {
-  pieces = most;
+Answer in_portions(const Problem& problem, const Estimator& e, const Portions& most) {
+  portions = most;
   Answer answer = ask(select_kernels("", nullptr), problem, e);
-  pieces = {};
+  portions = {};
   check(answer.done && answer.guarded(), "not done");
   return answer;
 }
@@ -29,10 +29,11 @@ void check_same(const std::vector<float>& got, const std::vector<float>& expecte
   check_close(got, expected, 1e-5 * most, 0, what);
 }
 
-void check_pieces(const Problem& problem, const Estimator& e, const std::string& name) {
-  const Answer whole = in_pieces(problem, e, {});
-  for (const Pieces& most : {Pieces{1, 3}, Pieces{5000, 8192}}) {
-    const Answer parts = in_pieces(problem, e, most);
+void check_portions(const Problem& problem, const Estimator& e, const std::string& name) {
+  const Answer whole = in_portions(problem, e, {});
+  for (const Portions& most : {Portions{1, 3}, Portions{5000, 8192}}) {
+    if (quick() && most.floats > 1) continue;
+    const Answer parts = in_portions(problem, e, most);
     const std::string what = name + ", " + std::to_string(most.floats) + " floats: ";
     check_same(parts.gradient, whole.gradient, what + "gradient");
     check_same(parts.losses, whole.losses, what + "losses");
@@ -44,7 +45,7 @@ void check_pieces(const Problem& problem, const Estimator& e, const std::string&
   }
 }
 
-const Register estimators("cuda pieces: every estimator gives what it gives in one piece", [] {
+const Register estimators("cuda portions: every estimator gives what it gives in one portion", [] {
   const Problem deep({14, 9, 6, 4}, Activation::kRelu, 7, true, 0.5),
       flat({14, 9, 4}, Activation::kTanh, 7, true, 0.5);
   for (const bool projected : {false, true}) {
@@ -57,20 +58,20 @@ const Register estimators("cuda pieces: every estimator gives what it gives in o
             Estimator e = importance_sampling(projected, coupling, 20, false, false);
             e.kind = kind;
             e.rowwise = rowwise;
-            check_pieces(*problem, e,
-                         name + "samples, kind " + std::to_string(int(kind)) + (rowwise ? " by rows" : "") +
-                             (coupling == Coupling::Kind::kAntithetic ? " in pairs" : ""));
+            check_portions(*problem, e,
+                           name + "samples, kind " + std::to_string(int(kind)) + (rowwise ? " by rows" : "") +
+                               (coupling == Coupling::Kind::kAntithetic ? " in pairs" : ""));
           }
-      check_pieces(*problem, sgld(projected, 5), name + "sgld");
-      check_pieces(*problem, robbins_monro(projected, 3, 5), name + "robbins-monro");
+      check_portions(*problem, sgld(projected, 5), name + "sgld");
+      check_portions(*problem, robbins_monro(projected, 3, 5), name + "robbins-monro");
     }
     for (const auto kind : {Estimator::Kind::kImportanceSampling, Estimator::Kind::kEvolutionStrategies})
       for (const bool rowwise : {false, true}) {
         Estimator e = importance_sampling(projected, Coupling::Kind::kWalsh, 20, false, false);
         e.kind = kind;
         e.rowwise = rowwise;
-        check_pieces(flat, e,
-                     form + "walsh, kind " + std::to_string(int(kind)) + (rowwise ? " by rows" : ""));
+        check_portions(flat, e,
+                       form + "walsh, kind " + std::to_string(int(kind)) + (rowwise ? " by rows" : ""));
       }
   }
 });
@@ -93,7 +94,7 @@ Evaluation evaluate(const Problem& problem) {
   all.probabilities.resize(problem.rows.size() * network.classes());
   all.labels.resize(problem.rows.size());
   check(kernels->dense_loss(network, problem.loss, x, problem.batch(), context, &all.loss) &&
-            kernels->dense_correct(network, x, problem.batch(), context, &all.correct) &&
+            kernels->dense_accuracy(network, x, problem.batch(), context, &all.correct) &&
             kernels->dense_predict(network, x, problem.batch(), context, all.probabilities.data(),
                                    all.labels.data()),
         "not done");
@@ -101,11 +102,11 @@ Evaluation evaluate(const Problem& problem) {
   return all;
 }
 
-const Register rows("cuda pieces: loss, predictions and accuracy by some rows after the others", [] {
+const Register rows("cuda portions: loss, predictions and accuracy by some rows after the others", [] {
   const Problem problem({14, 9, 4}, Activation::kRelu, 11, true, 0.5);
-  pieces.rows = 4;
+  portions.rows = 4;
   const Evaluation parts = evaluate(problem);
-  pieces = {};
+  portions = {};
   const Evaluation whole = evaluate(problem);
   check_near(parts.loss, whole.loss, 1e-12 * whole.loss, "loss");
   check(parts.probabilities == whole.probabilities && parts.labels == whole.labels, "predictions");

@@ -1,18 +1,20 @@
-// Samples at x + s Z, many at a time, through networks of any depth: the forward pass with each layer's noise
-// kept apart, which importance sampling, evolution strategies and Robbins-Monro share.
+// The minibatch at x_k, and samples at x + s Z around it, many at a time, through networks of any depth: the
+// forward pass with each layer's noise kept apart, which importance sampling, evolution strategies and
+// Robbins-Monro share.
 //
 //   P^1 = base + s M U, M = L (projected) or A (direct), base = A x;  P^{l+1} = A^l (W^{l+1} + s Z_{l+1})
 //
 // Symbols: B rows, M units at a time, a unit is a sample or an antithetic pair; d1 … dL widths; `tail` layers
 // 2 … L.
 #pragma once
-#include "../linear/product.h"
 #include "../linear/projection.h"
+#include "../machine/question.h"
 #include "../network/dense.h"
+#include "noise-layout.h"
 
 namespace local_entropy {
 
-struct SamplePass {
+struct SampledPoint {
   const DeviceQuestion* q;
   DeviceContext* context;
   const Projection* projection;  // null: direct
@@ -29,25 +31,25 @@ struct SamplePass {
 };
 
 // Memory for as many units as `floats` further floats a unit leave room for, `units` at most.
-SamplePass new_sample_pass(const DeviceQuestion& q, const Projection* projection, size_t units, size_t floats,
-                           DeviceContext& context);
+SampledPoint new_sampled_point(const DeviceQuestion& q, const Projection* projection, size_t units,
+                               size_t floats, DeviceContext& context);
 
 // noise (count x layout.size()) <- noise of indices first … first + count - 1.
 void draw_noise(const NoiseLayout& layout, uint64_t seed, uint32_t update, size_t first, size_t count,
                 float* noise, DeviceContext& context);
 
 // Draws the noise of units first … first + count - 1, and M U. From now on the pass is of `count` units.
-void draw_units(SamplePass* pass, size_t first, size_t count);
+void draw_units(SampledPoint* point, size_t first, size_t count);
 
 // Forward at x + sign s Z, to the losses of all rows; where scale is not 0, signal[L] becomes scale
 // dloss/dlogits.
-void forward_units(SamplePass* pass, float sign, float scale);
+void forward_units(SampledPoint* point, float sign, float scale);
 
 // losses[stride u] <- mean over the rows of unit u's losses.
-void unit_losses(const SamplePass& pass, size_t stride, float* losses);
+void unit_losses(const SampledPoint& point, size_t stride, float* losses);
 
 // tail gradient (+)= sum over units and rows of (A^{l-1})^T signal[l], l = 2 … L; where next is not 0 each
 // unit's sum over its rows, `next` floats apart.
-void add_tail_gradient(const SamplePass& pass, bool add, float* gradient, size_t next = 0);
+void add_tail_gradient(const SampledPoint& point, bool add, float* gradient, size_t next = 0);
 
 }  // namespace local_entropy

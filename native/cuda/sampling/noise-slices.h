@@ -1,8 +1,9 @@
 // Sums of weighted noise over slices of the samples, each made before the weights of all are known, and what
 // becomes of them then. The number of slices depends on the number of samples alone.
 #pragma once
-#include "importance-sampling-noise.h"
-#include "importance-sampling-pass.h"
+#include "noise-sum.h"
+#include "sample-weights.h"
+#include "sampled-point.h"
 
 namespace local_entropy {
 
@@ -48,10 +49,11 @@ struct SliceLevel {
 size_t sample_slice_count(size_t units);
 
 // Memory for the sums of `units`.
-SampleSlices new_sample_slices(const SamplePass& pass, bool pair, size_t units, bool entropy, double delta);
+SampleSlices new_sample_slices(const SampledPoint& point, bool pair, size_t units, bool entropy,
+                               double delta);
 
 // sum (layout.size()) <- sum_u beta_u Z_u, as noise_sum makes it of unit_weights. Padding is left undefined.
-void sum_of_slices(const SamplePass& pass, const SampleSlices& slices, UnitWeight kind,
+void sum_of_slices(const SampledPoint& point, const SampleSlices& slices, UnitWeight kind,
                    const SampleWeights* weights, float* sum);
 
 }  // namespace local_entropy

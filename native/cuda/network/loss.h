@@ -1,21 +1,8 @@
-// Activations and the loss of a row, for every kernel that evaluates a network.
+// The loss of a row, for every kernel that evaluates a network.
 #pragma once
-#include "../../backend.h"
 #include "../machine/device.h"
 
 namespace local_entropy {
-
-__host__ __device__ inline float activate(Activation activation, float x) {
-  if (activation == Activation::kTanh) return tanhf(x);
-  if (activation == Activation::kStep) return x > 0 ? 1.0f : 0.0f;
-  return x > 0 ? x : 0.0f;
-}
-
-// The signal `back` through an activation whose value is `a`.
-__host__ __device__ inline float through_slope(Activation activation, float a, float back) {
-  if (activation == Activation::kTanh) return back * (1 - a * a);
-  return a > 0 ? back : 0.0f;
-}
 
 // Cross-entropy: z_best - z_label + log(1 + others), others = sum over all but the best of exp(z - z_best),
 // which keeps the digits of small losses.

@@ -1,13 +1,12 @@
-// The seam within this folder: backend.h's structures as the device holds them, and the functions that
-// enqueue an estimate. src/backends/backend.ts explains names and meanings.
+// What is asked and answered, as the device holds it: the structures of backend.h, whose names and meanings
+// src/backends/backend.ts explains.
 //
-// Everything here *enqueues* on the context's stream and does not wait, unless it says so: what decides
-// (weights, rank, norms) stays on the device. All pointers are to device memory unless said otherwise.
+// All pointers are to device memory unless said otherwise.
 //
-// Symbols: B rows of a minibatch, d0 … dL widths, n parameters, J samples or chain steps.
+// Symbols: B rows of a minibatch, d0 … dL widths, n parameters, J samples or iterates of a chain.
 #pragma once
-#include "../backend.h"
-#include "machine/device.h"
+#include "../../backend.h"
+#include "context.h"
 
 namespace local_entropy {
 
@@ -19,7 +18,7 @@ struct DeviceExamples {
   size_t count = 0, width = 0;
 };
 
-// Samples of the host, copied to the device.
+// Examples of the host, copied to the device.
 class ExampleArrays {
  public:
   ExampleArrays(Stream stream, const Examples& from)
@@ -36,7 +35,7 @@ class ExampleArrays {
   DeviceExamples view_;
 };
 
-// `size` rows of `samples`, picked by `rows`, or rows 0 … size - 1 where `rows` is null.
+// `size` rows of `examples`, picked by `rows`, or rows 0 … size - 1 where `rows` is null.
 struct DeviceBatch {
   DeviceExamples examples;
   const uint32_t* rows = nullptr;
@@ -47,10 +46,24 @@ struct DeviceBatch {
 };
 
 // byte/255 rounded to nearest, without a division: the quotient's error is made good by one step (checked for
-// all 256 bytes in test/dense.cc).
+// all 256 bytes in test/dense.cu).
 __host__ __device__ inline float byte_value(uint8_t byte) {
   const float b = float(byte), inverse = 1.0f / 255.0f, q = b * inverse;
   return fmaf(fmaf(-255.0f, q, b), inverse, q);
+}
+
+// Rows first … first + count - 1 of a batch.
+inline DeviceBatch rows_of(const DeviceBatch& batch, size_t first, size_t count) {
+  DeviceBatch part = batch;
+  part.size = count;
+  if (batch.rows != nullptr) {
+    part.rows += first;
+    return part;
+  }
+  if (part.examples.bytes != nullptr) part.examples.bytes += first * batch.examples.width;
+  if (part.examples.floats != nullptr) part.examples.floats += first * batch.examples.width;
+  if (part.examples.labels != nullptr) part.examples.labels += first;
+  return part;
 }
 
 // Input i of row b of A^0, its column of ones left out.
@@ -92,52 +105,5 @@ struct DeviceFactored {
       nullptr;  // B x c_row, of which the first d1 columns; null: the estimator formed the gradient
   size_t c_row = 0;
 };
-
-// m of Walsh blocks: the power of two that holds a row of signs (src/network.ts, transformLength).
-inline size_t walsh_length(const Network& network, bool rowwise) {
-  const size_t width = network.layers[1];
-  const size_t used = network.depth() == 1 ? width : width + (rowwise ? network.classes() : 1);
-  size_t m = 1;
-  while (m < used) m *= 2;
-  return m;
-}
-
-// J.
-inline size_t sample_count(const Estimator& estimator, const Network& network) {
-  const Coupling& coupling = estimator.coupling;
-  if (coupling.kind != Coupling::Kind::kWalsh) return coupling.samples;
-  return 2 * walsh_length(network, estimator.rowwise) * coupling.blocks;
-}
-
-// Where and with what an operation runs. One stream; the arena was reset by the caller.
-struct DeviceContext {
-  Stream stream;
-  DeviceArena* arena;
-  const std::atomic<bool>* cancelled;
-  bool waited = false;  // whether go_on was called
-
-  // For hosts that enqueue for long: false if cancelled. Waits for what was enqueued before, so that the
-  // host does not run seconds ahead; call it every few milliseconds of work.
-  bool go_on() {
-    waited = true;
-    wait(stream);
-    return !cancelled->load(std::memory_order_relaxed);
-  }
-};
-
-// Enqueue an estimate; false if it was cancelled (outputs are then undefined). Where `factored` is not null
-// the first layer's gradient may be left in it.
-bool sgd_estimate(const Estimator&, const DeviceQuestion&, DeviceContext&, DeviceFactored* factored,
-                  DeviceEstimate*);
-// Independent and antithetic samples, by rows or not, of local entropy and heat (evolution strategies).
-bool importance_sampling_estimate(const Estimator&, const DeviceQuestion&, DeviceContext&,
-                                  DeviceFactored* factored, DeviceEstimate*);
-// Walsh blocks, of local entropy and heat.
-bool walsh_estimate(const Estimator&, const DeviceQuestion&, DeviceContext&, DeviceFactored* factored,
-                    DeviceEstimate*);
-bool sgld_estimate(const Estimator&, const DeviceQuestion&, DeviceContext&, DeviceFactored* factored,
-                   DeviceEstimate*);
-bool robbins_monro_estimate(const Estimator&, const DeviceQuestion&, DeviceContext&, DeviceFactored* factored,
-                            DeviceEstimate*);
 
 }  // namespace local_entropy

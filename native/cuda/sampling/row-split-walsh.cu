@@ -2,13 +2,13 @@
 // f-)/2m, s_b^2 = s^2 |a_b|^2, the first-order part of the gradient is (A^T D1, D2),
 //
 //   D1_bh = (1/BK) sum_i [y G/s_b^2 - kappa_i (y^2/s_b^2 - 1)],
-//           kappa_i = sum' y G / (sum' y^2 + 0.1 s_b^2), sum' over the group's other blocks
+//           kappa_i = sum' y G / (sum' y^2 + kKappaRidge s_b^2), sum' over the group's other blocks
 //   D2_hc = (1/2mBK) sum_b sum_i [a_h sum_g (psi+ + psi-) + d_h WHT(psi+ - psi-)_h],
 //           psi = eta (f - c_i - lambda_ic eta)/(s^2 |hidden|^2) + lambda_ic, eta = e t_gc n_c + N_gc,
-//           lambda_ic = sum' n_c G_{d1+c} / (sum' n_c^2 + 1e-3 s^2 sum (a^2 + d^2)), c_i: mean f of the
-//           others.
+//           lambda_ic = sum' n_c G_{d1+c} / (sum' n_c^2 + kLambdaRidge s^2 sum (a^2 + d^2)), c_i: mean f of
+//           the others.
 //
-// A block of threads takes a group of up to 8 Walsh blocks and walks over its rows, a team a Walsh block, so
+// A block of threads takes a group of Walsh blocks and walks over its rows, a team a Walsh block, so
 // that the slopes from the other blocks are in its shared memory and a row's losses are never stored beyond
 // it. Per row: every team the losses, a barrier, D1 and every team its share of D2, a barrier, the shares'
 // sum in order, a barrier.
@@ -21,7 +21,12 @@
 // of a block, y and Z, is 26 kB for 512 samples, written and read once (about 100 bytes a sample), its losses
 // 8 bytes a sample, D1's and D2's partial sums 8 more: at 1e9 samples a second a fortieth of what the memory
 // gives.
-#include "walsh-rows.h"
+#include <string>
+
+#include "../../description.h"
+#include "../linear/transform.h"
+#include "../machine/parts.h"
+#include "row-split-walsh.h"
 
 namespace local_entropy {
 
@@ -34,7 +39,7 @@ __host__ __device__ inline uint32_t walsh_places(const WalshShape& shape) {
   return shape.width + (shape.layout == WalshLayout::kRowSplit ? shape.classes : 0);
 }
 
-// Shared memory of a block, in floats, in this order.
+// Shared memory of a block of threads, in floats, in this order.
 struct RowsPool {
   uint32_t exchange, means, dots, slopes, level, levels, own, slots;
 
@@ -64,7 +69,7 @@ struct RowsState {
 __device__ void first_layer_row(const WalshRowsTask& task, const RowsState& state, uint32_t row, float* to) {
   const WalshShape& shape = task.point.shape;
   const float variance = task.point.scale2 * task.point.norms[task.first_row + row];
-  const float inverse = 1 / variance, ridge = 0.1f * variance;
+  const float inverse = 1 / variance, ridge = float(kKappaRidge) * variance;
   const float* y = task.y + (state.first * task.rows + row) * shape.width;
   const size_t stride = size_t(task.rows) * shape.width;
   for (uint32_t h = threadIdx.x; h < shape.width; h += blockDim.x) {
@@ -100,7 +105,8 @@ __device__ void find_controls(const WalshRowsTask& task, const RowsState& state,
       levels += state.level[i];
     }
     const bool alone = state.count == 1;
-    state.slopes[at] = alone ? 0 : products / fmaf(1e-3f * task.point.scale2, state.own[slot], squares);
+    state.slopes[at] =
+        alone ? 0 : products / fmaf(float(kLambdaRidge) * task.point.scale2, state.own[slot], squares);
     if (c == 0) state.levels[slot] = alone ? task.point.center[b] : levels / float(state.count - 1);
   }
 }
@@ -306,12 +312,13 @@ WalshShape new_walsh_shape(const Network& network, bool rowwise) {
   shape.layout = network.depth() == 1 ? WalshLayout::kNoHidden
                  : rowwise            ? WalshLayout::kRowSplit
                                       : WalshLayout::kWeightsOnly;
-  const uint32_t least = network.depth() == 1 ? shape.width : shape.width + (rowwise ? shape.classes : 1);
-  for (shape.m = 1; shape.m < least;) shape.m *= 2;
+  shape.m = uint32_t(walsh_length(network, rowwise));
   if (shape.m > kMost)
     throw DeviceError("Expected at most " + std::to_string(kMost) +
                       " hidden units and classes for network with Walsh blocks on cuda but received " +
-                      std::to_string(least));
+                      std::to_string(shape.width + (shape.layout == WalshLayout::kRowSplit ? shape.classes
+                                                    : shape.layout == WalshLayout::kWeightsOnly ? 1
+                                                                                                : 0)));
   shape.registers = shape.m <= 32 ? 1 : shape.m / 32 < kMostRegisters ? shape.m / 32 : kMostRegisters;
   shape.threads = shape.m <= 32 ? 32 : shape.m / shape.registers;
   return shape;

@@ -1,8 +1,8 @@
-// Sums over slices of the samples: importance-sampling-slices.h.
+// Sums over slices of the samples: noise-slices.h.
 #include <algorithm>
 
 #include "../machine/parts.h"
-#include "importance-sampling-slices.h"
+#include "noise-slices.h"
 
 namespace local_entropy {
 
@@ -47,9 +47,10 @@ size_t sample_slice_count(size_t units) {
   return std::min(units, std::max(kPlaces, std::min(4 * kPlaces, units / kLeast)));
 }
 
-SampleSlices new_sample_slices(const SamplePass& pass, bool pair, size_t units, bool entropy, double delta) {
-  DeviceArena& arena = *pass.context->arena;
-  const size_t slices = sample_slice_count(units), size = pass.layout.size();
+SampleSlices new_sample_slices(const SampledPoint& point, bool pair, size_t units, bool entropy,
+                               double delta) {
+  DeviceArena& arena = *point.context->arena;
+  const size_t slices = sample_slice_count(units), size = point.layout.size();
   return {slices,
           entropy,
           delta,
@@ -58,12 +59,12 @@ SampleSlices new_sample_slices(const SamplePass& pass, bool pair, size_t units, 
           arena.take<double>(slices)};
 }
 
-void sum_of_slices(const SamplePass& pass, const SampleSlices& slices, UnitWeight kind,
+void sum_of_slices(const SampledPoint& point, const SampleSlices& slices, UnitWeight kind,
                    const SampleWeights* weights, float* sum) {
   constexpr unsigned kAdding = 256;
   constexpr size_t kTogether = 32;
-  DeviceContext& context = *pass.context;
-  const size_t size = pass.layout.size(), parts = (slices.slices + kTogether - 1) / kTogether;
+  DeviceContext& context = *point.context;
+  const size_t size = point.layout.size(), parts = (slices.slices + kTogether - 1) / kTogether;
   float* of_slices = context.arena->take<float>(2 * slices.slices);
   launch(scale_slices, {blocks_for(slices.slices, kAdding), kAdding}, context.stream, slices, kind, weights,
          of_slices);

@@ -1,8 +1,9 @@
-// Sums of weighted noise: importance-sampling-noise.h.
+// Sums of weighted noise: noise-sum.h.
 #include <algorithm>
 
+#include "../machine/block.h"
 #include "../machine/parts.h"
-#include "importance-sampling-noise.h"
+#include "noise-sum.h"
 
 namespace local_entropy {
 
@@ -19,8 +20,16 @@ __global__ void betas(size_t units, bool pair, UnitWeight kind, bool entropy, co
     return;
   }
   double shift = 0;
-  if (kind == UnitWeight::kRaw) shift = weights->lost;
-  if (kind == UnitWeight::kCentred) shift = entropy ? weights->lost - weights->mean : -weights->level;
+  switch (kind) {
+    case UnitWeight::kRaw:
+      shift = weights->lost;
+      break;
+    case UnitWeight::kCentred:
+      shift = entropy ? weights->lost - weights->mean : -weights->level;
+      break;
+    case UnitWeight::kPlain:
+      break;
+  }
   beta[u] = float(double(values[u]) + shift);
 }
 
@@ -63,42 +72,6 @@ __global__ void sum_squares(const double* parts, size_t count, double* sum) {
   if (threadIdx.x == 0) *sum = total;
 }
 
-__device__ inline double complement_scale(const SampleWeights& weights, double samples) {
-  return -weights.factor * sqrt(weights.squares) / samples;
-}
-
-// v <- factor/samples · sum.
-__global__ void scale_sum(const SampleWeights* weights, double samples, const float* sum, size_t count,
-                          double* v) {
-  const size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i < count) v[i] = weights->factor / samples * double(sum[i]);
-}
-
-// A thread makes one Philox block of the complement's normals.
-__global__ void draw_complement(const SampleWeights* weights, double samples, Noise noise, size_t count,
-                                float* to) {
-  const size_t block = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  const float scale = float(-complement_scale(*weights, samples));
-  const size_t position = position_of(uint32_t(block % 16), 0) + block / 16 * 64;
-  if (position >= count) return;
-  const FourNormals normals = normals_of_block(noise, uint32_t(block));
-#pragma unroll
-  for (uint32_t k = 0; k < 4; k++)
-    if (position + 16 * k < count) to[position + 16 * k] = scale * normals.at[k];
-}
-
-// rank: null where the complement was not drawn. width: d0 + 1.
-__global__ void error_of(const uint32_t* rank, size_t width, size_t columns, const SampleWeights* weights,
-                         double units, double samples, const double* squares, EstimateNumbers* numbers) {
-  const double scale = weights->factor / units;
-  double spread = scale * scale * *squares;
-  if (rank != nullptr) {
-    const double of_complement = complement_scale(*weights, samples);
-    spread += of_complement * of_complement * double((width - *rank) * columns);
-  }
-  numbers->standard_error = sqrt(spread);
-}
-
 }  // namespace
 
 void unit_weights(size_t units, bool pair, UnitWeight kind, bool entropy, const SampleWeights* weights,
@@ -122,27 +95,6 @@ void noise_sum(const NoiseLayout& layout, const DeviceQuestion& q, size_t units,
   if (slices > 1) add_parts(parts, slices, size, 1, false, sum, context);
   if (squares != nullptr)
     launch(sum_squares, {1, kThreads}, context.stream, of_blocks, across * slices, squares);
-}
-
-void sample_first_layer(const Projection& p, const DeviceQuestion& q, const SampleWeights* weights,
-                        size_t samples, const float* sum, DeviceContext& context, float* gradient) {
-  const LayerShape shape = q.network->shape(1);
-  const size_t inside = p.rows * shape.columns, count = shape.rows * shape.columns;
-  double* v = context.arena->take<double>(inside);
-  launch(scale_sum, {blocks_for(inside, kThreads), kThreads}, context.stream, weights, double(samples), sum,
-         inside, v);
-  const Noise noise{q.seed, kStreamComplement, q.update, 0};
-  const size_t blocks = (count + 63) / 64 * 16;
-  launch(draw_complement, {blocks_for(blocks, kThreads), kThreads}, context.stream, weights, double(samples),
-         noise, count, gradient);
-  from_span(q.batches[0], p, v, shape.columns, context, gradient);
-}
-
-void noise_error(const Projection* sampled, const DeviceQuestion& q, const SampleWeights* weights,
-                 double units, double samples, const double* squares, EstimateNumbers* numbers,
-                 DeviceContext& context) {
-  launch(error_of, {1, 1}, context.stream, sampled == nullptr ? nullptr : sampled->rank,
-         q.network->shape(1).rows, q.network->shape(1).columns, weights, units, samples, squares, numbers);
 }
 
 }  // namespace local_entropy
