@@ -9,6 +9,7 @@
  *                             sources on the host shim, for tests without a GPU
  *     --races       g++   ──▶ build/cuda-races/cuda-test: as --host, watched by the checker of races
  *     --sanitize    g++   ──▶ build/cuda-sanitize/cuda-test: as --host, with AddressSanitizer and UndefinedBehaviorSanitizer
+ *     --target NAME that target alone, as cuda-test
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -30,6 +31,7 @@ const { values: flags } = parseArgs({
     host: { type: "boolean" },
     races: { type: "boolean" },
     sanitize: { type: "boolean" },
+    target: { type: "string" },
   },
 });
 
@@ -74,7 +76,8 @@ const settings = host
     ];
 
 // What was built last and of which sources, so that nothing is built twice.
-const built = `${settings.join(" ")} ${changed("native")}`;
+const target = flags.target ?? (host && host !== "host" ? "cuda-test" : undefined);
+const built = `${settings.join(" ")} ${target ?? "all"} ${changed("native")}`;
 const stamp = join(folder, "built.txt");
 if (existsSync(stamp) && readFileSync(stamp, "utf8") === built) process.exit(0);
 
@@ -87,7 +90,7 @@ run(configure, ...configureArgs, "-B", folder, ...settings);
 const [build, ...buildArgs] = await cmake.getBuildCommand();
 // The report must have every kernel, so nothing is kept of a build before.
 const fresh = host ? [] : ["--clean-first"];
-const targets = host && host !== "host" ? ["--target", "cuda-test"] : [];
+const targets = target ? ["--target", target] : [];
 const output = run(build, ...buildArgs, ...fresh, ...targets, "--parallel", String(availableParallelism()));
 if (!host) writeFileSync(join(folder, "resources.txt"), output);
 writeFileSync(stamp, built);

@@ -23,7 +23,7 @@ import {
   importanceSamplingProjected,
   sampleLosses,
 } from "../../src/reference/sampling/importance-sampling.ts";
-import { type Given, onReferenceOrAll } from "../support/backends.ts";
+import { type Given, onQuickBackends } from "../support/backends.ts";
 import {
   type CaseOptions,
   CROSS_ENTROPY,
@@ -160,7 +160,7 @@ const R = 700;
 /** Law tests on one small case: 4 inputs, 3 rows, so that span and complement each hold some coordinates. */
 const LAW: CaseOptions = { layers: [5, 4, 3], rows: 3, repeats: [[2, 0]] };
 
-onReferenceOrAll((given) => {
+onQuickBackends((given) => {
   const { network, parameters, batch } = networkCase(LAW);
   const split = firstLayerSize(network);
   const place = { network, loss: CROSS_ENTROPY, parameters, key: KEY };

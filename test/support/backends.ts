@@ -39,18 +39,17 @@ interface Place {
 
 const status = { native: nativeStatus(), wasm: wasmStatus() };
 
-const CPU: readonly Place[] = [
-  ...status.native.instructionSets.map((instructionSet) => ({
-    name: `native ${instructionSet}`,
-    open: (threads: number) => openNative({ threads, instructionSet }),
-    threaded: true,
-  })),
-  ...status.wasm.instructionSets.map((instructionSet) => ({
-    name: `wasm ${instructionSet}`,
-    open: (threads: number) => openWasm({ threads, instructionSet }),
-    threaded: instructionSet !== "simd",
-  })),
-];
+const NATIVE: readonly Place[] = status.native.instructionSets.map((instructionSet) => ({
+  name: `native ${instructionSet}`,
+  open: (threads: number) => openNative({ threads, instructionSet }),
+  threaded: true,
+}));
+
+const WASM: readonly Place[] = status.wasm.instructionSets.map((instructionSet) => ({
+  name: `wasm ${instructionSet}`,
+  open: (threads: number) => openWasm({ threads, instructionSet }),
+  threaded: instructionSet !== "simd",
+}));
 
 const cuda = cudaStatus();
 
@@ -89,7 +88,7 @@ const ABSENT: readonly string[] = [
 ];
 
 /** The backends that are held against the reference, as far as they are here. */
-export const FAST_PLACES: readonly Place[] = [...CPU, ...GPU, ...SHIM];
+export const FAST_PLACES: readonly Place[] = [...NATIVE, ...WASM, ...GPU, ...SHIM];
 
 const REFERENCE: Place = { name: "reference", open: openReference };
 
@@ -114,9 +113,9 @@ export function onEveryFastBackend(body: (given: Given) => void): void {
   onEach(FAST_PLACES, body);
 }
 
-/** The same for laws, which equality with the reference implies: the reference, and all by `npm run test:all`. */
-export function onReferenceOrAll(body: (given: Given) => void): void {
-  onEach(EVERYTHING ? [REFERENCE, ...FAST_PLACES] : [REFERENCE], body);
+/** The same for laws, thousands of calls: where these are quick, and by `npm run test:all` everywhere. */
+export function onQuickBackends(body: (given: Given) => void): void {
+  onEach(EVERYTHING ? [REFERENCE, ...FAST_PLACES] : [REFERENCE, ...NATIVE], body);
 }
 const engineOf = (name: string) => name.split(" ")[0];
 

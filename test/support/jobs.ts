@@ -118,7 +118,8 @@ export const STOP_WITHIN = 100;
  */
 export async function quickest(bound: number, attempt: () => Promise<number>): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 3 && !(best < bound); i++) best = Math.min(best, (await attempt()) / patience(1));
+  for (let i = 0; i < 3 && !(best < bound); i++)
+    best = Math.min(best, (await attempt()) * (bound / patience(bound)));
   return best;
 }
 

@@ -9,9 +9,10 @@ const MOST = 12;
 /** Milliseconds of work by which the moment's load is measured: some turns of the system's scheduler. */
 const SPIN = 12;
 
-/** So many milliseconds on a quiet machine, here and now. */
+/** What so many milliseconds of a quiet machine are here and now, in whole ones. */
 export function patience(milliseconds: number): number {
-  return milliseconds * Math.min(MOST, Math.max(1, loadavg()[0] / availableParallelism(), slowdown()));
+  const load = Math.max(1, loadavg()[0] / availableParallelism(), slowdown());
+  return Math.ceil(milliseconds * Math.min(MOST, load));
 }
 
 /** How much longer than its processor time a piece of work takes at the moment. */
