@@ -88,15 +88,12 @@ async function runTests(log, program, ...args) {
 /** C++ tests that sanitizers and the checker of races watch: they reach every kernel but `heat_error`, in a minute. */
 const WATCHED = ["cuda ", "dense: ", "session: ", "step: ", "double precision", "complement"];
 
-/** Those with a case of each kernel that take seconds. */
-const QUICK = ["cuda ", "dense: ", "step: ", "sgd: ", "both forms"];
-
-/** Programs of the host shim that are built and run, each with the arguments of its runs. */
+/** Programs of the host shim that are built and run, each with its arguments: a case of each kernel, or all. */
 function shimPrograms() {
-  const only = (filters) => filters.map((filter) => ["--filter", filter]);
-  if (!all) return { host: only(QUICK) };
+  if (!all) return { host: ["--quick"] };
+  const only = (filters) => filters.flatMap((filter) => ["--filter", filter]);
   return {
-    host: [[]],
+    host: [],
     races: only([...WATCHED, "races: "]),
     ...(sanitizersLink() ? { sanitize: only(WATCHED) } : {}),
   };
@@ -123,14 +120,10 @@ async function kernels(log) {
 async function cudaTests(log) {
   const reason = shimReason();
   if (reason) return skipped(1, reason);
-  const counts = await Promise.all(
-    Object.entries(shimPrograms()).map(async ([name, runs]) => {
-      const each = [];
-      for (const args of runs) each.push(await runTests(log, `build/cuda-${name}/cuda-test`, ...args));
-      return sum(each);
-    }),
+  const programs = Object.entries(shimPrograms());
+  return sum(
+    await Promise.all(programs.map(([name, args]) => runTests(log, `build/cuda-${name}/cuda-test`, ...args))),
   );
-  return sum(counts);
 }
 
 /** Runs jest, with counts from its own report; a test file that could not run counts as one failure. */
