@@ -45,6 +45,26 @@ export function expected(range: string, path: string, value: unknown, advice = "
   return `Expected ${range} for ${path} but received ${describe(value)}${advice && `; ${advice}`}`;
 }
 
+/**
+ * The array, of the length that its call implies.
+ *
+ * @throws OptionError for another one; an array whose buffer was detached has none
+ */
+export function ofLength<A extends ArrayLike<number>>(name: string, array: A, length: number): A {
+  if (array.length === length) return array;
+  throw new OptionError(
+    `Expected ${length} entries for ${name} but received ${array.length}; a detached array has none`,
+  );
+}
+
+/** The array, as long as it likes but not empty. */
+export function notEmpty<A extends ArrayLike<number>>(name: string, array: A): A {
+  if (array.length > 0) return array;
+  throw new OptionError(
+    `Expected at least one entry for ${name} but received none; a detached array has none`,
+  );
+}
+
 const LONGEST_STRING = 60;
 
 /** A value in a few words: numbers as they are, strings quoted, arrays by type and length. */

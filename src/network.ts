@@ -9,7 +9,7 @@
  */
 
 /** Activation of the hidden layers; `step` is 1 where positive, else 0, and has no useful gradient. */
-export type Activation = "relu" | "tanh" | "step";
+export type Activation = KindOf<"activation">;
 
 /** A network as everything below the public interface sees it. */
 export interface Network {

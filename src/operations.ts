@@ -32,6 +32,12 @@ import {
 /** Where `xInto` writes: as long as the array it takes the place of. */
 export type Out = Float32Array | Float64Array;
 
+/** A sampler's gradient and the mean that it stands for. */
+type WithMean<Output> = Output & {
+  /** x − (τ/δ)·gradient (n), eq. 12 of the paper; δ is 1 for evolution strategies. */
+  readonly mean: Vector;
+};
+
 /**
  * An open backend and its operations. Float32 results, float64 from the reference. Losses are means over rows, in nats
  * (a cost matrix's in its own unit).
@@ -70,19 +76,16 @@ export interface OpenBackend {
   /** The same, the losses into `out` (J); `logWeights` are left. */
   weightsInto(options: WeightsOptions, out: Out): Promise<{ logWeights: Vector }>;
   /** E_q[X] by importance sampling (Algorithm 4, eq. 16): mean and gradient (n) and diagnostics. */
-  importanceSampling(options: ImportanceSamplingCallOptions): Promise<ImportanceSamplingOutput>;
+  importanceSampling(options: ImportanceSamplingCallOptions): Promise<WithMean<ImportanceSamplingOutput>>;
   /** The same, the mean into `out` (n). */
-  importanceSamplingInto(
-    options: ImportanceSamplingCallOptions,
-    out: Out,
-  ): Promise<Omit<ImportanceSamplingOutput, "mean">>;
+  importanceSamplingInto(options: ImportanceSamplingCallOptions, out: Out): Promise<ImportanceSamplingOutput>;
   /** The heat loss's gradient (n), gradient-free and without a quotient, and mean = x − τ·gradient (n). */
-  evolutionStrategies(options: EvolutionStrategiesCallOptions): Promise<EvolutionStrategiesOutput>;
+  evolutionStrategies(options: EvolutionStrategiesCallOptions): Promise<WithMean<EvolutionStrategiesOutput>>;
   /** The same, the mean into `out` (n). */
   evolutionStrategiesInto(
     options: EvolutionStrategiesCallOptions,
     out: Out,
-  ): Promise<Omit<EvolutionStrategiesOutput, "mean">>;
+  ): Promise<EvolutionStrategiesOutput>;
   /** E_q[X] by Langevin dynamics (Algorithm 3): `mean` and `last` iterate (n), mean `loss` of x¹ … x^{J−1}. */
   sgld(options: SgldCallOptions): Promise<{ mean: Vector; last: Vector; loss: number }>;
   /** The same, the mean into `out` (n); `last` and `loss` are left. */

@@ -8,8 +8,10 @@
  * Symbols: B rows of a minibatch, d_0 … d_L widths, n parameters, J samples or chain steps, M samples a step,
  * x_k the parameters at update k, τ the proposal's variance, δ the temperature.
  */
+import { OptionError, ofLength } from "../errors.ts";
 import { type Network, transformLength } from "../network.ts";
 import type { Key } from "../reference/random/streams.ts";
+import { CONSTANTS } from "./description.ts";
 
 /** Parameters, gradients, probabilities: float32, or float64 from the reference. */
 export type Vector = Float32Array | Float64Array;
@@ -99,6 +101,27 @@ export type Optimizer =
       readonly weightDecay: number;
     };
 
+/** How many vectors of n each optimizer keeps. */
+export const MOMENT_COUNTS: Readonly<Record<Optimizer["kind"], number>> = {
+  "gradient-descent": 0,
+  momentum: 1,
+  adam: 2,
+};
+
+/** An optimizer's state, as many vectors of n as it keeps. */
+export function checkedMoments<V extends ArrayLike<number>>(
+  moments: readonly V[],
+  n: number,
+  { kind }: Optimizer,
+): readonly V[] {
+  const needed = MOMENT_COUNTS[kind];
+  if (moments.length !== needed) {
+    throw new OptionError(`Expected ${needed} vectors for moments but received ${moments.length}`);
+  }
+  for (const moment of moments) ofLength("moments", moment, n);
+  return moments;
+}
+
 /** What a run carries from one update to the next, and a checkpoint holds. */
 export interface SessionState {
   /** x_k (n). */
@@ -136,7 +159,7 @@ export interface Plan {
 }
 
 /** Numbers that an update reports, `VALUES` of them a row: see `PlanResult.values`. */
-export const VALUES = 4;
+export const VALUES = CONSTANTS.valuesOfUpdate;
 
 export interface PlanResult {
   /** Updates done; fewer than asked for only if the signal was aborted. The session stands after the last one. */
@@ -242,8 +265,6 @@ export interface StepInput extends Call {
 
 /** An estimate of E_q[X] from weighted samples, and how good it is. */
 export interface ImportanceSamplingOutput {
-  /** E_q[X] = x − (τ/δ)·gradient (n; eq. 12). */
-  readonly mean: Vector;
   /** ∇F_τ (n). */
   readonly gradient: Vector;
   /** Mean of the samples' losses. */
@@ -266,10 +287,10 @@ export interface ImportanceSamplingOutput {
   readonly samples: number;
 }
 
-/** An estimate of ∇F^H_τ (`gradient`, n), with mean = x − τ·gradient (n). */
+/** An estimate of ∇F^H_τ (`gradient`, n). */
 export type EvolutionStrategiesOutput = Pick<
   ImportanceSamplingOutput,
-  "mean" | "gradient" | "loss" | "standardError" | "samples"
+  "gradient" | "loss" | "standardError" | "samples"
 >;
 
 export interface Operations {
@@ -280,8 +301,8 @@ export interface Operations {
   accuracy(input: Omit<BatchInput, "loss">): Promise<number>;
   /** `losses` in order of the samples, J of them; the caller makes the log weights −losses/δ. */
   weights(input: WeightsInput): Promise<{ losses: Vector }>;
-  importanceSampling(input: ImportanceSamplingInput): Promise<Omit<ImportanceSamplingOutput, "mean">>;
-  evolutionStrategies(input: EvolutionStrategiesInput): Promise<Omit<EvolutionStrategiesOutput, "mean">>;
+  importanceSampling(input: ImportanceSamplingInput): Promise<ImportanceSamplingOutput>;
+  evolutionStrategies(input: EvolutionStrategiesInput): Promise<EvolutionStrategiesOutput>;
   sgld(input: SgldInput): Promise<{ mean: Vector; last: Vector; loss: number }>;
   robbinsMonro(input: RobbinsMonroInput): Promise<{ mean: Vector; loss: number }>;
   step(input: StepInput): Promise<{ parameters: Vector; moments: Vector[] }>;

@@ -51,11 +51,17 @@ export const CONSTANTS = {
   streamComplement: 2,
   /** Noise of layer 1; of layer ℓ: ℓ − 1 more. */
   streamFirstLayer: 16,
-  /** A pivot of the Gram matrix is zero at most at this part of its diagonal entry: a repeated or dependent row. */
+  /**
+   * A pivot of the Gram matrix is zero at most at this part of its diagonal entry (a repeated or dependent row): far
+   * above float64's rounding, far below distinct images.
+   */
   pivotBound: 1e-9,
   /** Walsh blocks whose control variates κ and λ come from one another (cross-fitting). */
   blocksInGroup: 8,
-  /** Ridges of κ and of λ, relative to the variances that they stand beside. */
+  /**
+   * They keep the quotients κ and λ of the row split from a denominator near zero: in units of s_b², and of
+   * s² Σ_h (a² + d²).
+   */
   kappaRidge: 0.1,
   lambdaRidge: 1e-3,
   /** Numbers that an update of a session reports: see `PlanResult.values` in backend.ts. */

@@ -1,6 +1,7 @@
 /**
  * The seam's operations as jobs, for every backend that runs jobs.
  */
+import { notEmpty, ofLength } from "../errors.ts";
 import { meanOf, parameterCount } from "../network.ts";
 import {
   type Estimator,
@@ -14,7 +15,6 @@ import {
 } from "./backend.ts";
 import {
   type Answer,
-  checked,
   estimatorPart,
   examplesPart,
   finished,
@@ -79,14 +79,17 @@ export function operationsOf(runner: Runner): Operations {
     outputs: Outputs = {},
   ): Promise<Answer & { mean: Vector }> {
     const n = parameterCount(input.network);
-    const x = Float32Array.from(input.parameters);
-    const parts = () => [
-      ...pointPart({ ...input, parameters: x }, input.batches),
-      estimatorPart(estimator),
-      seedPart(input.key),
-      updatePart(input),
-      more(),
-    ];
+    let x = input.parameters;
+    const parts = () => {
+      x = Float32Array.from(ofLength("parameters", input.parameters, n)); // the caller may change its own
+      return [
+        ...pointPart({ ...input, parameters: x }, input.batches),
+        estimatorPart(estimator),
+        seedPart(input.key),
+        updatePart(input),
+        more(),
+      ];
+    };
     const answer = await ask(() => jobOf("estimate", parts(), { gradient: n, ...outputs }), input.signal);
     return { ...answer, mean: meanOf(x, answer.arrays.gradient as Vector, input.tau) };
   }
@@ -123,7 +126,7 @@ export function operationsOf(runner: Runner): Operations {
         examplesPart({ inputs }, layers[0]),
         {
           scalars: { batchSize: rows },
-          arrays: { parameters: checked("parameters", parameters, parameterCount(network)) },
+          arrays: { parameters: ofLength("parameters", parameters, parameterCount(network)) },
         },
       ];
       const { arrays } = await ask(() => jobOf("predict", parts(), outputs), signal);
@@ -166,7 +169,7 @@ export function operationsOf(runner: Runner): Operations {
       const chain = { stepSizes, batches: batches.length, projected };
       const estimator = { kind: "sgld", noiseScales, chainStart: "previous", ...chain } as const;
       const n = parameterCount(input.network);
-      const start = () => ({ arrays: { chain: checked("start", input.start, n) } });
+      const start = () => ({ arrays: { chain: ofLength("start", input.start, n) } });
       const { mean, numbers, arrays } = await run({ ...input, noiseScale: 0 }, estimator, start, {
         chain: n,
       });
@@ -187,7 +190,11 @@ export function operationsOf(runner: Runner): Operations {
         momentsPart(moments, n, optimizer),
         {
           scalars: { entries: n, first: index - 1 },
-          arrays: { rate: Float64Array.of(rate), parameters, gradient: checked("gradient", gradient, n) },
+          arrays: {
+            rate: Float64Array.of(rate),
+            parameters: notEmpty("parameters", parameters),
+            gradient: ofLength("gradient", gradient, n),
+          },
         },
       ];
       const kept = MOMENTS.slice(0, moments.length);

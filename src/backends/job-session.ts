@@ -3,9 +3,18 @@
  */
 import { expected, OptionError } from "../errors.ts";
 import { parameterCount } from "../network.ts";
-import type { DataSplit, Plan, PlanResult, Session, SessionSetup, SessionState, Vector } from "./backend.ts";
+import {
+  type DataSplit,
+  MOMENT_COUNTS,
+  type Plan,
+  type PlanResult,
+  type Session,
+  type SessionSetup,
+  type SessionState,
+  type Vector,
+} from "./backend.ts";
 import { type ArrayName, CONSTANTS } from "./description.ts";
-import { type Answer, DATA_SPLITS, finished, MOMENTS, momentCount, planJob, type Runner } from "./job.ts";
+import { type Answer, DATA_SPLITS, finished, MOMENTS, planJob, type Runner } from "./job.ts";
 
 /** One session of a backend: its plans as jobs, and what only a session has. */
 export interface SessionRunner extends Runner {
@@ -29,7 +38,7 @@ export class JobSession implements Session {
     this.#runner = runner;
     this.#perUpdate = batchSize * ("batches" in estimator ? estimator.batches : 1);
     this.#parameters = parameterCount(network);
-    this.#moments = MOMENTS.slice(0, momentCount(optimizer));
+    this.#moments = MOMENTS.slice(0, MOMENT_COUNTS[optimizer.kind]);
     const held = DATA_SPLITS.filter((split) => data[split] !== undefined);
     this.#rows = Object.fromEntries(held.map((split) => [split, data[split]!.labels.length]));
   }

@@ -6,19 +6,20 @@
  *
  * Symbols: B rows of a minibatch, d_0 the width of a row, n parameters.
  */
-import { BackendError, expected, OptionError, typeName } from "../errors.ts";
+import { BackendError, expected, notEmpty, OptionError, ofLength } from "../errors.ts";
 import { type Network, parameterCount } from "../network.ts";
 import type { Key } from "../reference/random/streams.ts";
-import type {
-  Coupling,
-  DataSplit,
-  Estimator,
-  Examples,
-  Loss,
-  Optimizer,
-  Plan,
-  SessionSetup,
-  Vector,
+import {
+  type Coupling,
+  checkedMoments,
+  type DataSplit,
+  type Estimator,
+  type Examples,
+  type Loss,
+  type Optimizer,
+  type Plan,
+  type SessionSetup,
+  type Vector,
 } from "./backend.ts";
 import {
   type ArrayName,
@@ -91,20 +92,12 @@ export function jobOf(
   return { scalars, arrays, outputs };
 }
 
-/** A kind's place in its list: the one door for kinds of all jobs. */
-function code<Name extends keyof typeof KINDS>(name: Name, kind: KindOf<Name>): number {
+/** A kind's place in its list: the one door for kinds. */
+export function code<Name extends keyof typeof KINDS>(name: Name, kind: KindOf<Name>): number {
   const kinds: readonly string[] = KINDS[name];
   const place = kinds.indexOf(kind);
   if (place < 0) throw new OptionError(expected(kinds.join(", "), name, kind));
   return place;
-}
-
-/** An array of the length that its call implies. */
-export function checked<A extends NumberArray>(name: string, array: A, length: number): A {
-  if (array.length === length) return array;
-  throw new OptionError(
-    `Expected ${length} entries for ${name} but received ${array.length}; a detached array has none`,
-  );
 }
 
 export function networkPart({ layers, activation }: Network): Part {
@@ -118,7 +111,7 @@ export function lossPart(loss: Loss, { layers }: Network): Part {
   const scalars = { lossKind: code("loss", loss.kind) };
   if (loss.kind !== "cost-matrix") return { scalars };
   const classes = layers[layers.length - 1];
-  return { scalars, arrays: { costs: checked("loss.costs", loss.costs, classes * classes) } };
+  return { scalars, arrays: { costs: ofLength("loss.costs", loss.costs, classes * classes) } };
 }
 
 /** Rows of width d_0, with their labels but for predict. */
@@ -130,9 +123,9 @@ export function examplesPart(
   if (exampleCount === 0) {
     throw new OptionError("Expected at least one row of inputs but received none; a detached array has none");
   }
-  checked("inputs", inputs, exampleCount * width);
+  ofLength("inputs", inputs, exampleCount * width);
   return {
-    scalars: { exampleCount, inputsAreFloats: Number(typeName(inputs) !== "Uint8Array") },
+    scalars: { exampleCount, inputsAreFloats: Number(inputs.BYTES_PER_ELEMENT !== 1) },
     arrays: { inputs, labels },
   };
 }
@@ -169,7 +162,7 @@ export function pointPart(
     networkPart(network),
     lossPart(loss, network),
     batchesPart(batches, network.layers[0]),
-    { arrays: { parameters: checked("parameters", parameters, parameterCount(network)) } },
+    { arrays: { parameters: ofLength("parameters", parameters, parameterCount(network)) } },
   ];
 }
 
@@ -212,12 +205,13 @@ export function estimatorPart(estimator: Estimator): Part {
     }
     case "sgld":
     case "robbins-monro": {
-      const { stepSizes, batches } = estimator;
+      const { batches } = estimator;
+      const stepSizes = notEmpty("stepSizes", estimator.stepSizes);
       const chain = { iterates: stepSizes.length, batches, projected: Number(estimator.projected) };
       if (estimator.kind === "robbins-monro") {
         return { scalars: { ...kind, ...chain, samples: estimator.samples }, arrays: { stepSizes } };
       }
-      const noiseScales = checked("noiseScales", estimator.noiseScales, stepSizes.length);
+      const noiseScales = ofLength("noiseScales", estimator.noiseScales, stepSizes.length);
       const chainPrevious = Number(estimator.chainStart === "previous");
       return { scalars: { ...kind, ...chain, chainPrevious }, arrays: { stepSizes, noiseScales } };
     }
@@ -246,19 +240,10 @@ export function optimizerPart({ kind, ...constants }: Optimizer): Part {
   return { scalars: { optimizer: code("optimizer", kind), ...constants } };
 }
 
-/** How many vectors of n an optimizer keeps. */
-export function momentCount({ kind }: Optimizer): number {
-  return { "gradient-descent": 0, momentum: 1, adam: 2 }[kind];
-}
-
 export const MOMENTS = ["moment1", "moment2"] as const satisfies ArrayName[];
 
 export function momentsPart(moments: readonly Vector[], n: number, optimizer: Optimizer): Part {
-  const needed = momentCount(optimizer);
-  if (moments.length !== needed) {
-    throw new OptionError(`Expected ${needed} vectors for moments but received ${moments.length}`);
-  }
-  const named = moments.map((moment, i) => [MOMENTS[i], checked("moments", moment, n)]);
+  const named = checkedMoments(moments, n, optimizer).map((moment, i) => [MOMENTS[i], moment]);
   return { arrays: Object.fromEntries(named) };
 }
 
@@ -286,8 +271,8 @@ export function sessionJob(setup: SessionSetup): SessionJob {
     optimizerPart(optimizer),
     momentsPart(state.moments, n, optimizer),
     seedPart(key),
-    { scalars: { batchSize }, arrays: { parameters: checked("state.parameters", state.parameters, n) } },
-    state.chain ? { arrays: { chain: checked("state.chain", state.chain, n) } } : {},
+    { scalars: { batchSize }, arrays: { parameters: ofLength("state.parameters", state.parameters, n) } },
+    state.chain ? { arrays: { chain: ofLength("state.chain", state.chain, n) } } : {},
   ];
   return { job: jobOf("run", parts), splits };
 }
@@ -295,10 +280,10 @@ export function sessionJob(setup: SessionSetup): SessionJob {
 /** @param perUpdate row numbers that one update takes: batches × B */
 export function planJob({ first, count, rows, tau, noiseScale, rate }: Plan, perUpdate: number): Job {
   const arrays = {
-    rows: checked("rows", rows, count * perUpdate),
-    tau: checked("tau", tau, count),
-    noiseScale: checked("noiseScale", noiseScale, count),
-    rate: checked("rate", rate, count),
+    rows: ofLength("rows", rows, count * perUpdate),
+    tau: ofLength("tau", tau, count),
+    noiseScale: ofLength("noiseScale", noiseScale, count),
+    rate: ofLength("rate", rate, count),
   };
   const outputs = { values: count * CONSTANTS.valuesOfUpdate };
   return jobOf("run", [{ scalars: { first, count }, arrays }], outputs);

@@ -4,11 +4,11 @@
  * It runs on JavaScript's own thread, in turns of about 10 ms, so that timers and abort signals work meanwhile.
  * What it leaves out: speed.
  */
-import { BackendError, expected, OptionError } from "../errors.ts";
+import { BackendError, notEmpty } from "../errors.ts";
 import { type Network, parameterCount } from "../network.ts";
 import { robbinsMonro } from "../reference/chains/robbins-monro.ts";
 import { sgld } from "../reference/chains/sgld.ts";
-import { copyDoubles, copyRows, lengthOf } from "../reference/machine/memory.ts";
+import { copyDoubles, copyRows } from "../reference/machine/memory.ts";
 import { atOnce, finishInTurns, type Work } from "../reference/machine/work.ts";
 import { accuracy, type NetworkPoint, networkLoss, predict } from "../reference/network/dense.ts";
 import { minibatchesOf } from "../reference/network/rows.ts";
@@ -16,25 +16,24 @@ import { sgdDirect } from "../reference/network/sgd.ts";
 import { gaussian } from "../reference/random/gaussian.ts";
 import { evolutionStrategies } from "../reference/sampling/evolution-strategies.ts";
 import { importanceSampling, weights } from "../reference/sampling/importance-sampling.ts";
-import { copyMoments, openUpdates } from "../reference/update/session.ts";
+import { openUpdates } from "../reference/update/session.ts";
 import { step } from "../reference/update/step.ts";
 import { networkProblem } from "../reference/update/update.ts";
-import type {
-  Backend,
-  BatchInput,
-  Coupling,
-  DataSplit,
-  Estimator,
-  Examples,
-  Loss,
-  Operations,
-  Optimizer,
-  RobbinsMonroInput,
-  Session,
-  SessionSetup,
-  SgldInput,
-  WeightsInput,
+import {
+  type Backend,
+  type BatchInput,
+  checkedMoments,
+  type DataSplit,
+  type Examples,
+  type Loss,
+  type Operations,
+  type RobbinsMonroInput,
+  type Session,
+  type SessionSetup,
+  type SgldInput,
+  type WeightsInput,
 } from "./backend.ts";
+import { code } from "./job.ts";
 
 export function openReference(): Backend<"reference"> {
   let closed = false;
@@ -92,7 +91,7 @@ function operations(isClosed: () => boolean): Operations {
       return sgdDirect(f, x);
     }),
     predict: operation(({ network, parameters, inputs }) => {
-      checkKind("activation", network.activation);
+      code("activation", network.activation);
       const x = copyDoubles("parameters", parameters, parameterCount(network));
       return predict(network, x, copyRows({ inputs }, network.layers[0]).inputs);
     }),
@@ -119,11 +118,11 @@ function operations(isClosed: () => boolean): Operations {
       return robbinsMonro(pointOf(input, input.batches), { ...input }, { ...input, stepSizes });
     }),
     step: operation(({ optimizer, rate, parameters, gradient, moments, index }) => {
-      checkKind("optimizer", optimizer.kind);
-      const n = lengthOf("parameters", parameters);
+      code("optimizer", optimizer.kind);
+      const n = notEmpty("parameters", parameters).length;
       const x = copyDoubles("parameters", parameters, n);
       const g = copyDoubles("gradient", gradient, n);
-      const carried = copyMoments(moments, n, optimizer);
+      const carried = checkedMoments(moments, n, optimizer).map((moment) => new Float64Array(moment));
       return atOnce(() => step(optimizer, rate, x, g, carried, index));
     }),
   };
@@ -135,9 +134,9 @@ function openSession(setup: SessionSetup, isClosed: () => boolean): Session {
   const [d0] = network.layers;
   const loss = knownLoss(setup.loss, network);
   const estimator = structuredClone(setup.estimator);
-  checkKind("estimator", estimator.kind);
-  if ("coupling" in estimator) checkKind("coupling", estimator.coupling.kind);
-  checkKind("optimizer", optimizer.kind);
+  code("estimator", estimator.kind);
+  if ("coupling" in estimator) code("coupling", estimator.coupling.kind);
+  code("optimizer", optimizer.kind);
   const data: Partial<Record<DataSplit, Examples>> = {};
   for (const [split, examples] of Object.entries(setup.data)) {
     if (examples) data[split as DataSplit] = copyRows(examples, d0);
@@ -172,38 +171,18 @@ function pointOf(
 }
 
 function copyStepSizes({ stepSizes }: SgldInput | RobbinsMonroInput): Float64Array {
-  return copyDoubles("stepSizes", stepSizes, lengthOf("stepSizes", stepSizes));
+  return copyDoubles("stepSizes", stepSizes, notEmpty("stepSizes", stepSizes).length);
 }
 
 function sampledPoint(input: Omit<WeightsInput, "temperature">): NetworkPoint {
-  checkKind("coupling", input.coupling.kind);
+  code("coupling", input.coupling.kind);
   return pointOf(input, [input.batch]);
 }
 
 /** A copy of the loss, on a network whose activation is known too. */
 function knownLoss(loss: Loss, { layers, activation }: Network): Loss {
-  checkKind("activation", activation);
-  checkKind("loss", loss.kind);
+  code("activation", activation);
+  code("loss", loss.kind);
   if (loss.kind === "cross-entropy") return loss;
   return { kind: loss.kind, costs: copyDoubles("loss.costs", loss.costs, layers[layers.length - 1] ** 2) };
-}
-
-/** What may come in, as far as types go: a caller may have none. The switches below are exhaustive in these. */
-const KINDS = {
-  activation: { relu: 1, tanh: 1, step: 1 } satisfies Record<Network["activation"], 1>,
-  loss: { "cross-entropy": 1, "cost-matrix": 1 } satisfies Record<Loss["kind"], 1>,
-  coupling: { independent: 1, antithetic: 1, walsh: 1 } satisfies Record<Coupling["kind"], 1>,
-  estimator: {
-    sgd: 1,
-    "importance-sampling": 1,
-    "evolution-strategies": 1,
-    sgld: 1,
-    "robbins-monro": 1,
-  } satisfies Record<Estimator["kind"], 1>,
-  optimizer: { "gradient-descent": 1, momentum: 1, adam: 1 } satisfies Record<Optimizer["kind"], 1>,
-};
-
-function checkKind(what: keyof typeof KINDS, kind: string): void {
-  if (Object.hasOwn(KINDS[what], kind)) return;
-  throw new OptionError(expected(Object.keys(KINDS[what]).join(", "), what, kind));
 }

@@ -2,12 +2,13 @@
  * Every default of an option and every list of its names, once, with its reason: the schemas, the command's flags and
  * the paper's settings take them from here, and tests hold the README and the docstrings against them.
  */
+import { KINDS } from "../backends/description.ts";
 import { BACKENDS } from "../backends/registry.ts";
 import { cosine, inverseShift, power } from "../schedules.ts";
 
 /** What an option of names allows; the first is the default. */
 export const NAMES = {
-  activation: ["relu", "tanh", "step"],
+  activation: KINDS.activation,
   loss: ["cross-entropy", "zero-one"],
   complement: ["marginalize", "sample"],
   chainStart: ["previous", "center"],

@@ -1,14 +1,13 @@
 /**
  * The check of `minimize`'s options: a user's own function under the algorithms of `train`.
  */
-import type { Estimator, Optimizer, SessionState } from "../backends/backend.ts";
+import { type Estimator, MOMENT_COUNTS, type Optimizer, type SessionState } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
 import { checkNumbers } from "./arrays.ts";
 import { DEFAULTS } from "./defaults.ts";
 import {
   describeOptions,
-  MOMENTS,
   type PlanValues,
   resolveObjective,
   resolveOptimizer,
@@ -86,7 +85,7 @@ export function checkMinimizeOptions(options: MinimizeOptions | unknown): Checke
     key: keyOf(given.seed),
     state: {
       parameters,
-      moments: Array.from({ length: MOMENTS[optimizer.kind] }, () => new Float64Array(loss.dimension)),
+      moments: Array.from({ length: MOMENT_COUNTS[optimizer.kind] }, () => new Float64Array(loss.dimension)),
       chain: null,
     },
     recordEvery,

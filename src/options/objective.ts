@@ -77,12 +77,6 @@ export function seamOptimizer(optimizer: Optimizer): SeamOptimizer {
   return constants;
 }
 
-/** Number of vectors that an optimizer carries from step to step. */
-export const MOMENTS = { "gradient-descent": 0, momentum: 1, adam: 2 } as const satisfies Record<
-  SeamOptimizer["kind"],
-  number
->;
-
 /** The outer schedules of a run as a function of the updates asked for; τ is 0 where the objective has none. */
 export function resolvePlanValues(
   root: string,

@@ -2,17 +2,18 @@
  * The checks of the operations' inputs: one function an operation, from the public input to the seam's.
  */
 import { z } from "zod";
-import type {
-  BatchInput,
-  EvolutionStrategiesInput,
-  Examples,
-  GaussianInput,
-  PredictInput,
-  RobbinsMonroInput,
-  SgldInput,
-  StepInput,
-  Vector,
-  WeightsInput,
+import {
+  type BatchInput,
+  type EvolutionStrategiesInput,
+  type Examples,
+  type GaussianInput,
+  MOMENT_COUNTS,
+  type PredictInput,
+  type RobbinsMonroInput,
+  type SgldInput,
+  type StepInput,
+  type Vector,
+  type WeightsInput,
 } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { type Network, parameterCount } from "../network.ts";
@@ -20,7 +21,6 @@ import { keyOf, layerStream, STREAMS } from "../reference/random/streams.ts";
 import { checkArray, checkExamples, checkInputs, checkNumbers, checkVector } from "./arrays.ts";
 import { DEFAULTS } from "./defaults.ts";
 import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
-import { MOMENTS } from "./objective.ts";
 import { checkDraws } from "./objectives/heat.ts";
 import type {
   AccuracyOptions,
@@ -331,7 +331,7 @@ function checkStep(root: string, input: unknown): StepInput {
   const n = checkArray(`${root}.parameters`, given.parameters, ["Float32Array", "Float64Array"]).length;
   const parameters = checkVector(`${root}.parameters`, given.parameters, n);
   const gradient = checkVector(`${root}.gradient`, given.gradient, n);
-  const count = MOMENTS[optimizer.kind];
+  const count = MOMENT_COUNTS[optimizer.kind];
   const state = given.state ?? Array.from({ length: count }, () => new Float64Array(n));
   if (state.length !== count) {
     const range = count === 1 ? "1 vector" : `${count} vectors`;

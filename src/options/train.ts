@@ -1,7 +1,15 @@
 /**
  * The check of `train`'s options: everything that can be wrong is found here, before work starts.
  */
-import type { Estimator, Examples, Loss, Optimizer, SessionState, Vector } from "../backends/backend.ts";
+import {
+  type Estimator,
+  type Examples,
+  type Loss,
+  MOMENT_COUNTS,
+  type Optimizer,
+  type SessionState,
+  type Vector,
+} from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { initialParameters } from "../initialization.ts";
 import { type Network, parameterCount } from "../network.ts";
@@ -12,7 +20,6 @@ import { fingerprint } from "./fingerprint.ts";
 import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
 import {
   describeOptions,
-  MOMENTS,
   type PlanValues,
   resolveObjective,
   resolveOptimizer,
@@ -136,8 +143,8 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     updates,
     key,
     state: resume
-      ? resumedState(resume, print, updates, n, MOMENTS[optimizer.kind])
-      : freshState(parameters ?? initialParameters(network, key), MOMENTS[optimizer.kind]),
+      ? resumedState(resume, print, updates, n, MOMENT_COUNTS[optimizer.kind])
+      : freshState(parameters ?? initialParameters(network, key), MOMENT_COUNTS[optimizer.kind]),
     backend,
     threads,
     recordEvery,

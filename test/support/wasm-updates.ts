@@ -4,13 +4,12 @@
 import { readFileSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import type { Estimator, Examples, Loss, Optimizer } from "../../src/backends/backend.ts";
-import { VALUES } from "../../src/backends/backend.ts";
+import { MOMENT_COUNTS, VALUES } from "../../src/backends/backend.ts";
 import { KINDS } from "../../src/backends/description.ts";
 import {
   estimatorPart,
   examplesPart,
   lossPart,
-  momentCount,
   networkPart,
   optimizerPart,
   seedPart,
@@ -92,7 +91,7 @@ export function updatesJob(arena: Arena, updates: Updates, threads = 1) {
     /** Parameters, moments, the chain where there is one, and the values of the updates done. */
     result() {
       const done = readJob(arena.view, job, "done");
-      const moments = [at.moment1, at.moment2].slice(0, momentCount(optimizer));
+      const moments = [at.moment1, at.moment2].slice(0, MOMENT_COUNTS[optimizer.kind]);
       return {
         done,
         parameters: arena.floats(at.parameters, n),
@@ -108,7 +107,7 @@ export function updatesJob(arena: Arena, updates: Updates, threads = 1) {
 export async function referenceUpdates(updates: Updates) {
   const { network, loss, train, batchSize, estimator, optimizer, parameters, count } = updates;
   const n = parameterCount(network);
-  const moments = Array.from({ length: momentCount(optimizer) }, () => new Float64Array(n));
+  const moments = Array.from({ length: MOMENT_COUNTS[optimizer.kind] }, () => new Float64Array(n));
   const reference = openReference();
   const session = reference.openSession({
     network,

@@ -14,10 +14,8 @@
  *
  * What this file leaves out: B > d_0, where Q = I and the direct form is as good; and speed.
  */
+import { CONSTANTS } from "../../backends/description.ts";
 import { multiply, multiplyTransposed } from "./product.ts";
-
-/** Relative size below which a pivot counts as zero: far above float64's rounding, far below distinct images. */
-const PIVOT = 1e-9;
 
 /** What projects on the span of a minibatch's inputs. */
 export interface Projection {
@@ -54,7 +52,7 @@ export function choleskyFactor(gram: Float64Array, count: number): Float64Array 
   for (let k = 0; k < count; k++) {
     let pivot = gram[k * count + k];
     for (let c = 0; c < k; c++) pivot -= factor[k * count + c] ** 2;
-    if (pivot <= PIVOT * gram[k * count + k]) continue;
+    if (pivot <= CONSTANTS.pivotBound * gram[k * count + k]) continue;
     const diagonal = Math.sqrt(pivot);
     factor[k * count + k] = diagonal;
     for (let i = k + 1; i < count; i++) {

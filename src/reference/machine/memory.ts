@@ -5,7 +5,7 @@
  * implies (a detached one has none) is an error here.
  */
 import type { Examples } from "../../backends/backend.ts";
-import { BackendError, OptionError } from "../../errors.ts";
+import { BackendError, OptionError, ofLength } from "../../errors.ts";
 
 /** Zeros, or the package's error where there is not so much memory. */
 export function zeros(length: number): Float64Array<ArrayBuffer> {
@@ -20,13 +20,11 @@ export function zeros(length: number): Float64Array<ArrayBuffer> {
 }
 
 export function copyDoubles(name: string, from: ArrayLike<number>, length: number): Float64Array {
-  checkLength(name, from, length);
-  return new Float64Array(from);
+  return new Float64Array(ofLength(name, from, length));
 }
 
 export function copyWords(name: string, from: ArrayLike<number>, length: number): Uint32Array {
-  checkLength(name, from, length);
-  return new Uint32Array(from);
+  return new Uint32Array(ofLength(name, from, length));
 }
 
 /** @param width d_0, entries of a row */
@@ -38,24 +36,9 @@ export function copyRows(
   if (count === 0) {
     throw new OptionError("Expected at least one row of inputs but received none; a detached array has none");
   }
-  checkLength("inputs", inputs, count * width);
+  ofLength("inputs", inputs, count * width);
   return {
     inputs: inputs.BYTES_PER_ELEMENT === 1 ? new Uint8Array(inputs) : new Float32Array(inputs),
     labels: new Uint16Array(labels ?? []),
   };
-}
-
-/** Length of an array that is as long as it likes, but not empty. */
-export function lengthOf(name: string, { length }: ArrayLike<number>): number {
-  if (length > 0) return length;
-  throw new OptionError(
-    `Expected at least one entry for ${name} but received none; a detached array has none`,
-  );
-}
-
-function checkLength(name: string, { length: received }: ArrayLike<number>, length: number): void {
-  if (received === length) return;
-  throw new OptionError(
-    `Expected ${length} entries for ${name} but received ${received}; a detached array has none`,
-  );
 }

@@ -1,8 +1,7 @@
 /**
  * The streams: one purpose of random numbers each, the fourth word of Philox's counter.
  *
- * The same list stands in `native/streams.h` and `assembly/random/streams.ts`; `test/vectors/` pins all of them.
- * Changing a number changes every result of every seed.
+ * Their numbers stand in `backends/description.ts`; `test/vectors/` pins them.
  *
  * The counter is (block, index, update, stream), all zero-based:
  *
@@ -16,17 +15,17 @@
  * Layer ℓ's matrix is (d_{ℓ−1} + 1) × d_ℓ, biases in the last row. A projected form takes U (r × d_1) from the
  * first rows of stream layer-1.
  */
-export const STREAMS = {
-  "minibatch-order": 0,
-  initialization: 1,
-  complement: 2,
-} as const;
+import { CONSTANTS } from "../../backends/description.ts";
 
-const FIRST_LAYER = 16;
+export const STREAMS = {
+  "minibatch-order": CONSTANTS.streamMinibatchOrder,
+  initialization: CONSTANTS.streamInitialization,
+  complement: CONSTANTS.streamComplement,
+} as const;
 
 /** Number of the stream that holds the noise of layer ℓ = 1 … L. */
 export function layerStream(layer: number): number {
-  return FIRST_LAYER + layer - 1;
+  return CONSTANTS.streamFirstLayer + layer - 1;
 }
 
 /** A seed as Philox's key: [low word, high word]. */

@@ -16,7 +16,7 @@
  */
 import type { Coupling, EvolutionStrategiesInput, Operations } from "../../backends/backend.ts";
 import { parameterCount } from "../../network.ts";
-import { shifted, type Work } from "../machine/work.ts";
+import type { Work } from "../machine/work.ts";
 import type { Draw, NetworkPoint } from "../network/dense.ts";
 import { rowSplit } from "./row-split.ts";
 import { type NoiseForm, noiseForm, sampleUnit, sampleUnits, type Unit } from "./sampled-point.ts";
@@ -28,9 +28,8 @@ export type EvolutionStrategiesSettings = Pick<
   "coupling" | "rowwise" | "tau" | "noiseScale"
 >;
 
-/** `mean` and `gradient` of n entries. */
+/** `gradient` of n entries. */
 export type EvolutionStrategiesEstimate = Awaited<ReturnType<Operations["evolutionStrategies"]>> & {
-  readonly mean: Float64Array;
   readonly gradient: Float64Array;
 };
 
@@ -40,7 +39,7 @@ export function* evolutionStrategies(
   draw: Draw,
   settings: EvolutionStrategiesSettings,
 ): Work<EvolutionStrategiesEstimate> {
-  const { coupling, rowwise, tau, noiseScale } = settings;
+  const { coupling, rowwise, noiseScale } = settings;
   const form = noiseForm(point, draw);
   const estimate = rowwise
     ? byRows(point, form, coupling, noiseScale)
@@ -48,7 +47,6 @@ export function* evolutionStrategies(
   const { gradient, losses, standardError } = yield* estimate;
   return {
     gradient,
-    mean: shifted(point.x, -tau, gradient),
     loss: mean(losses),
     standardError,
     samples: losses.length,

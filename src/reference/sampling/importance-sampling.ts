@@ -60,9 +60,8 @@ export interface ImportanceSamplingSettings {
   readonly noiseScale: number;
 }
 
-/** What one update of importance sampling tells; `mean` and `gradient` of n entries. */
+/** What one update of importance sampling tells; `gradient` of n entries. */
 export type ImportanceSamplingEstimate = ImportanceSamplingOutput & {
-  readonly mean: Float64Array;
   readonly gradient: Float64Array;
 };
 
@@ -137,7 +136,7 @@ export function* importanceSamplingDirect(
   const scale = (temperature * noiseScale) / tau;
   const gradient = sum.map((value) => -scale * value);
   const standardError = factors.length > 1 ? scale * Math.sqrt(squares) : null;
-  return importanceSamplingEstimate(x, settings, losses, weights, gradient, standardError);
+  return importanceSamplingEstimate(losses, weights, gradient, standardError);
 }
 
 /**
@@ -171,7 +170,7 @@ export function* importanceSamplingProjected(
     if (standardError !== null) standardError = Math.sqrt(standardError ** 2 + scale ** 2 * coordinates);
   }
   const gradient = joined(first, estimate.gradient.subarray(reducedSize));
-  return { ...estimate, gradient, mean: shifted(point.x, -tau / temperature, gradient), standardError };
+  return { ...estimate, gradient, standardError };
 }
 
 /** ∇F at x with Walsh coupling, weights only: gradient = −(δ s/τ) · mean over samples of w Z, over mean w. */
@@ -194,7 +193,7 @@ export function* importanceSamplingWalsh(
     spread.add(block.noiseMean(weights.normalized.slice(i * size, (i + 1) * size).map((w) => factor * w)));
     yield;
   }
-  return importanceSamplingEstimate(point.x, settings, losses, weights, spread.mean, spread.standardError());
+  return importanceSamplingEstimate(losses, weights, spread.mean, spread.standardError());
 }
 
 /**
@@ -247,7 +246,7 @@ export function* importanceSamplingRowwise(
     });
     yield;
   }
-  return importanceSamplingEstimate(point.x, settings, all, weights, gradient, spread.standardError());
+  return importanceSamplingEstimate(all, weights, gradient, spread.standardError());
 }
 
 /** The losses f(x + s Z_j) of the J samples, in order. */
@@ -325,8 +324,6 @@ export function normalizedWeights(
 
 /** What an update of importance sampling tells, from its gradient (n) and its weights. */
 export function importanceSamplingEstimate(
-  x: Float64Array,
-  { temperature, tau }: Pick<ImportanceSamplingSettings, "temperature" | "tau">,
   losses: Float64Array,
   { normalized, freeEnergy }: ReturnType<typeof normalizedWeights>,
   gradient: Float64Array,
@@ -334,7 +331,6 @@ export function importanceSamplingEstimate(
 ): ImportanceSamplingEstimate {
   return {
     gradient,
-    mean: shifted(x, -tau / temperature, gradient),
     loss: mean(losses),
     freeEnergy,
     effectiveSampleSize: 1 / squaredNorm(normalized),

@@ -16,6 +16,7 @@
  *
  * What this file leaves out: speed.
  */
+import { CONSTANTS } from "../../backends/description.ts";
 import { type LayerShape, layerShapes, parameterCount } from "../../network.ts";
 import { multiplyTransposed, squaredNorm } from "../linear/product.ts";
 import type { NetworkPoint } from "../network/dense.ts";
@@ -23,17 +24,11 @@ import type { NoiseForm } from "./sampled-point.ts";
 import { mean } from "./spread.ts";
 import { signMean, type WalshBlock } from "./walsh.ts";
 
-/** The most blocks in a group of cross-fitting. */
-const GROUP = 8;
-
-/** Keeps κ's quotient from a denominator near zero, in units of s_b². */
-const FIRST_RIDGE = 0.1;
-/** The same for λ, in units of s² Σ_h (a² + d²). */
-const SECOND_RIDGE = 1e-3;
+const { blocksInGroup, kappaRidge, lambdaRidge } = CONSTANTS;
 
 /** K blocks in G = ⌈K/8⌉ groups: group g holds ⌊gK/G⌋ … ⌊(g + 1)K/G⌋ − 1. */
 export function groupsOf(blocks: number): number[][] {
-  const groups = Math.ceil(blocks / GROUP);
+  const groups = Math.ceil(blocks / blocksInGroup);
   const start = (g: number) => Math.floor((g * blocks) / groups);
   return Array.from({ length: groups }, (_, g) =>
     Array.from({ length: start(g + 1) - start(g) }, (_, i) => start(g) + i),
@@ -84,7 +79,7 @@ function firstLayerRow(row: readonly BlockRow[], b: number, d1: number, variance
     const squares = y.map((value) => value * value);
     let sum = 0;
     for (let i = 0; i < row.length; i++) {
-      const ridge = FIRST_RIDGE * variance;
+      const ridge = kappaRidge * variance;
       const kappa = row.length > 1 ? others(products, i) / (others(squares, i) + ridge) : 0;
       sum += products[i] / variance - kappa * (squares[i] / variance - 1);
     }
@@ -114,7 +109,7 @@ function addSecondLayerRow(
     const squares = n.map((value) => value * value);
     row.forEach(({ block, losses }, i) => {
       const alone = row.length === 1;
-      const ridge = SECOND_RIDGE * s * s * own[i];
+      const ridge = lambdaRidge * s * s * own[i];
       const lambda = alone ? 0 : others(products, i) / (others(squares, i) + ridge);
       const level = alone ? center : others(means, i) / (row.length - 1);
       const { eta, squares: q, half } = block.second!;

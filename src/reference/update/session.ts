@@ -6,6 +6,7 @@
  * What this file leaves out: the data, which a problem knows.
  */
 import {
+  checkedMoments,
   type DataSplit,
   type Estimator,
   type Optimizer,
@@ -18,7 +19,6 @@ import {
 import { BackendError, expected, OptionError } from "../../errors.ts";
 import { copyDoubles, copyWords } from "../machine/memory.ts";
 import { finishInTurns, type Work } from "../machine/work.ts";
-import { momentCount } from "./step.ts";
 import { type Problem, type State, update } from "./update.ts";
 
 export interface Updates {
@@ -101,21 +101,9 @@ export function openUpdates(updates: Updates): Session {
 function copyState({ parameters, moments, chain }: SessionState, n: number, optimizer: Optimizer): State {
   return {
     parameters: copyDoubles("state.parameters", parameters, n),
-    moments: copyMoments(moments, n, optimizer),
+    moments: checkedMoments(moments, n, optimizer).map((moment) => new Float64Array(moment)),
     chain: chain && copyDoubles("state.chain", chain, n),
   };
-}
-
-export function copyMoments(
-  moments: SessionState["moments"],
-  n: number,
-  optimizer: Optimizer,
-): Float64Array[] {
-  const needed = momentCount(optimizer);
-  if (moments.length !== needed) {
-    throw new OptionError(`Expected ${needed} vectors for moments but received ${moments.length}`);
-  }
-  return moments.map((moment) => copyDoubles("moments", moment, n));
 }
 
 function copyPlan({ first, count, rows, tau, noiseScale, rate }: Plan, rowsPerUpdate: number): Plan {

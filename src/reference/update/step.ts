@@ -12,11 +12,6 @@
  */
 import type { Optimizer } from "../../backends/backend.ts";
 
-/** Number of vectors that an optimizer carries from step to step. */
-export function momentCount({ kind }: Pick<Optimizer, "kind">): number {
-  return { "gradient-descent": 0, momentum: 1, adam: 2 }[kind];
-}
-
 /**
  * @param x parameters (n)
  * @param gradient n
