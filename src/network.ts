@@ -8,6 +8,8 @@
  *       offset(1) ↑              offset(2) ↑
  */
 
+import type { KindOf } from "./backends/description.ts";
+
 /** Activation of the hidden layers; `step` is 1 where positive, else 0, and has no useful gradient. */
 export type Activation = KindOf<"activation">;
 
