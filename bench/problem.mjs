@@ -6,7 +6,7 @@ import { nativeStatus, openNative } from "../dist/backends/addon/native.js";
 import { openReference } from "../dist/backends/reference.js";
 import { BACKENDS, selectBackend, whyNot } from "../dist/backends/registry.js";
 import { loadMnist } from "../dist/data/mnist.js";
-import { initialParameters } from "../dist/network.js";
+import { initialParameters } from "../dist/initialization.js";
 import { expectClose } from "./harness.mjs";
 
 export const network = { layers: [784, 200, 10], activation: "relu" };

@@ -63,7 +63,7 @@ function copy(path, to = path) {
 
 /** Test files that have something to run on CUDA. */
 function testsOfBackends() {
-  return readdirSync("test")
+  return readdirSync("test", { recursive: true })
     .filter((name) => name.endsWith(".test.ts"))
     .filter((name) => /onEvery|FAST_PLACES|cudaStatus/.test(readFileSync(join("test", name), "utf8")))
     .map((name) => `test/${name.replace(/\.ts$/, ".js")}`);
@@ -79,7 +79,11 @@ const emit = ["--noEmit", "false", "--outDir", stage, "--rootDir", ".", "--rewri
 run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.test.json", ...emit]);
 writeFileSync(
   join(stage, "jest.config.json"),
-  JSON.stringify({ testMatch: ["<rootDir>/test/**/*.test.js"], transform: {} }),
+  JSON.stringify({
+    testMatch: ["<rootDir>/test/**/*.test.js"],
+    transform: {},
+    setupFilesAfterEnv: ["<rootDir>/test/support/setup.js"],
+  }),
 );
 writeFileSync(join(stage, "tests.txt"), `${testsOfBackends().join("\n")}\n`);
 

@@ -70,7 +70,7 @@ if [ "$part" = tests ] || [ "$part" = all ]; then
   section "C++ tests on the GPU" build/cuda/cuda-test --vectors test/vectors
   mapfile -t files <tests.txt
   # Real skips only: the archive has no instruction set that this processor lacks, and no host shim.
-  section "Test bodies of every backend" node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js \
+  section "Test bodies of every backend" env LOCAL_ENTROPY_TESTS=all node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js \
     --config jest.config.json --ci --verbose --runInBand --testTimeout 60000 "${files[@]}"
 fi
 if [ "$part" = sanitize ] || [ "$part" = all ]; then

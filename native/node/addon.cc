@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <new>
+#include <stdexcept>
 
 #include "jobs.h"
 #include "operations.h"
@@ -21,6 +22,8 @@ Napi::Value guarded(const Napi::CallbackInfo& info) {
     throw;
   } catch (const std::bad_alloc&) {
     throw coded_error(info.Env(), "OUT_OF_MEMORY", "The machine has not enough memory for this call");
+  } catch (const std::length_error&) {
+    throw coded_error(info.Env(), "OUT_OF_MEMORY", "This call asks for more memory than any machine has");
   } catch (const std::exception& error) {
     throw coded_error(info.Env(), "FAILED", error.what());
   }

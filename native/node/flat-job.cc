@@ -52,7 +52,12 @@ uint64_t FlatJob::whole(Scalar scalar) const {
   throw coded_error(arrays_.Env(), "FAILED", "Expected a whole number below 2^53 in every place of a job");
 }
 
-uint32_t FlatJob::word(Scalar scalar) const { return uint32_t(whole(scalar)); }
+uint32_t FlatJob::word(Scalar scalar) const {
+  const uint64_t value = whole(scalar);
+  if (value <= UINT32_MAX) return uint32_t(value);
+  throw coded_error(arrays_.Env(), "FAILED",
+                    "The addon counts in 32 bits, and was given " + std::to_string(value));
+}
 
 template <class Kind>
 Kind FlatJob::kind(Scalar scalar, size_t count, const char* what) const {

@@ -22,7 +22,7 @@ struct GaussianJob : Job {
   explicit GaussianJob(const FlatJob& from)
       : seed(from.seed()),
         stream(from.word(Scalar::kStream)),
-        update(from.word(Scalar::kFirst)),
+        update(uint32_t(from.whole(Scalar::kFirst))),
         sample(from.word(Scalar::kSample)) {
     Napi::Float32Array array = from.floats_in_place("output");
     kept = Napi::Reference<Napi::Float32Array>::New(array, 1);
@@ -90,9 +90,10 @@ struct AccuracyJob : DenseJob {
 };
 
 struct EstimateJob : DenseJob {
+  std::vector<float> losses;  // first: more of them than there is memory is told as that
   Loss loss;
   Estimator estimator;
-  std::vector<float> gradient, losses, chain;
+  std::vector<float> gradient, chain;
   uint64_t seed;
   uint32_t update;
   double tau, noise_scale;
@@ -100,11 +101,11 @@ struct EstimateJob : DenseJob {
 
   explicit EstimateJob(const FlatJob& from)
       : DenseJob(from),
+        losses(size_t(from.whole(Scalar::kEntries))),
         loss(from.loss(network)),
         estimator(from.estimator()),
-        losses(from.word(Scalar::kEntries)),
         seed(from.seed()),
-        update(from.word(Scalar::kFirst)),
+        update(uint32_t(from.whole(Scalar::kFirst))),
         tau(from.array<double>("tau", 1)[0]),
         noise_scale(from.array<double>("noiseScale", 1)[0]),
         wants_error(from.flag(Scalar::kWantsError)) {

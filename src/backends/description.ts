@@ -41,6 +41,7 @@ export const KINDS = {
   optimizer: ["gradient-descent", "momentum", "adam"],
 } as const;
 
+/** A kind by its name: one of a list of `KINDS`. */
 export type KindOf<Name extends keyof typeof KINDS> = (typeof KINDS)[Name][number];
 
 /** Constants that every backend computes with. Changing one changes results of every seed. */

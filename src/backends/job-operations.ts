@@ -184,17 +184,13 @@ export function operationsOf(runner: Runner): Operations {
     },
 
     async step({ optimizer, rate, parameters, gradient, moments, index, signal }) {
-      const n = parameters.length;
+      const n = notEmpty("parameters", parameters).length;
       const parts = () => [
         optimizerPart(optimizer),
         momentsPart(moments, n, optimizer),
         {
           scalars: { entries: n, first: index - 1 },
-          arrays: {
-            rate: Float64Array.of(rate),
-            parameters: notEmpty("parameters", parameters),
-            gradient: ofLength("gradient", gradient, n),
-          },
+          arrays: { rate: Float64Array.of(rate), parameters, gradient: ofLength("gradient", gradient, n) },
         },
       ];
       const kept = MOMENTS.slice(0, moments.length);

@@ -6,7 +6,7 @@
 // Symbols: J samples, s the perturbation's scale.
 #pragma once
 #include <cstddef>
-#include <cstdlib>
+#include <stdexcept>
 
 #include "row-split-inl.h"
 #include "walsh-inl.h"
@@ -42,7 +42,7 @@ inline bool evolution_strategies(const Estimator& estimator, const Question& q, 
       return gradient_from_samples(estimator, q, context, workspace, sample_losses_as_factors, factored,
                                    estimate);
   }
-  std::abort();  // no other coupling
+  throw std::logic_error("no such coupling");
 }
 
 END_TARGET

@@ -18,9 +18,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <stdexcept>
 
 #include "../linear/math-inl.h"
 #include "../network/first-layer-inl.h"
@@ -347,7 +347,7 @@ inline bool importance_sampling(const Estimator& estimator, const Question& q, c
         return gradient_from_samples(estimator, q, context, workspace, sample_remainders, factored, estimate);
       return importance_sampling_from_losses(estimator, q, context, workspace, factored, estimate);
   }
-  std::abort();  // no other coupling
+  throw std::logic_error("no such coupling");
 }
 
 END_TARGET

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
+#include <stdexcept>
 
 #include "../../backend.h"
 #include "../chains/robbins-monro-inl.h"
@@ -31,7 +31,7 @@ inline bool estimate_at(const Estimator& estimator, const Question& q, const Con
     case Estimator::Kind::kRobbinsMonro:
       return robbins_monro(estimator, q, context, workspace, factored, result);
   }
-  std::abort();  // no other kind
+  throw std::logic_error("no such estimator");
 }
 
 inline bool estimate(const Estimator& estimator, const Question& q, const Context& context,
