@@ -18,6 +18,7 @@ const STEMS = [
   "sgd",
   "sgld",
   "importance-sampling",
+  "evolution-strategies",
   "robbins-monro",
   "step",
   "update",
