@@ -41,9 +41,10 @@ struct Network {
   }
 };
 
-// Loss of a row: softmax cross-entropy where `costs` is empty, else costs[label * classes + predicted].
-// Predicted is the label if no other logit exceeds its own, else the first largest.
+// Loss of a row: softmax cross-entropy, or costs[label * classes + predicted]. Predicted is the label if no
+// other logit exceeds its own, else the first largest.
 struct Loss {
+  LossKind kind = LossKind::kCrossEntropy;
   std::vector<float> costs;
 };
 

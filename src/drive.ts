@@ -7,7 +7,7 @@
 import { AVERAGE_EVERY, averaged } from "./averaging.ts";
 import type { DataSplit, Plan, Session, SessionState, Vector } from "./backends/backend.ts";
 import { Means } from "./means.ts";
-import type { Resume } from "./options.ts";
+import type { Resume } from "./options/types.ts";
 import type { BackendReport, Run, TrainRecord } from "./run.ts";
 
 /** The state of a run at one point: what a checkpoint holds. */

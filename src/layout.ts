@@ -2,7 +2,8 @@
  * How a network's parameters and noise lie, as users ask for it: networks are given as everywhere else, and checked.
  */
 import { parameterCount as countParameters, layerShapes } from "./network.ts";
-import { checkNetwork, type NetworkOptions } from "./options.ts";
+import { checkNetwork } from "./options/network.ts";
+import type { NetworkOptions } from "./options/types.ts";
 import { layerStream } from "./reference/random/streams.ts";
 
 /**

@@ -13,21 +13,19 @@ import {
 } from "./backends/backend.ts";
 import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import { meanOf } from "./network.ts";
-import {
-  type AccuracyOptions,
-  type BatchOptions,
-  checkOperation,
-  checkOut,
-  type EvolutionStrategiesCallOptions,
-  type GaussianOptions,
-  type ImportanceSamplingCallOptions,
-  type OperationInputs,
-  type PredictOptions,
-  type RobbinsMonroCallOptions,
-  type SgldCallOptions,
-  type StepOptions,
-  type WeightsOptions,
-} from "./options.ts";
+import type {
+  AccuracyOptions,
+  BatchOptions,
+  EvolutionStrategiesCallOptions,
+  GaussianOptions,
+  ImportanceSamplingCallOptions,
+  PredictOptions,
+  RobbinsMonroCallOptions,
+  SgldCallOptions,
+  StepOptions,
+  WeightsOptions,
+} from "./options/operation-types.ts";
+import { checkOperation, checkOut, type OperationInputs } from "./options/operations.ts";
 
 /** Where `xInto` writes: as long as the array it takes the place of. */
 export type Out = Float32Array | Float64Array;

@@ -13,7 +13,8 @@ import { type BackendName, type Declined, selectBackend } from "./backends/regis
 import { minibatches } from "./data/minibatches.ts";
 import { type Snapshot, startRun } from "./drive.ts";
 import type { Network } from "./network.ts";
-import { type CheckedTrain, checkTrainOptions, type TrainOptions } from "./options.ts";
+import { type CheckedTrain, checkTrainOptions } from "./options/train.ts";
+import type { TrainOptions } from "./options/types.ts";
 import type { BackendReport, Run, TrainResult } from "./run.ts";
 import { save } from "./runs/checkpoint.ts";
 

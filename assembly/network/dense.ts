@@ -9,7 +9,7 @@
 import { exp, log1p, tanh } from "../linear/math";
 import { FULL, product } from "../linear/product";
 import { classes, job, largestTail, layerRows, width } from "../machine/context";
-import { RELU, STEP, TANH } from "../machine/job";
+import { COST_MATRIX, CROSS_ENTROPY, RELU, STEP, TANH } from "../machine/job";
 import { firstLanes, LANES, max, roundUp, set, storeSome, sum, transpose } from "../machine/lanes";
 import { takeOwn } from "../machine/workspace";
 import { firstProduct, loadRows, ROW_BLOCK, Rows } from "./rows";
@@ -169,7 +169,7 @@ export function rowLosses(labels: usize, pass: Pass, begin: u32, end: u32, scale
     const z = signal(pass, job.depth) + r * row;
     const best = firstLargest(z, count);
     const label: u32 = load<u16>(labels + 2 * r);
-    if (job.costs !== 0) {
+    if (job.lossKind === COST_MATRIX) {
       store<f32>(pass.rowLoss + 4 * r, cost(z, count, best, label));
       continue;
     }
@@ -182,7 +182,8 @@ export function rowLosses(labels: usize, pass: Pass, begin: u32, end: u32, scale
     for (let c: u32 = 0; c < count; c++) store<f32>(z + 4 * c, load<f32>(z + 4 * c) * factor);
     store<f32>(z + 4 * label, factor * (label === best ? -others : own - (1 + others)));
   }
-  if (job.costs !== 0) return;
+  if (job.lossKind === COST_MATRIX) return;
+  if (job.lossKind !== CROSS_ENTROPY) unreachable();
   for (let r = begin; r < end; r += LANES) {
     const at = pass.rowLoss + 4 * r;
     storeSome(at, end - r, f32x4.add(v128.load(at), log1p(v128.load(pass.excess + 4 * r))));

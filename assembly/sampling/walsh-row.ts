@@ -18,6 +18,7 @@
 import { exp, Inline, log1p } from "../linear/math";
 import { walsh } from "../linear/transform";
 import { classes, job, layerOffset, noiseScale, thread, width } from "../machine/context";
+import { COST_MATRIX, CROSS_ENTROPY } from "../machine/job";
 import {
   firstLanes,
   fma,
@@ -333,8 +334,10 @@ export function walshRow(row: WalshRow, base: usize, y: usize, second: usize, la
   if (layout !== NO_HIDDEN) halfActivations(row, base);
   makeLogits(row, base, second);
   const half: usize = 4 * length;
-  if (job.costs === 0) {
+  if (job.lossKind === CROSS_ENTROPY) {
     crossEntropy(row, label);
+  } else if (job.lossKind !== COST_MATRIX) {
+    unreachable();
   } else {
     for (let i: usize = 0; i < half; i += 16) {
       v128.store(row.losses + i, costs(row, label, i, false));

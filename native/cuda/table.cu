@@ -30,8 +30,8 @@ class Inputs {
     if (count) upload(stream_, floats_.back().data(), from, count * sizeof(float));
     return floats_.back().data();
   }
-  const float* costs(const Loss& loss) {
-    return loss.costs.empty() ? nullptr : floats(loss.costs.data(), loss.costs.size());
+  DeviceLoss loss(const Loss& loss) {
+    return {loss.kind, loss.costs.empty() ? nullptr : floats(loss.costs.data(), loss.costs.size())};
   }
   DeviceBatch batch(const Batch& from) {
     words_.emplace_back(from.rows == nullptr ? 0 : from.size);
@@ -76,7 +76,7 @@ bool gaussian(uint64_t seed, uint32_t stream, uint32_t update, uint32_t sample, 
 bool loss_of(const Network& network, const Loss& loss, const float* parameters, const Batch& batch,
              const Context& from, double* value) {
   Operation run(from);
-  return dense_loss(run.context, network, run.inputs.costs(loss),
+  return dense_loss(run.context, network, run.inputs.loss(loss),
                     run.inputs.floats(parameters, network.parameters()), run.inputs.batch(batch), value);
 }
 
@@ -109,7 +109,7 @@ struct Asked {
     for (size_t i = 0; i < q.batch_count; i++) batches.push_back(run.inputs.batch(q.batches[i]));
     const size_t n = q.network->parameters();
     question = {q.network,
-                run.inputs.costs(*q.loss),
+                run.inputs.loss(*q.loss),
                 run.inputs.floats(q.parameters, n),
                 batches.data(),
                 batches.size(),

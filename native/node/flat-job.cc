@@ -124,14 +124,11 @@ Network FlatJob::network() const {
 }
 
 Loss FlatJob::loss(const Network& network) const {
-  const LossKind loss = kind<LossKind>(Scalar::kLossKind, kLossKinds, "loss");
-  switch (loss) {
-    case LossKind::kCrossEntropy:
-      return {};
-    case LossKind::kCostMatrix:
-      return {array<float>("costs", size_t(network.classes()) * network.classes())};
-  }
-  return {};
+  Loss loss;
+  loss.kind = kind<LossKind>(Scalar::kLossKind, kLossKinds, "loss");
+  if (loss.kind == LossKind::kCostMatrix)
+    loss.costs = array<float>("costs", size_t(network.classes()) * network.classes());
+  return loss;
 }
 
 Examples FlatJob::examples(size_t width) const {

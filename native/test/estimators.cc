@@ -78,6 +78,7 @@ const Register sampled("importance-sampling: direct form against double precisio
     if (problem.examples.width > 100) continue;
     for (int form = 0; form < 4; form++) {
       const bool pair = form == 2, centred = form == 1;
+      problem.loss.kind = form == 3 ? LossKind::kCostMatrix : LossKind::kCrossEntropy;
       problem.loss.costs.clear();
       problem.network.activation = form == 3 ? Activation::kStep : problem.network.activation;
       if (form == 3)

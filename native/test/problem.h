@@ -96,7 +96,8 @@ struct Problem {
     size_t best = 0;
     for (size_t c = 1; c < z.size(); c++)
       if (z[c] > z[best]) best = c;
-    if (!loss.costs.empty()) return loss.costs[label * z.size() + (z[best] > z[label] ? best : label)];
+    if (loss.kind == LossKind::kCostMatrix)
+      return loss.costs[label * z.size() + (z[best] > z[label] ? best : label)];
     double sum = 0;
     for (const double v : z) sum += std::exp(v - z[best]);
     return z[best] - z[label] + std::log(sum);

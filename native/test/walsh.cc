@@ -26,6 +26,7 @@ struct Case {
 
 Problem with_costs(Problem problem, bool zero_one) {
   const size_t classes = problem.network.classes();
+  problem.loss.kind = LossKind::kCostMatrix;
   for (size_t i = 0; i < classes * classes; i++)
     problem.loss.costs.push_back(zero_one ? float(i % (classes + 1) != 0) : float((i * 7) % 5));
   return problem;

@@ -11,14 +11,14 @@
 import { OptionError, ofLength } from "../errors.ts";
 import { type Network, transformLength } from "../network.ts";
 import type { Key } from "../reference/random/streams.ts";
-import { CONSTANTS } from "./description.ts";
+import { CONSTANTS, type KindOf } from "./description.ts";
 
 /** Parameters, gradients, probabilities: float32, or float64 from the reference. */
 export type Vector = Float32Array | Float64Array;
 
 /** Loss of a row; f is its mean over the minibatch. `costs` is classes × classes: [label, predicted], row-major. */
 export type Loss =
-  | { readonly kind: "cross-entropy" }
+  | { readonly kind: Exclude<KindOf<"loss">, "cost-matrix"> }
   | { readonly kind: "cost-matrix"; readonly costs: Float64Array };
 
 /** Rows of inputs with their labels. Bytes stand for byte/255, floats for themselves. */

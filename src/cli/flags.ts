@@ -11,7 +11,6 @@ import type { OptionError } from "../errors.ts";
 import type { Activation } from "../network.ts";
 import { DEFAULTS, NAMES, PAPER } from "../options/defaults.ts";
 import { defaultOptimizer, KINDS } from "../options/schemas.ts";
-import { listed, quoted } from "../options/values.ts";
 import type {
   CouplingOptions,
   EvolutionStrategiesOptions,
@@ -23,10 +22,11 @@ import type {
   OptimizerOptions,
   Projection,
   RobbinsMonroOptions,
-  Schedule,
   SgldOptions,
   TrainOptions,
-} from "../options.ts";
+} from "../options/types.ts";
+import { listed, quoted } from "../options/values.ts";
+import type { Schedule } from "../schedules.ts";
 import { kebab, parseNumber, parseSchedule, SCHEDULE_HELP, scheduleText, UsageError } from "./values.ts";
 
 /** Flags as they were given, by camel-cased name; what `run.json` keeps to go on with a run. */

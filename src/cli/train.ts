@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { loadMnist, subset } from "../data/mnist.ts";
 import { CheckpointError } from "../errors.ts";
 import { openBackend } from "../operations.ts";
-import type { Data, Dataset, TrainOptions } from "../options.ts";
+import type { Data, Dataset, TrainOptions } from "../options/types.ts";
 import type { Run, TrainResult } from "../run.ts";
 import { load } from "../runs/checkpoint.ts";
 import { CHECKPOINT_FILE, RUN_FILE } from "../runs/files.ts";

@@ -1,7 +1,7 @@
 /**
  * The values of flags: numbers, and schedules written as `name:number,…`.
  */
-import type { Schedule } from "../options.ts";
+import type { Schedule } from "../schedules.ts";
 import { annealed, constant, cosine, describeSchedule, inverseShift, power, reversed } from "../schedules.ts";
 
 /** A command line that makes no sense: exit code 2. */

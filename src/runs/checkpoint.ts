@@ -11,11 +11,13 @@
  * The metadata hold the rest of `Resume` but the seconds, which are in run.json: the same state gives the same bytes.
  * `checksum` is the SHA-256 of the file as it would be without it, so no changed byte is read as if it were right.
  */
+
 import type { Vector } from "../backends/backend.ts";
+import { KINDS } from "../backends/description.ts";
 import { CheckpointError } from "../errors.ts";
 import { isNode, nodeModule } from "../host.ts";
 import { type Activation, layerShapes, type Network, parameterCount } from "../network.ts";
-import type { Resume } from "../options.ts";
+import type { Resume } from "../options/types.ts";
 import { CHECKPOINT_FILE, makeFolder, packageVersion, plainReason, writeAtomically } from "./files.ts";
 import { type RunReport, readRunFile, updateRunFile } from "./folder.ts";
 import {
@@ -214,10 +216,10 @@ function networkOf({ layers = "", activation }: Readonly<Record<string, string>>
   if (widths.length < 2 || !widths.every((width) => Number.isSafeInteger(width) && width > 0)) {
     throw new FormatError(`its layers are "${layers}"`);
   }
-  if (activation !== "relu" && activation !== "tanh" && activation !== "step") {
+  if (!KINDS.activation.includes(activation as Activation)) {
     throw new FormatError(`its activation is "${activation}"`);
   }
-  return { layers: widths, activation: activation satisfies Activation };
+  return { layers: widths, activation: activation as Activation };
 }
 
 /** Joins the tensors of one vector, and removes them from `tensors`. */

@@ -33,7 +33,7 @@ function sampling(samples: number) {
 }
 
 /** A run of so many updates that none waits for its end. */
-const ENDLESS = 100_000;
+const ENDLESS = 1_000_000;
 
 /** Every number of a result with where it stands in it. */
 function numbersOf(result: unknown, path = ""): [string, number][] {

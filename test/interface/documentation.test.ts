@@ -7,7 +7,7 @@ import { expect, test } from "@jest/globals";
 import { BACKENDS, whatIs } from "../../src/backends/registry.ts";
 import { DEFAULTS, NAMES } from "../../src/options/defaults.ts";
 import { KINDS } from "../../src/options/schemas.ts";
-import { checkTrainOptions } from "../../src/options.ts";
+import { checkTrainOptions } from "../../src/options/train.ts";
 
 const text = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 

@@ -2,7 +2,7 @@
  * Options of `minimize`: what right ones become at the seam, and the sentence of each wrong one.
  */
 import { describe, expect, test } from "@jest/globals";
-import { checkMinimizeOptions } from "../../src/options.ts";
+import { checkMinimizeOptions } from "../../src/options/minimize.ts";
 import { descent, langevin, sentence, sgd } from "../support/option-fixtures.ts";
 
 describe("minimize", () => {

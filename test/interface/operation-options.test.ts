@@ -3,7 +3,7 @@
  */
 import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "@jest/globals";
-import { checkOperation, checkOut, type OperationInputs } from "../../src/options.ts";
+import { checkOperation, checkOut, type OperationInputs } from "../../src/options/operations.ts";
 import { sentence } from "../support/option-fixtures.ts";
 
 // 6-4-3 has 43 parameters; four rows.

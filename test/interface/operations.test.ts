@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from "@jest/globals";
 import { whyNot } from "../../src/backends/registry.ts";
 import { noiseLayout, parameterCount } from "../../src/layout.ts";
 import { openBackend } from "../../src/operations.ts";
-import type { Batch } from "../../src/options.ts";
+import type { Batch } from "../../src/options/operation-types.ts";
 import { networkCase } from "../support/fixtures.ts";
 
 const { network, parameters, batch } = networkCase({ layers: [11, 7, 4], rows: 5 });

@@ -3,7 +3,8 @@
  */
 import { describe, expect, test } from "@jest/globals";
 import { initialParameters } from "../../src/initialization.ts";
-import { checkTrainOptions, type Dataset } from "../../src/options.ts";
+import { checkTrainOptions } from "../../src/options/train.ts";
+import type { Dataset } from "../../src/options/types.ts";
 import { cosine } from "../../src/schedules.ts";
 import { base, check, dataset, descent, langevin, sgd } from "../support/option-fixtures.ts";
 

@@ -2,7 +2,8 @@
  * The paper's settings as they reach the seam.
  */
 import { expect, test } from "@jest/globals";
-import { checkTrainOptions, type Dataset } from "../../src/options.ts";
+import { checkTrainOptions } from "../../src/options/train.ts";
+import type { Dataset } from "../../src/options/types.ts";
 import { paper } from "../../src/paper/settings.ts";
 
 const train: Dataset = {

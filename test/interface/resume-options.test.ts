@@ -2,7 +2,7 @@
  * What a run's fingerprint depends on, and which states a run goes on from.
  */
 import { describe, expect, test } from "@jest/globals";
-import type { Resume } from "../../src/options.ts";
+import type { Resume } from "../../src/options/types.ts";
 import { check, dataset, langevin, sentence } from "../support/option-fixtures.ts";
 
 describe("fingerprint and resuming", () => {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "@jest/globals";
 import { cudaStatus } from "../../src/backends/addon/cuda.ts";
 import { whyNot } from "../../src/backends/registry.ts";
-import type { TrainOptions } from "../../src/options.ts";
+import type { TrainOptions } from "../../src/options/types.ts";
 import type { TrainRecord } from "../../src/run.ts";
 import { load } from "../../src/runs/checkpoint.ts";
 import { cosine } from "../../src/schedules.ts";

@@ -2,7 +2,7 @@
  * Options of `train`: the sentence of each wrong one.
  */
 import { describe, expect, test } from "@jest/globals";
-import { checkTrainOptions } from "../../src/options.ts";
+import { checkTrainOptions } from "../../src/options/train.ts";
 import { base, check, dataset, descent, langevin, sentence, sgd } from "../support/option-fixtures.ts";
 
 describe("each wrong option of train", () => {

@@ -9,7 +9,7 @@ import { AVERAGE_EVERY, averaged } from "../../src/averaging.ts";
 import type { Vector } from "../../src/backends/backend.ts";
 import { whyNot } from "../../src/backends/registry.ts";
 import { openBackend } from "../../src/operations.ts";
-import type { TrainOptions } from "../../src/options.ts";
+import type { TrainOptions } from "../../src/options/types.ts";
 import { load } from "../../src/runs/checkpoint.ts";
 import { train } from "../../src/train.ts";
 import { integers } from "../support/fixtures.ts";

@@ -8,7 +8,7 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { loadMnist, subset } from "../../src/data/mnist.ts";
 import { DataError, OptionError } from "../../src/errors.ts";
-import type { Dataset } from "../../src/options.ts";
+import type { Dataset } from "../../src/options/types.ts";
 import { idx } from "../support/idx-files.ts";
 
 let parent: string;

@@ -3,7 +3,8 @@
  */
 import { expect } from "@jest/globals";
 import { OptionError } from "../../src/errors.ts";
-import { checkTrainOptions, type Dataset, type TrainOptions } from "../../src/options.ts";
+import { checkTrainOptions } from "../../src/options/train.ts";
+import type { Dataset, TrainOptions } from "../../src/options/types.ts";
 import { power } from "../../src/schedules.ts";
 
 // 12 rows of 6 byte inputs in 3 classes; 6-4-3 has (6 + 1)·4 + (4 + 1)·3 = 43 parameters.

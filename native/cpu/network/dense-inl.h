@@ -114,9 +114,12 @@ inline void row_losses(const Network& network, const Loss& loss, const uint16_t*
   for (size_t r = begin; r < end; r++) {
     float* z = pass.signal[network.depth()] + r * stride;
     const size_t best = first_largest(z, classes), label = labels[r];
-    if (!loss.costs.empty()) {
-      pass.row_loss[r] = loss.costs[label * classes + (z[best] > z[label] ? best : label)];
-      continue;
+    switch (loss.kind) {
+      case LossKind::kCostMatrix:
+        pass.row_loss[r] = loss.costs[label * classes + (z[best] > z[label] ? best : label)];
+        continue;
+      case LossKind::kCrossEntropy:
+        break;
     }
     pass.row_loss[r] = z[best] - z[label];
     const float others = exponentials(z, classes, best);
@@ -129,7 +132,7 @@ inline void row_losses(const Network& network, const Loss& loss, const uint16_t*
     }
     z[label] = factor * (label == best ? -others : own - (1 + others));
   }
-  if (!loss.costs.empty()) return;
+  if (loss.kind != LossKind::kCrossEntropy) return;
   for (size_t r = begin; r < end; r += kLanes) {
     const size_t n = std::min(kLanes, end - r);
     store_some(pass.row_loss + r, n, load_some(pass.row_loss + r, n) + log1p(load_some(pass.excess + r, n)));

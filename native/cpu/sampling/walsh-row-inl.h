@@ -339,28 +339,31 @@ inline void walsh_sums(const WalshPoint& point, size_t label, WalshRow* row) {
 inline void walsh_losses(const WalshPoint& point, size_t label, WalshRow* row) {
   const WalshShape& shape = point.shape;
   const size_t length = shape.length;
-  const bool by_costs = !point.loss->costs.empty();
-  if (by_costs)
-    for (size_t i = 0; i < length; i += kLanes) {
-      store(row->losses + i, walsh_cost(point, *row, label, i, false));
-      store(row->losses + length + i, walsh_cost(point, *row, label, i, true));
-    }
-  else if (shape.layout == WalshLayout::kRowSplit)
-    walsh_sums<true>(point, label, row);
-  else
-    walsh_sums<false>(point, label, row);
-  if (!by_costs) {
-    Float most = set(0);
-    for (size_t i = 0; i < 2 * length; i += kLanes) {
-      const Float x = load(row->losses + i);
-      most = max(most, x);
-      store(row->losses + i, log1p(x));
-    }
-    if (!(largest(most) < 1e9f))
+  switch (point.loss->kind) {
+    case LossKind::kCostMatrix:
       for (size_t i = 0; i < length; i += kLanes) {
-        store(row->losses + i, walsh_large_loss(point, *row, label, i, false));
-        store(row->losses + length + i, walsh_large_loss(point, *row, label, i, true));
+        store(row->losses + i, walsh_cost(point, *row, label, i, false));
+        store(row->losses + length + i, walsh_cost(point, *row, label, i, true));
       }
+      break;
+    case LossKind::kCrossEntropy: {
+      if (shape.layout == WalshLayout::kRowSplit)
+        walsh_sums<true>(point, label, row);
+      else
+        walsh_sums<false>(point, label, row);
+      Float most = set(0);
+      for (size_t i = 0; i < 2 * length; i += kLanes) {
+        const Float x = load(row->losses + i);
+        most = max(most, x);
+        store(row->losses + i, log1p(x));
+      }
+      if (!(largest(most) < 1e9f))
+        for (size_t i = 0; i < length; i += kLanes) {
+          store(row->losses + i, walsh_large_loss(point, *row, label, i, false));
+          store(row->losses + length + i, walsh_large_loss(point, *row, label, i, true));
+        }
+      break;
+    }
   }
   Float total = set(0);
   const Int inside = (Int)(lane_numbers() < uint32_t(std::min(shape.m, kLanes)));

@@ -90,7 +90,7 @@ bool direct_chain(const Estimator& e, const DeviceQuestion& q, DeviceContext& co
   for (size_t j = 0; j < transitions; j++) {
     if (j % kAhead == kAhead - 1 && !context.go_on()) return false;
     launch(add, {blocks_for(n, kThreads), kThreads}, context.stream, q.parameters, x, n, position);
-    dense_gradient(context, network, q.costs, position, q.batches[q.batch_count > 1 ? j : 0], nullptr,
+    dense_gradient(context, network, q.loss, position, q.batches[q.batch_count > 1 ? j : 0], nullptr,
                    gradient, losses + j);
     for (size_t l = 1; l <= network.depth(); l++) {
       const LayerShape shape = network.shape(l);

@@ -72,10 +72,16 @@ __host__ __device__ inline float input_at(const DeviceBatch& batch, size_t b, si
   return batch.examples.floats != nullptr ? batch.examples.floats[at] : byte_value(batch.examples.bytes[at]);
 }
 
+// Loss of backend.h.
+struct DeviceLoss {
+  LossKind kind = LossKind::kCrossEntropy;
+  const float* costs = nullptr;  // classes x classes, of a cost matrix
+};
+
 // Question of backend.h. `network` and `batches` are host memory.
 struct DeviceQuestion {
   const Network* network;
-  const float* costs;       // classes x classes, or null: cross-entropy
+  DeviceLoss loss;
   const float* parameters;  // x_k (n)
   const DeviceBatch* batches;
   size_t batch_count;

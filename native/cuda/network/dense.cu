@@ -42,7 +42,7 @@ __device__ inline float sum_of_others(const float* z, unsigned classes, Best bes
 }
 
 // logits (rows x classes): read; written as scale dloss/dlogits where scale is not 0.
-__global__ void losses_of(DeviceBatch batch, size_t rows, unsigned classes, const float* costs, float scale,
+__global__ void losses_of(DeviceBatch batch, size_t rows, unsigned classes, DeviceLoss loss, float scale,
                           float* logits, float* losses) {
   const size_t row = size_t(blockIdx.x) * kRowsEach + threadIdx.x / 32;
   if (row >= rows) return;  // a whole warp
@@ -50,9 +50,12 @@ __global__ void losses_of(DeviceBatch batch, size_t rows, unsigned classes, cons
   const unsigned label = batch.label(row % batch.size), lane = threadIdx.x % 32;
   const Best best = first_largest(z, classes);
   const float own = z[label];
-  if (costs != nullptr) {
-    if (lane == 0) losses[row] = costs[label * classes + (best.value > own ? best.at : label)];
-    return;
+  switch (loss.kind) {
+    case LossKind::kCostMatrix:
+      if (lane == 0) losses[row] = loss.costs[label * classes + (best.value > own ? best.at : label)];
+      return;
+    case LossKind::kCrossEntropy:
+      break;
   }
   const float others = sum_of_others(z, classes, best);
   if (lane == 0) losses[row] = cross_entropy(best.value, own, others);
@@ -154,11 +157,11 @@ void dense_upper(DeviceContext& context, const Network& network, const DensePara
   }
 }
 
-void dense_losses(DeviceContext& context, const Network& network, const float* costs,
-                  const DeviceBatch& batch, float scale, DensePass& pass) {
+void dense_losses(DeviceContext& context, const Network& network, DeviceLoss loss, const DeviceBatch& batch,
+                  float scale, DensePass& pass) {
   const size_t rows = pass.rows * pass.count;
   launch(losses_of, {blocks_for(rows, kRowsEach), kThreads}, context.stream, batch, rows, network.classes(),
-         costs, scale, pass.signal[network.depth()], pass.losses);
+         loss, scale, pass.signal[network.depth()], pass.losses);
 }
 
 void dense_back(DeviceContext& context, const Network& network, const DenseParameters& tail,
@@ -221,15 +224,15 @@ T read_one(Stream stream, const T* from) {
 
 }  // namespace
 
-bool dense_loss(DeviceContext& context, const Network& network, const float* costs, const float* parameters,
-                const DeviceBatch& batch, double* loss) {
-  *loss = 0;
+bool dense_loss(DeviceContext& context, const Network& network, DeviceLoss loss, const float* parameters,
+                const DeviceBatch& batch, double* value) {
+  *value = 0;
   return for_some_rows(context, network, parameters, batch,
                        [&](size_t, const DeviceBatch& part, DensePass& pass) {
                          double* mean = context.arena->take<double>(1);
-                         dense_losses(context, network, costs, part, 0, pass);
+                         dense_losses(context, network, loss, part, 0, pass);
                          mean_of_losses(context, pass.losses, part.size, mean);
-                         *loss += read_one(context.stream, mean) * (double(part.size) / double(batch.size));
+                         *value += read_one(context.stream, mean) * (double(part.size) / double(batch.size));
                        });
 }
 

@@ -36,7 +36,7 @@ void dense_first(DeviceContext&, const Network&, const DenseParameters& first, c
 // From A^1 (or P^1 in signal[L], for a network of one layer) to the logits in signal[L]. tail: layers 2 … L.
 void dense_upper(DeviceContext&, const Network&, const DenseParameters& tail, DensePass&);
 // Losses of all rows. Where scale is not 0, signal[L] becomes scale dloss/dlogits.
-void dense_losses(DeviceContext&, const Network&, const float* costs, const DeviceBatch&, float scale,
+void dense_losses(DeviceContext&, const Network&, DeviceLoss loss, const DeviceBatch&, float scale,
                   DensePass&);
 // From signal[L] back to signal[1].
 void dense_back(DeviceContext&, const Network&, const DenseParameters& tail, DensePass&);
@@ -46,8 +46,8 @@ void dense_tail_gradient(DeviceContext&, const Network&, const DensePass&, float
 void mean_of_losses(DeviceContext&, const float* losses, size_t count, double* mean);
 
 // The operations; rows are worked off some after the others, so memory does not grow with B. These wait.
-bool dense_loss(DeviceContext&, const Network&, const float* costs, const float* parameters,
-                const DeviceBatch&, double* loss);
+bool dense_loss(DeviceContext&, const Network&, DeviceLoss loss, const float* parameters, const DeviceBatch&,
+                double* value);
 // probabilities: B x classes; labels: B; host memory.
 bool dense_predict(DeviceContext&, const Network&, const float* parameters, const DeviceBatch&,
                    float* probabilities, uint16_t* labels);

@@ -1,6 +1,6 @@
 // The loss of a row, for every kernel that evaluates a network.
 #pragma once
-#include "../machine/device.h"
+#include "../machine/question.h"
 
 namespace local_entropy {
 
@@ -11,12 +11,16 @@ __host__ __device__ inline float cross_entropy(float best, float label, float ot
 }
 
 // Loss of a row of logits: as Loss in backend.h.
-__host__ __device__ inline float row_loss(const float* z, unsigned classes, unsigned label,
-                                          const float* costs) {
+__host__ __device__ inline float row_loss(const float* z, unsigned classes, unsigned label, DeviceLoss loss) {
   unsigned best = 0;
   for (unsigned c = 1; c < classes; c++)
     if (z[c] > z[best]) best = c;
-  if (costs != nullptr) return costs[label * classes + (z[best] > z[label] ? best : label)];
+  switch (loss.kind) {
+    case LossKind::kCostMatrix:
+      return loss.costs[label * classes + (z[best] > z[label] ? best : label)];
+    case LossKind::kCrossEntropy:
+      break;
+  }
   float others = 0;
   for (unsigned c = 0; c < classes; c++)
     if (c != best) others += expf(z[c] - z[best]);

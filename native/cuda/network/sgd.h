@@ -6,9 +6,9 @@
 
 namespace local_entropy {
 
-// gradient (n) <- grad f; *loss <- f. Where `factored` is not null the first layer's part may be left in it.
-void dense_gradient(DeviceContext&, const Network&, const float* costs, const float* parameters,
-                    const DeviceBatch&, DeviceFactored* factored, float* gradient, double* loss);
+// gradient (n) <- grad f; *value <- f. Where `factored` is not null the first layer's part may be left in it.
+void dense_gradient(DeviceContext&, const Network&, DeviceLoss loss, const float* parameters,
+                    const DeviceBatch&, DeviceFactored* factored, float* gradient, double* value);
 
 // Enqueues the estimate; false if cancelled.
 bool sgd(const Estimator&, const DeviceQuestion&, DeviceContext&, DeviceFactored* factored, DeviceEstimate*);

@@ -124,7 +124,7 @@ void forward_units(SampledPoint* point, float sign, float scale) {
            point->perturbed + at);
   }
   dense_upper(context, network, {point->perturbed, tail}, dense);
-  dense_losses(context, network, q.costs, point->batch, scale, dense);
+  dense_losses(context, network, q.loss, point->batch, scale, dense);
 }
 
 void unit_losses(const SampledPoint& point, size_t stride, float* losses) {

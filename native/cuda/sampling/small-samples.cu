@@ -47,7 +47,7 @@ struct SampleTask {
   const float* factor;  // L
   const float* base;    // d1 x padded rows
   const float* tail;    // W ((d1 + 1) x C)
-  const float* costs;
+  DeviceLoss loss;
   float* losses;
   SampleSlices slices;  // all null: the losses alone
   SamplePool at;
@@ -239,7 +239,7 @@ __device__ inline double loss_of_logits(const SampleTask& task, const float* log
   const unsigned rows = unsigned(task.batch.size);
   double sum = 0;
   for (unsigned b = threadIdx.x; b < rows; b += 32)
-    sum += double(row_loss(logits + b * task.classes, task.classes, task.batch.label(b), task.costs));
+    sum += double(row_loss(logits + b * task.classes, task.classes, task.batch.label(b), task.loss));
   return warp_sum(sum) / double(rows);
 }
 
@@ -375,7 +375,7 @@ void small_samples(const SampledPoint& point, bool pair, size_t units, float* lo
                         point.factor,
                         base,
                         point.tail,
-                        q.costs,
+                        q.loss,
                         losses,
                         sums == nullptr ? SampleSlices{} : *sums,
                         pool};

@@ -52,7 +52,7 @@ __global__ void center_losses(WalshPoint point, float* logits, float* losses) {
     }
     if (lane == 0) z[c] = sum;
   }
-  if (lane == 0) losses[b] = row_loss(z, shape.classes, point.batch.label(b), point.costs);
+  if (lane == 0) losses[b] = row_loss(z, shape.classes, point.batch.label(b), point.loss);
 }
 
 // losses (first … of all) (+)= mean over B of the chunks' sums.
@@ -145,7 +145,7 @@ WalshRun new_walsh_run(const Estimator& estimator, const DeviceQuestion& q, cons
   WalshPoint& point = run.point;
   point.shape = new_walsh_shape(network, estimator.rowwise);
   point.activation = network.activation;
-  point.costs = q.costs;
+  point.loss = q.loss;
   point.batch = batch;
   point.scale2 = float(q.noise_scale * q.noise_scale);
   const WalshShape& shape = point.shape;

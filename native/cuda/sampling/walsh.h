@@ -42,7 +42,7 @@ inline size_t walsh_length(const Network& network, bool rowwise) {
 struct WalshPoint {
   WalshShape shape;
   Activation activation;
-  const float* costs;    // C x C, or null
+  DeviceLoss loss;
   const float* weights;  // W_c: C x m, the bias at place d1, zeros past it; null without a hidden layer
   const float* base;     // A x: B x d1
   const float* norms;    // |a_b|^2: B, where by rows
@@ -209,7 +209,7 @@ struct WalshUnit {
 
   // Cost of the class predicted: the label's unless another logit exceeds its own, else the first largest.
   __device__ void costs(uint32_t label, float (&plus)[R], float (&minus)[R]) {
-    const float* of_label = point.costs + size_t(label) * point.shape.classes;
+    const float* of_label = point.loss.costs + size_t(label) * point.shape.classes;
     float top_plus[R], top_minus[R];
 #pragma unroll
     for (int r = 0; r < R; r++) {
@@ -226,10 +226,14 @@ struct WalshUnit {
 
   // f of the row's 2m samples; zeros past m.
   __device__ void losses(uint32_t label, float (&plus)[R], float (&minus)[R]) {
-    if (point.costs == nullptr)
-      cross_entropy(label, plus, minus);
-    else
-      costs(label, plus, minus);
+    switch (point.loss.kind) {
+      case LossKind::kCrossEntropy:
+        cross_entropy(label, plus, minus);
+        break;
+      case LossKind::kCostMatrix:
+        costs(label, plus, minus);
+        break;
+    }
     if (!team.inside(0)) plus[0] = minus[0] = 0;
   }
 };

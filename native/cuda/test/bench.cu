@@ -113,7 +113,7 @@ struct OnDevice {
   }
 
   DeviceQuestion question() {
-    return {&problem.network, nullptr, parameters.data(), &batch, 1, problem.seed, problem.update, 0.01, 0.1};
+    return {&problem.network, {}, parameters.data(), &batch, 1, problem.seed, problem.update, 0.01, 0.1};
   }
   DeviceEstimate answer() {
     DeviceEstimate estimate;

@@ -35,8 +35,15 @@ struct Asked {
         parameters(stream, problem.parameters),
         costs(stream, problem.loss.costs),
         batch{examples.view(), rows.data(), problem.rows.size()},
-        question{&problem.network, costs.data(), parameters.data(),     &batch, 1, problem.seed,
-                 problem.update,   problem.tau,  std::sqrt(problem.tau)} {}
+        question{&problem.network,
+                 {problem.loss.kind, costs.data()},
+                 parameters.data(),
+                 &batch,
+                 1,
+                 problem.seed,
+                 problem.update,
+                 problem.tau,
+                 std::sqrt(problem.tau)} {}
   ~Asked() { delete_stream(stream); }
 };
 
@@ -47,6 +54,7 @@ const Register losses(
       problems.push_back(Problem({64, 37, 11}, Activation::kTanh, 33, false, 0.2));
       problems.push_back(Problem({37, 11}, Activation::kRelu, 13, false, 0.7));
       problems.push_back(Problem({12, 6, 3}, Activation::kStep, 5, true, 0.3));
+      problems.back().loss.kind = LossKind::kCostMatrix;
       for (size_t i = 0; i < 9; i++) problems.back().loss.costs.push_back(i % 4 == 0 ? 0 : float(1 + i % 3));
       for (const Problem& problem : problems)
         for (const bool pair : {false, true}) {

@@ -34,6 +34,7 @@ struct Session::Impl {
   uint64_t seed;
   size_t batch_size;
   Stream stream;
+  LossKind loss;
   DeviceArray<float> costs;
   ExampleArrays train, test, validation;
   DeviceArray<float> parameters, moments[2];
@@ -54,6 +55,7 @@ struct Session::Impl {
         seed(setup.seed),
         batch_size(setup.batch_size),
         stream(executor->stream()),
+        loss(setup.loss.kind),
         costs(stream, setup.loss.costs),
         train(stream, setup.train),
         test(stream, setup.test),
@@ -99,15 +101,9 @@ struct Session::Impl {
       batches[b] = {train.view(), rows + b * batch_size, batch_size};
     arena.reset(!recording_now);
     DeviceContext context{stream, &arena, &cancelled};
-    const DeviceQuestion question{&network,
-                                  costs.data(),
-                                  parameters.data(),
-                                  batches.data(),
-                                  batches.size(),
-                                  seed,
-                                  uint32_t(plan.first + number),
-                                  plan.tau[number],
-                                  plan.noise_scale[number]};
+    const DeviceQuestion question{
+        &network, {loss, costs.data()},          parameters.data(), batches.data(),          batches.size(),
+        seed,     uint32_t(plan.first + number), plan.tau[number],  plan.noise_scale[number]};
     DeviceEstimate estimate;
     estimate.gradient = gradient.data();
     estimate.numbers = numbers.data();
