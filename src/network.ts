@@ -60,8 +60,10 @@ export function meanOf<V extends Float32Array | Float64Array>(
   gradient: V,
   scale: number,
 ): V {
-  const precise = gradient.BYTES_PER_ELEMENT === 8 ? (value: number) => value : Math.fround;
-  return gradient.map((slope, i) => precise(x[i]) - scale * slope) as V;
+  const start = x.BYTES_PER_ELEMENT === gradient.BYTES_PER_ELEMENT ? x : new Float32Array(x);
+  const mean = gradient.slice() as V; // a plain loop: a function called for each entry takes three times as long
+  for (let i = 0; i < mean.length; i++) mean[i] = start[i] - scale * mean[i];
+  return mean;
 }
 
 /**

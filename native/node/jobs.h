@@ -5,7 +5,7 @@
 //     JavaScript thread                        job thread
 //     submit(job, done) ── waiting_ ────────▶ job->compute()
 //     done(code, message, numbers) ◀── finished_ ┘        (one call of the thread-safe function for each job)
-//     collect(job, …arrays)                    copies the job's outputs, inside `done`
+//     collect(job, arrays)                     copies the job's outputs by name, inside `done`
 //
 // A job is created, delivered and destroyed on the JavaScript thread; the job thread only computes it. There
 // is no state but the queues themselves, so any number of worker threads can load the addon.
@@ -124,6 +124,6 @@ Napi::Value open(const Napi::CallbackInfo& info);             // (name, or "" fo
 Napi::Value instruction_set(const Napi::CallbackInfo& info);  // (queue) → name of the table in use
 Napi::Value close(const Napi::CallbackInfo& info);            // (queue)
 Napi::Value cancel(const Napi::CallbackInfo& info);           // (job)
-Napi::Value collect(const Napi::CallbackInfo& info);  // (job, …typed arrays or undefined), in `done`
+Napi::Value collect(const Napi::CallbackInfo& info);  // (job, typed arrays by name) -> how many, in `done`
 
 }  // namespace local_entropy

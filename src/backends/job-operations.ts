@@ -81,7 +81,7 @@ export function operationsOf(runner: Runner): Operations {
     const n = parameterCount(input.network);
     let x = input.parameters;
     const parts = () => {
-      x = Float32Array.from(ofLength("parameters", input.parameters, n)); // the caller may change its own
+      x = new Float32Array(ofLength("parameters", input.parameters, n)); // the caller may change its own
       return [
         ...pointPart({ ...input, parameters: x }, input.batches),
         estimatorPart(estimator),

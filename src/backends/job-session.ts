@@ -50,7 +50,8 @@ export class JobSession implements Session {
     const answer = await this.#runner.run(planJob(plan, this.#perUpdate), signal);
     if (answer === null) return nothing;
     const done = answer.numbers.done!;
-    return { done, values: (answer.arrays.values as Float64Array).slice(0, done * CONSTANTS.valuesOfUpdate) };
+    const values = answer.arrays.values as Float64Array;
+    return { done, values: done < plan.count ? values.slice(0, done * CONSTANTS.valuesOfUpdate) : values };
   }
 
   async accuracy(split: DataSplit): Promise<number> {

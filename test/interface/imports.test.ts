@@ -34,18 +34,22 @@ test("the package loads where there is no Node: nothing but zod has a bare name"
   expect([...new Set(bare)]).toEqual(["zod"]);
 });
 
-/** Every module in a folder, by its path from the root, with those that it imports, types included. */
+/** Every source in a folder, by its path from the root, with those that it imports (types too) or includes. */
 function modules(folder: string): Map<string, string[]> {
   const files = readdirSync(new URL(folder, root), { recursive: true })
     .map((name) => `${folder}${name}`)
-    .filter((name) => name.endsWith(".ts"));
-  const pattern = /^(?:import|export)\s[^;"']*?["'](\.[^"']+)["'];?$|\bimport\(["'](\.[^"']+)["']\)/gm;
+    .filter((name) => /\.(ts|h|cc|cuh|cu)$/.test(name));
+  const patterns = {
+    script: /^(?:import|export)\s[^;"']*?["'](\.[^"']+)["'];?$|\bimport\(["'](\.[^"']+)["']\)/gm,
+    native: /^#include "([^"]+)"/gm,
+  };
   return new Map(
     files.map((file) => {
       const url = new URL(file, root);
+      const pattern = file.endsWith(".ts") ? patterns.script : patterns.native;
       const names = [...readFileSync(url, "utf8").matchAll(pattern)].map(([, name, late]) => name ?? late);
       // AssemblyScript leaves the ending out.
-      const imported = names.map((name) => new URL(name.endsWith(".ts") ? name : `${name}.ts`, url));
+      const imported = names.map((name) => new URL(/\.\w+$/.test(name) ? name : `${name}.ts`, url));
       return [file, imported.map(({ href }) => href.slice(root.href.length))];
     }),
   );
@@ -74,12 +78,18 @@ test("what computes knows no options", () => {
 /** Each chapter stands on those before it. */
 const CHAPTERS = ["machine", "random", "linear", "network", "sampling", "chains", "update"];
 
-test.each(["src/reference/"])("the chapters of %s point downward", (folder) => {
-  const chapter = (file: string) => CHAPTERS.indexOf(file.slice(folder.length).split("/")[0]);
-  const arrows = [...modules(folder)].flatMap(([file, imported]) =>
-    imported.filter((name) => name.startsWith(folder)).map((name) => [file, name]),
-  );
-  expect(arrows.length).toBeGreaterThan(40);
-  expect(arrows.filter(([from, to]) => chapter(to) > chapter(from))).toEqual([]);
-  expect(arrows.flat().filter((file) => chapter(file) < 0)).toEqual([]);
-});
+test.each(["src/reference/", "assembly/", "native/cpu/", "native/cuda/"])(
+  "the chapters of %s point downward",
+  (folder) => {
+    const chapter = (file: string) =>
+      file.startsWith(folder) ? CHAPTERS.indexOf(file.slice(folder.length).split("/")[0]) : -1;
+    const arrows = [...modules(folder)].flatMap(([from, imported]) => imported.map((to) => [from, to]));
+    const between = arrows.filter(([from, to]) => chapter(from) >= 0 && chapter(to) >= 0);
+    expect(between.length).toBeGreaterThan(40);
+    expect(between.filter(([from, to]) => chapter(to) > chapter(from))).toEqual([]);
+    const folders = readdirSync(new URL(folder, root), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !["shim", "test"].includes(entry.name))
+      .map(({ name }) => name);
+    expect(folders.sort()).toEqual([...CHAPTERS].sort());
+  },
+);

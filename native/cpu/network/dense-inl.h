@@ -106,21 +106,13 @@ inline float exponentials(float* z, size_t classes, size_t best) {
   return sum(total);
 }
 
-// Losses of rows begin … end - 1 into row_loss. Where scale is not 0, the logits become scale ·
-// dloss/dlogits. Cross-entropy: z_best - z_label + log1p(sum over the others of exp(z - z_best)).
-inline void row_losses(const Network& network, const Loss& loss, const uint16_t* labels, const Pass& pass,
-                       size_t begin, size_t end, float scale) {
+// Cross-entropy of rows begin … end - 1: z_best - z_label + log1p(sum over the others of exp(z - z_best)).
+inline void cross_entropies(const Network& network, const uint16_t* labels, const Pass& pass, size_t begin,
+                            size_t end, float scale) {
   const size_t classes = network.classes(), stride = pass.stride[network.depth()];
   for (size_t r = begin; r < end; r++) {
     float* z = pass.signal[network.depth()] + r * stride;
     const size_t best = first_largest(z, classes), label = labels[r];
-    switch (loss.kind) {
-      case LossKind::kCostMatrix:
-        pass.row_loss[r] = loss.costs[label * classes + (z[best] > z[label] ? best : label)];
-        continue;
-      case LossKind::kCrossEntropy:
-        break;
-    }
     pass.row_loss[r] = z[best] - z[label];
     const float others = exponentials(z, classes, best);
     pass.excess[r] = others;
@@ -132,10 +124,26 @@ inline void row_losses(const Network& network, const Loss& loss, const uint16_t*
     }
     z[label] = factor * (label == best ? -others : own - (1 + others));
   }
-  if (loss.kind != LossKind::kCrossEntropy) return;
   for (size_t r = begin; r < end; r += kLanes) {
     const size_t n = std::min(kLanes, end - r);
     store_some(pass.row_loss + r, n, load_some(pass.row_loss + r, n) + log1p(load_some(pass.excess + r, n)));
+  }
+}
+
+// Losses of rows begin … end - 1 into row_loss. Where scale is not 0, the logits become scale ·
+// dloss/dlogits.
+inline void row_losses(const Network& network, const Loss& loss, const uint16_t* labels, const Pass& pass,
+                       size_t begin, size_t end, float scale) {
+  const size_t classes = network.classes(), stride = pass.stride[network.depth()];
+  switch (loss.kind) {
+    case LossKind::kCrossEntropy:
+      return cross_entropies(network, labels, pass, begin, end, scale);
+    case LossKind::kCostMatrix:
+      for (size_t r = begin; r < end; r++) {
+        const float* z = pass.signal[network.depth()] + r * stride;
+        const size_t best = first_largest(z, classes), label = labels[r];
+        pass.row_loss[r] = loss.costs[label * classes + (z[best] > z[label] ? best : label)];
+      }
   }
 }
 

@@ -77,8 +77,11 @@ export class Calls {
           this.checkOpen();
           if (code === "CANCELLED") return resolve(null);
           if (code !== null) throw Object.assign(caller, { code, message });
-          const arrays = newArrays(outputs(numbers));
-          this.#addon.collect(job, arrays);
+          const lengths = outputs(numbers);
+          const arrays = newArrays(lengths);
+          if (this.#addon.collect(job, arrays) !== Object.keys(lengths).length) {
+            throw new BackendError("The addon lacks an output that was asked for; build it again");
+          }
           resolve({ numbers, arrays });
         } catch (error) {
           reject(asError(error));

@@ -27,8 +27,8 @@ export interface Addon {
   instructionSet(queue: Queue): string;
   close(queue: Queue): void;
   cancel(job: JobHandle): void;
-  /** Copies outputs of the job into arrays of exactly their lengths, by name; only inside `done`. */
-  collect(job: JobHandle, arrays: JobArrays): void;
+  /** Copies outputs of the job into arrays of exactly their lengths, by name, and counts them; only inside `done`. */
+  collect(job: JobHandle, arrays: JobArrays): number;
 
   /** Any operation but `run`. */
   start(queue: Queue, scalars: Float64Array, arrays: JobArrays, done: Done): JobHandle;
