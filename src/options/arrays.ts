@@ -37,7 +37,7 @@ function isDetached(buffer: ArrayBufferLike): boolean {
 /** Parameters and the like: `length` finite numbers. */
 export function checkVector(path: string, value: unknown, length: number): Vector {
   const vector = checkArray<Vector>(path, value, ["Float32Array", "Float64Array"], length);
-  for (let i = 0; i < length; i++) requireFinite(`${path}[${i}]`, vector[i]);
+  requireAllFinite(path, vector);
   return vector;
 }
 
@@ -50,15 +50,15 @@ export function checkNumbers(path: string, value: unknown, length?: number): Flo
   }
   if (!Array.isArray(value)) checkArray(path, value, [typeName(value)]);
   const numbers = Array.from(value as ArrayLike<unknown>);
-  numbers.forEach((entry, i) => {
-    requireFinite(`${path}[${i}]`, entry);
-  });
+  requireAllFinite(path, numbers);
   return Float64Array.from(numbers as number[]);
 }
 
-function requireFinite(path: string, value: unknown, advice = ""): void {
-  if (typeof value !== "number" || !Number.isFinite(value)) {
-    throw new OptionError(expected("a finite number", path, value, advice));
+/** Names the first entry that is no finite number; `advice` may say more of its place. */
+function requireAllFinite(path: string, values: ArrayLike<unknown>, advice = (_: number) => ""): void {
+  for (let i = 0; i < values.length; i++) {
+    if (Number.isFinite(values[i])) continue;
+    throw new OptionError(expected("a finite number", `${path}[${i}]`, values[i], advice(i)));
   }
 }
 
@@ -74,10 +74,7 @@ export function checkInputs(path: string, value: unknown, width: number, count?:
     throw new OptionError(expected(range, path, inputs, `a row has the network's ${width} inputs`));
   }
   if (typeName(inputs) === "Float32Array") {
-    for (let i = 0; i < inputs.length; i++) {
-      if (Number.isFinite(inputs[i])) continue;
-      requireFinite(`${path}[${i}]`, inputs[i], `row ${Math.floor(i / width)}, column ${i % width}`);
-    }
+    requireAllFinite(path, inputs, (i) => `row ${Math.floor(i / width)}, column ${i % width}`);
   }
   return inputs;
 }
