@@ -86,7 +86,7 @@ export function jobOf(
   scalars[PLACES.operation] = code("operation", operation);
   const arrays: JobArrays = {};
   for (const part of parts) {
-    for (const [name, value] of Object.entries(part.scalars ?? {})) scalars[PLACES[name]] = value;
+    for (const name in part.scalars) scalars[PLACES[name]] = part.scalars[name as ScalarName]!;
     Object.assign(arrays, part.arrays);
   }
   return { scalars, arrays, outputs };
@@ -103,7 +103,7 @@ export function code<Name extends keyof typeof KINDS>(name: Name, kind: KindOf<N
 export function networkPart({ layers, activation }: Network): Part {
   return {
     scalars: { depth: layers.length - 1, activation: code("activation", activation) },
-    arrays: { layers: Uint32Array.from(layers) },
+    arrays: { layers: new Uint32Array(layers) },
   };
 }
 

@@ -87,8 +87,12 @@ inline void forward(const Network& network, const float* tail, const Pass& pass,
 
 inline size_t first_largest(const float* z, size_t classes) {
   size_t best = 0;
-  for (size_t c = 1; c < classes; c++)
-    if (z[c] > z[best]) best = c;
+  float top = z[0];
+  for (size_t c = 1; c < classes; c++) {
+    const bool larger = z[c] > top;  // a choice, not a branch: which class leads is a guess that fails often
+    best = larger ? c : best;
+    top = larger ? z[c] : top;
+  }
   return best;
 }
 
