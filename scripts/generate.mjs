@@ -1,5 +1,5 @@
 /**
- * Writes what C++ and AssemblyScript know of `src/backends/description.ts` (run after `npm run build`):
+ * Writes what C++ and AssemblyScript know of `src/backends/description.ts`:
  *
  *     native/description.h      kinds, constants, places of a job's numbers and of its results
  *     assembly/machine/job.ts   the same, and the job as a struct
@@ -8,6 +8,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { transformFileSync } from "@swc/core";
 
 const BY =
   "Written by scripts/generate.mjs from src/backends/description.ts. Do not edit: change that, and run it.";
@@ -103,7 +104,10 @@ export function generated(description) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const description = await import("../dist/backends/description.js");
+  // From the source: what was built may be of an older description.
+  const source = fileURLToPath(new URL("../src/backends/description.ts", import.meta.url));
+  const { code } = transformFileSync(source, { jsc: { parser: { syntax: "typescript" }, target: "es2022" } });
+  const description = await import(`data:text/javascript,${encodeURIComponent(code)}`);
   for (const [path, text] of Object.entries(generated(description)))
     writeFileSync(new URL(`../${path}`, import.meta.url), text);
 }

@@ -12,7 +12,7 @@ const files: Record<string, string> = generated(description);
 
 test.each(Object.keys(files))("%s is current", (path) => {
   const text = readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
-  // Where it is not: npm run build && node scripts/generate.mjs
+  // Where it is not: node scripts/generate.mjs
   expect(text).toBe(files[path]);
 });
 
