@@ -146,7 +146,7 @@ function setWalshRow(place: usize): void {
   memory.fill(row.a, 0, 2 * floats);
 }
 
-/** a, d and their squares' sum; units past w1 have base = y = 0 and so a = d = 0 (step and ReLU: act(0) = 0; tanh too). */
+/** a, d and their squares' sum. */
 function halfActivations(row: WalshRow, base: usize): void {
   const half = set(0.5);
   let squares = set(0);
@@ -155,8 +155,12 @@ function halfActivations(row: WalshRow, base: usize): void {
     const q = v128.load(row.y + i);
     const plus = activated(f32x4.add(p, q));
     const minus = activated(f32x4.sub(p, q));
-    const a = f32x4.mul(half, f32x4.add(plus, minus));
     const d = f32x4.mul(half, f32x4.sub(plus, minus));
+    let a = f32x4.mul(half, f32x4.add(plus, minus));
+    // Past the units base = y = 0 and so d = 0, but act(0) need not be 0.
+    if (i + 16 > 4 * <usize>width(1)) {
+      a = v128.and(a, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(<i32>width(1) - <i32>(i >> 2))));
+    }
     v128.store(row.a + i, a);
     v128.store(row.d + i, d);
     squares = fma(a, a, fma(d, d, squares));

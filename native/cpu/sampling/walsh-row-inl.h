@@ -161,7 +161,10 @@ inline void half_activations_by(const WalshShape& shape, const float* base, cons
   Float squares = set(0);
   for (size_t i = 0; i < shape.used * kLanes; i += kLanes) {
     const Float p = load(base + i), q = load(y + i), plus = function(p + q), minus = function(p - q);
-    const Float a = half * (plus + minus), d = half * (plus - minus);
+    const Float d = half * (plus - minus);
+    Float a = half * (plus + minus);
+    // Past the neurons base = y = 0 and so d = 0, but act(0) need not be 0.
+    if (i + kLanes > shape.width) a = select((Int)(lane_numbers() < uint32_t(shape.width - i)), a, set(0));
     store(row->a + i, a);
     store(row->d + i, d);
     squares = fma(a, a, fma(d, d, squares));
@@ -170,7 +173,7 @@ inline void half_activations_by(const WalshShape& shape, const float* base, cons
   row->own = sum(squares) + 1;
 }
 
-// a, d and their squares' sum; neurons past w1 have base = y = 0 and so a = d = 0.
+// a, d and their squares' sum.
 inline void half_activations(const WalshPoint& point, const float* base, const float* y, WalshRow* row) {
   switch (point.activation) {
     case Activation::kRelu:
