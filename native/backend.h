@@ -32,7 +32,7 @@ struct Network {
   uint32_t classes() const { return layers.back(); }
   LayerShape shape(size_t layer) const {
     size_t offset = 0;
-    for (size_t l = 1; l < layer; l++) offset += size_t(layers[l - 1] + 1) * layers[l];
+    for (size_t l = 1; l < layer; l++) offset += (size_t(layers[l - 1]) + 1) * layers[l];
     return {offset, size_t(layers[layer - 1]) + 1, layers[layer]};
   }
   size_t parameters() const {
@@ -40,6 +40,16 @@ struct Network {
     return last.offset + last.rows * last.columns;
   }
 };
+
+// m of Walsh blocks: the power of two that holds the signs of the hidden units and of the bias or, by rows, of
+// the classes; without a hidden layer those of the classes.
+inline size_t walsh_length(const Network& network, bool rowwise) {
+  const size_t width = network.layers[1];
+  const size_t used = network.depth() == 1 ? width : width + (rowwise ? network.classes() : 1);
+  size_t m = 1;
+  while (m < used) m *= 2;
+  return m;
+}
 
 // Loss of a row: softmax cross-entropy, or costs[label * classes + predicted]. Predicted is the label if no
 // other logit exceeds its own, else the first largest.
@@ -86,6 +96,13 @@ struct Estimator {
   uint32_t batches = 1;              // SGLD: 1 or J - 1; Robbins-Monro: 1 or J
   uint32_t samples = 0;              // Robbins-Monro: M
 };
+
+// J of a sampler.
+inline size_t sample_count(const Estimator& estimator, const Network& network) {
+  const Coupling& coupling = estimator.coupling;
+  if (coupling.kind != Coupling::Kind::kWalsh) return coupling.samples;
+  return 2 * walsh_length(network, estimator.rowwise) * coupling.blocks;
+}
 
 struct Optimizer {
   using Kind = OptimizerKind;

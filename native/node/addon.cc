@@ -2,9 +2,6 @@
 // calls it.
 #include <napi.h>
 
-#include <new>
-#include <stdexcept>
-
 #include "jobs.h"
 #include "operations.h"
 #include "session.h"
@@ -13,19 +10,20 @@ namespace local_entropy {
 
 using Callback = Napi::Value (*)(const Napi::CallbackInfo&);
 
-// A C++ failure as an error with a code; only Napi::Error may leave a callback.
+// A C++ failure as an error with a code; only Napi::Error may leave a callback. Those that come here are
+// JavaScript's own: what a getter or a callback threw, or that its environment is being ended.
 template <Callback callback>
 Napi::Value guarded(const Napi::CallbackInfo& info) {
   try {
     return callback(info);
   } catch (const Napi::Error&) {
     throw;
-  } catch (const std::bad_alloc&) {
-    throw coded_error(info.Env(), "OUT_OF_MEMORY", "The machine has not enough memory for this call");
-  } catch (const std::length_error&) {
-    throw coded_error(info.Env(), "OUT_OF_MEMORY", "This call asks for more memory than any machine has");
-  } catch (const std::exception& error) {
-    throw coded_error(info.Env(), "FAILED", error.what());
+  } catch (...) {
+    throw told(std::current_exception(), [&](const char* code, const char* message) {
+      const Napi::Error error = Napi::Error::New(info.Env(), message);
+      error.Value().Set("code", code);
+      return error;
+    });
   }
 }
 

@@ -1,9 +1,11 @@
 // What TypeScript hands over: a flat job (src/backends/description.ts), numbers by place and arrays by name,
 // read into the structures of backend.h.
 //
-// TypeScript has checked every value; here what memory depends on is checked: kinds, and lengths, since an
-// array can be detached (then it has none). Everything is copied, so that nothing of JavaScript is touched
-// once a call has returned.
+// TypeScript has checked every value for what it means, and says what is wrong in the words of its options.
+// Here whatever memory depends on is checked once more: kinds, counts, lengths, and numbers of rows and
+// classes, in the copies, which nobody can change any more. So no job, however wrong, reads or writes where it
+// must not. Everything is copied, so that nothing of JavaScript is touched once a call has returned; but normals
+// are written in place, into an array that nobody else may have before the job is done.
 #pragma once
 #include <napi.h>
 
@@ -12,8 +14,22 @@
 #include <vector>
 
 #include "../backend.h"
+#include "failure.h"
 
 namespace local_entropy {
+
+// A typed array; one that was detached has no entries.
+struct View {
+  napi_typedarray_type type;
+  size_t length;
+  void* data;
+
+  size_t bytes() const;
+};
+View view_of(Napi::Value value, const char* name);
+
+// A whole number from `least` to `most`.
+uint64_t whole_number(Napi::Value value, const char* name, uint64_t least, uint64_t most);
 
 class FlatJob {
  public:
@@ -23,6 +39,7 @@ class FlatJob {
   double number(Scalar scalar) const { return scalars_[size_t(scalar)]; }
   uint64_t whole(Scalar scalar) const;  // an integer below 2^53
   uint32_t word(Scalar scalar) const;
+  uint32_t positive(Scalar scalar, const char* what) const;
   bool flag(Scalar scalar) const { return number(scalar) != 0; }
   OperationKind operation() const;
 
@@ -35,21 +52,25 @@ class FlatJob {
     return array<T, Array>(name, length(name));
   }
   size_t length(const char* name) const;
-  Napi::Float32Array floats_in_place(const char* name) const;
+  // A Float32Array and where its entries lie.
+  Napi::Object floats_in_place(const char* name, View* view) const;
+
+  // A plan's row numbers: count x per_update, each one of the examples'.
+  std::vector<uint32_t> rows(size_t count, size_t per_update, size_t examples) const;
 
   uint64_t seed() const;
   Network network() const;
   Loss loss(const Network& network) const;
-  // Rows of `width` inputs, with a label each where there are any.
-  Examples examples(size_t width) const;
-  Estimator estimator() const;
+  // Rows of the network's inputs, each with a label unless nobody asks for one.
+  Examples examples(const Network& network, bool labelled = true) const;
+  Estimator estimator(const Network& network) const;
   Optimizer optimizer() const;
   std::vector<Floats> moments(const Optimizer& optimizer, size_t parameters) const;
 
  private:
   template <class Kind>
   Kind kind(Scalar scalar, size_t count, const char* what) const;
-  Coupling coupling() const;
+  Coupling coupling(const Network& network) const;
 
   std::array<double, kScalars> scalars_;
   Napi::Object arrays_;

@@ -2,17 +2,14 @@
 #include "jobs.h"
 
 #include <cstring>
-#include <new>
 #include <stdexcept>
-#include <system_error>
+
+#include "flat-job.h"
 
 namespace local_entropy {
 
-Napi::Error coded_error(Napi::Env env, const char* code, const std::string& message) {
-  Napi::Error error = Napi::Error::New(env, message);
-  error.Set("code", code);
-  return error;
-}
+// As src/options has it.
+constexpr unsigned kMostThreads = 1024;
 
 JobQueue::JobQueue(Napi::Env env, const Kernels* kernels, unsigned threads)
     : env_(env), kernels_(kernels), executor_(new_executor(threads), delete_executor) {
@@ -38,14 +35,19 @@ JobQueue::~JobQueue() {
   release();
 }
 
-void JobQueue::submit(const std::shared_ptr<Job>& job, Napi::Function done) {
-  if (notify_ == nullptr) throw coded_error(env_, "CLOSED", "The backend is closed");
+void JobQueue::submit(std::shared_ptr<Job> job, Napi::Function done) {
+  if (closed_) throw Failure("CLOSED", "The backend is closed; open a new one");
   job->done_ = Napi::Persistent(done);
+  std::list<std::shared_ptr<Job>> added;
+  added.push_back(std::move(job));
+  if (pending_++ == 0) {
+    napi_ref_threadsafe_function(env_, notify_);
+    alive_ = shared_from_this();
+  }
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    waiting_.push_back(job);
+    waiting_.splice(waiting_.end(), added);
   }
-  if (pending_++ == 0) napi_ref_threadsafe_function(env_, notify_);
   wake_.notify_one();
 }
 
@@ -58,8 +60,7 @@ void JobQueue::work() {
     lock.unlock();
     compute(job);
     lock.lock();
-    finished_.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
+    finished_.splice(finished_.end(), waiting_, waiting_.begin());
     napi_call_threadsafe_function(notify_, nullptr, napi_tsfn_nonblocking);
   }
 }
@@ -67,16 +68,9 @@ void JobQueue::work() {
 void JobQueue::compute(Job& job) {
   try {
     const Context context{executor_.get(), &job.cancelled};
-    if (job.cancelled || !job.compute(*kernels_, context)) job.code_ = "CANCELLED";
-  } catch (const std::bad_alloc&) {
-    job.code_ = "OUT_OF_MEMORY";
-    job.message_ = "The machine has not enough memory for this call";
-  } catch (const std::length_error&) {
-    job.code_ = "OUT_OF_MEMORY";
-    job.message_ = "This call asks for more memory than any machine has";
-  } catch (const std::exception& error) {
-    job.code_ = "FAILED";
-    job.message_ = error.what();
+    job.complete_ = !job.cancelled && job.compute(*kernels_, context);
+  } catch (...) {
+    job.failure_ = std::current_exception();
   }
 }
 
@@ -92,10 +86,19 @@ void JobQueue::stop() {
 }
 
 void JobQueue::close() {
-  if (notify_ == nullptr) return;
+  if (closed_) return;
+  closed_ = true;
   stop();
-  while (pending_ > 0) deliver_one();
+  std::exception_ptr thrown;
+  while (!finished_.empty()) {  // the job thread has ended
+    try {
+      deliver_one();
+    } catch (...) {
+      if (!thrown) thrown = std::current_exception();
+    }
+  }
   release();
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 void JobQueue::release() {
@@ -109,8 +112,11 @@ void JobQueue::release() {
 // thread-safe function is closed by its own hook, which runs next.
 void JobQueue::on_environment_end(void* data) {
   auto* queue = static_cast<JobQueue*>(data);
+  const std::shared_ptr<JobQueue> alive = std::move(queue->alive_);
+  queue->closed_ = true;
   queue->stop();
   queue->finished_.clear();
+  queue->executor_.reset();
   queue->notify_ = nullptr;
 }
 
@@ -124,31 +130,44 @@ void JobQueue::on_finished(napi_env env, napi_value, void* queue, void*) {
 }
 
 void JobQueue::deliver_one() {
-  std::shared_ptr<Job> job;
+  std::shared_ptr<JobQueue> alive;  // the last to go
+  std::list<std::shared_ptr<Job>> delivered;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (finished_.empty()) return;  // delivered by close()
-    job = std::move(finished_.front());
-    finished_.pop_front();
+    delivered.splice(delivered.end(), finished_, finished_.begin());
   }
-  if (--pending_ == 0) napi_unref_threadsafe_function(env_, notify_);
-  const Napi::HandleScope scope(env_);
-  const Napi::Object numbers = Napi::Object::New(env_);
-  for (const auto& [name, value] : job->numbers) numbers.Set(kResultNames[size_t(name)], value);
-  const Napi::Value code = job->code_ ? Napi::String::New(env_, job->code_) : env_.Null();
-  const Napi::FunctionReference done = std::move(job->done_);
-  done.Call({code, Napi::String::New(env_, job->message_), numbers});
+  Job& job = *delivered.front();
+  job.delivered_ = true;
+  if (--pending_ == 0) {
+    napi_unref_threadsafe_function(env_, notify_);
+    alive = std::move(alive_);
+  }
+  const Napi::Env env = env_;
+  const Napi::HandleScope scope(env);
+  const Napi::Object numbers = Napi::Object::New(env);
+  for (const auto& [name, value] : job.numbers) numbers.Set(kResultNames[size_t(name)], value);
+  const auto call = [&](Napi::Value code, const char* message) {
+    job.done_.Call({code, Napi::String::New(env, message), numbers});
+  };
+  if (job.complete_) return call(env.Null(), "");
+  if (!job.failure_) return call(Napi::String::New(env, "CANCELLED"), "");
+  told(job.failure_,
+       [&](const char* code, const char* message) { call(Napi::String::New(env, code), message); });
 }
 
-Napi::Value start(Napi::Value queue, const std::shared_ptr<Job>& job, Napi::Value done) {
-  held_by<JobQueue>(queue)->submit(job, done.As<Napi::Function>());
-  using Handle = std::weak_ptr<Job>;
-  return Napi::External<Handle>::New(queue.Env(), new Handle(job), [](Napi::Env, Handle* h) { delete h; });
+Napi::Value start(JobQueue& queue, const std::shared_ptr<Job>& job, Napi::Value done) {
+  if (!done.IsFunction()) throw Failure("ARGUMENT", "Expected a function to call when the job is done");
+  const Napi::Value handle = make_handle<std::weak_ptr<Job>>(done.Env(), job);
+  queue.submit(job, done.As<Napi::Function>());
+  return handle;
 }
 
-static std::shared_ptr<Job> job_of(const Napi::Value& handle) {
-  return handle.As<Napi::External<std::weak_ptr<Job>>>().Data()->lock();
+static std::shared_ptr<JobQueue> queue_of(Napi::Value handle) {
+  return held_by<std::shared_ptr<JobQueue>>(handle);
 }
+
+static std::shared_ptr<Job> job_of(Napi::Value handle) { return held_by<std::weak_ptr<Job>>(handle).lock(); }
 
 Napi::Value instruction_sets(const Napi::CallbackInfo& info) {
   const std::vector<std::string> names = available_kernels();
@@ -158,19 +177,20 @@ Napi::Value instruction_sets(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value open(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString()) throw Failure("ARGUMENT", "Expected a string for the instruction set");
   std::string why;
   const Kernels* kernels = select_kernels(info[0].As<Napi::String>(), &why);
-  if (kernels == nullptr) throw coded_error(info.Env(), "INSTRUCTION_SET", why);
-  const unsigned threads = info[1].As<Napi::Number>().Uint32Value();
+  if (kernels == nullptr) throw Failure("INSTRUCTION_SET", why);
+  const auto threads = unsigned(whole_number(info[1], "threads", 1, kMostThreads));
   return make_handle(info.Env(), std::make_shared<JobQueue>(info.Env(), kernels, threads));
 }
 
 Napi::Value instruction_set(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), held_by<JobQueue>(info[0])->kernels().name);
+  return Napi::String::New(info.Env(), queue_of(info[0])->kernels().name);
 }
 
 Napi::Value close(const Napi::CallbackInfo& info) {
-  held_by<JobQueue>(info[0])->close();
+  queue_of(info[0])->close();
   return info.Env().Undefined();
 }
 
@@ -181,23 +201,22 @@ Napi::Value cancel(const Napi::CallbackInfo& info) {
 
 Napi::Value collect(const Napi::CallbackInfo& info) {
   const auto job = job_of(info[0]);
-  if (job == nullptr) throw coded_error(info.Env(), "FAILED", "Outputs are collected inside `done` only");
+  if (job == nullptr || !job->has_answers())
+    throw Failure("FAILED", "Outputs are collected inside `done` only, of a job that was not cancelled");
+  if (!info[1].IsObject()) throw Failure("ARGUMENT", "Expected an object for the arrays");
   const auto arrays = info[1].As<Napi::Object>();
   size_t copied = 0;
   for (const Job::Output& output : job->arrays) {
     const Napi::Value wanted = arrays.Get(output.name);
     if (wanted.IsUndefined()) continue;
-    const auto array = wanted.As<Napi::TypedArray>();
-    if (array.ByteLength() != output.bytes) {
-      throw coded_error(info.Env(), "ARRAY_LENGTH",
-                        "Expected " + std::to_string(output.bytes) + " bytes for the output " + output.name +
-                            " but received " + std::to_string(array.ByteLength()) +
-                            "; a detached array has none");
+    const View view = view_of(wanted, output.name);
+    if (view.bytes() != output.bytes) {
+      throw Failure("ARRAY_LENGTH", "Expected " + std::to_string(output.bytes) + " bytes for the output " +
+                                        output.name + " but received " + std::to_string(view.bytes()) +
+                                        "; a detached array has none");
     }
     copied++;
-    if (output.bytes == 0) continue;
-    auto* data = static_cast<uint8_t*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-    std::memcpy(data, output.data, output.bytes);
+    if (output.bytes > 0) std::memcpy(view.data, output.data, output.bytes);
   }
   return Napi::Number::New(info.Env(), double(copied));
 }

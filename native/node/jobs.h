@@ -9,12 +9,18 @@
 //
 // A job is created, delivered and destroyed on the JavaScript thread; the job thread only computes it. There
 // is no state but the queues themselves, so any number of worker threads can load the addon.
+//
+// Who owns whom, so that no thread outlives its environment, after which Node unloads the addon: a queue owns
+// its threads and its waiting jobs; a handle (handle.h) owns its queue or its session, a session its queue, and
+// a queue with jobs under way itself. All of that ends on the JavaScript thread: when the handles are
+// collected, or at the latest when the environment ends.
 #pragma once
 #include <napi.h>
 
 #include <atomic>
 #include <condition_variable>
-#include <deque>
+#include <exception>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -22,11 +28,9 @@
 #include <vector>
 
 #include "../backend.h"
+#include "handle.h"
 
 namespace local_entropy {
-
-// An error with the code by which TypeScript knows it.
-Napi::Error coded_error(Napi::Env env, const char* code, const std::string& message);
 
 // One piece of work: its inputs, copied before the call returned, and its outputs.
 class Job {
@@ -55,27 +59,32 @@ class Job {
   };
   std::vector<Output> arrays;
   std::atomic<bool> cancelled{false};
+  // Whether there are answers, and `done` is being called: only then nobody else touches them.
+  bool has_answers() const { return delivered_ && complete_; }
 
  private:
   friend class JobQueue;
   Napi::FunctionReference done_;
-  const char* code_ = nullptr;  // of the failure
-  std::string message_;
+  bool delivered_ = false;      // JavaScript's thread
+  bool complete_ = false;       // computed, and not cancelled
+  std::exception_ptr failure_;  // kept as it is: to put it into words takes memory
 };
 
 // A backend's job thread with its team and kernels. All methods are for the JavaScript thread.
-class JobQueue {
+class JobQueue : public std::enable_shared_from_this<JobQueue> {
  public:
   JobQueue(Napi::Env env, const Kernels* kernels, unsigned threads);
   ~JobQueue();
   JobQueue(const JobQueue&) = delete;
   JobQueue& operator=(const JobQueue&) = delete;
 
-  // Keeps the process alive until done(code or null, message, numbers) was called.
-  void submit(const std::shared_ptr<Job>& job, Napi::Function done);
-  // Cancels every job, waits for the one in hand (a block of samples), delivers all. Safe to repeat.
+  // Keeps the process and the queue alive until done(code or null, message, numbers) was called.
+  void submit(std::shared_ptr<Job> job, Napi::Function done);
+  // Cancels every job, waits for the one in hand (a block of samples), delivers all. Safe to repeat, also by
+  // what is called meanwhile; what that throws is thrown when all is delivered.
   void close();
 
+  bool closed() const { return closed_; }
   const Kernels& kernels() const { return *kernels_; }
   // Sessions share the team, so that it outlives them.
   std::shared_ptr<Executor> executor() const { return executor_; }
@@ -93,30 +102,32 @@ class JobQueue {
   const Kernels* kernels_;
   std::shared_ptr<Executor> executor_;
   napi_threadsafe_function notify_ = nullptr;
-  size_t pending_ = 0;  // submitted and not delivered
+  bool closed_ = false;              // or its environment has ended
+  size_t pending_ = 0;               // submitted and not delivered
+  std::shared_ptr<JobQueue> alive_;  // itself, while jobs are pending
   std::mutex mutex_;
   std::condition_variable wake_;
-  bool stopping_ = false;                      // under mutex_
-  std::deque<std::shared_ptr<Job>> waiting_;   // under mutex_; the front stays until it is computed
-  std::deque<std::shared_ptr<Job>> finished_;  // under mutex_
+  bool stopping_ = false;  // under mutex_
+  // Lists, between which a job moves without memory that might be missing.
+  std::list<std::shared_ptr<Job>> waiting_;   // under mutex_; the front stays until it is computed
+  std::list<std::shared_ptr<Job>> finished_;  // under mutex_
   std::thread thread_;
 };
 
-// Handles that JavaScript holds; collected ones free what they hold.
-template <class T>
-Napi::Value make_handle(Napi::Env env, const std::shared_ptr<T>& held) {
-  auto* copy = new std::shared_ptr<T>(held);
-  return Napi::External<std::shared_ptr<T>>::New(env, copy,
-                                                 [](Napi::Env, std::shared_ptr<T>* held) { delete held; });
-}
-template <class T>
-std::shared_ptr<T>& held_by(Napi::Value handle) {
-  return *handle.As<Napi::External<std::shared_ptr<T>>>().Data();
-}
+template <>
+struct HandleKind<std::shared_ptr<JobQueue>> {
+  static constexpr const char* kName = "backend";
+  static constexpr napi_type_tag kTag{0x6af437354ff9c8d5, 0x9e614a047aa90273};
+};
+// It does not keep the job, whose memory is free as soon as `done` has returned.
+template <>
+struct HandleKind<std::weak_ptr<Job>> {
+  static constexpr const char* kName = "job";
+  static constexpr napi_type_tag kTag{0xa7b4e36583e783c9, 0x5342723c9c511d6d};
+};
 
-// Starts `job` on a queue, and gives JavaScript a handle for `cancel` and `collect`. It does not keep the
-// job, whose memory is free as soon as `done` has returned.
-Napi::Value start(Napi::Value queue, const std::shared_ptr<Job>& job, Napi::Value done);
+// Starts `job` on a queue, and gives JavaScript a handle for `cancel` and `collect`.
+Napi::Value start(JobQueue& queue, const std::shared_ptr<Job>& job, Napi::Value done);
 
 // What JavaScript calls.
 Napi::Value instruction_sets(const Napi::CallbackInfo& info);  // () → names, best first

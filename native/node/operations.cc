@@ -14,8 +14,7 @@ namespace {
 struct GaussianJob : Job {
   uint64_t seed;
   uint32_t stream, update, sample;
-  // JavaScript's array, filled in place: nobody else has it before the job is done.
-  Napi::Reference<Napi::Float32Array> kept;
+  Napi::ObjectReference kept;  // JavaScript's array, filled in place
   float* out;
   size_t count;
 
@@ -24,10 +23,10 @@ struct GaussianJob : Job {
         stream(from.word(Scalar::kStream)),
         update(uint32_t(from.whole(Scalar::kFirst))),
         sample(from.word(Scalar::kSample)) {
-    Napi::Float32Array array = from.floats_in_place("output");
-    kept = Napi::Reference<Napi::Float32Array>::New(array, 1);
-    out = array.Data();
-    count = array.ElementLength();
+    View view;
+    kept = Napi::Persistent(from.floats_in_place("output", &view));
+    out = static_cast<float*>(view.data);
+    count = view.length;
   }
 
   bool compute(const Kernels& kernels, const Context& context) override {
@@ -41,10 +40,10 @@ struct DenseJob : Job {
   std::vector<float> parameters;
   Examples examples;
 
-  explicit DenseJob(const FlatJob& from)
+  explicit DenseJob(const FlatJob& from, bool labelled = true)
       : network(from.network()),
         parameters(from.array<float>("parameters", network.parameters())),
-        examples(from.examples(network.layers[0])) {}
+        examples(from.examples(network, labelled)) {}
 
   Batch batch() const { return {&examples, nullptr, examples.count}; }
 };
@@ -66,7 +65,7 @@ struct PredictJob : DenseJob {
   std::vector<float> probabilities;
   std::vector<uint16_t> labels;
 
-  explicit PredictJob(const FlatJob& from) : DenseJob(from) {}
+  explicit PredictJob(const FlatJob& from) : DenseJob(from, false) {}
 
   bool compute(const Kernels& kernels, const Context& context) override {
     probabilities.resize(examples.count * network.classes());
@@ -90,10 +89,9 @@ struct AccuracyJob : DenseJob {
 };
 
 struct EstimateJob : DenseJob {
-  std::vector<float> losses;  // first: more of them than there is memory is told as that
   Loss loss;
   Estimator estimator;
-  std::vector<float> gradient, chain;
+  std::vector<float> losses, gradient, chain;
   uint64_t seed;
   uint32_t update;
   double tau, noise_scale;
@@ -101,15 +99,20 @@ struct EstimateJob : DenseJob {
 
   explicit EstimateJob(const FlatJob& from)
       : DenseJob(from),
-        losses(size_t(from.whole(Scalar::kEntries))),
         loss(from.loss(network)),
-        estimator(from.estimator()),
+        estimator(from.estimator(network)),
         seed(from.seed()),
         update(uint32_t(from.whole(Scalar::kFirst))),
         tau(from.array<double>("tau", 1)[0]),
         noise_scale(from.array<double>("noiseScale", 1)[0]),
         wants_error(from.flag(Scalar::kWantsError)) {
     if (estimator.kind == EstimatorKind::kSgld) chain = from.array<float>("chain", parameters.size());
+    if (examples.count % estimator.batches != 0)
+      throw Failure("ARGUMENT", "Expected batches of as many rows each for inputs");
+    const uint64_t entries = from.whole(Scalar::kEntries), samples = sample_count(estimator, network);
+    if (entries != 0 && entries != samples)
+      throw Failure("ARGUMENT", "Expected " + std::to_string(samples) + " losses, one a sample, or none");
+    losses.resize(entries);
   }
 
   bool compute(const Kernels& kernels, const Context& context) override {
@@ -168,7 +171,7 @@ struct StepJob : Job {
   }
 };
 
-std::shared_ptr<Job> job_of(Napi::Env env, const FlatJob& from) {
+std::shared_ptr<Job> job_of(const FlatJob& from) {
   switch (from.operation()) {
     case OperationKind::kGaussian:
       return std::make_shared<GaussianJob>(from);
@@ -185,13 +188,14 @@ std::shared_ptr<Job> job_of(Napi::Env env, const FlatJob& from) {
     case OperationKind::kRun:
       break;
   }
-  throw coded_error(env, "UNKNOWN_KIND", "Updates are run by a session");
+  throw Failure("UNKNOWN_KIND", "Updates are run by a session");
 }
 
 }  // namespace
 
 Napi::Value start_operation(const Napi::CallbackInfo& info) {
-  return start(info[0], job_of(info.Env(), FlatJob(info[1], info[2])), info[3]);
+  const auto queue = held_by<std::shared_ptr<JobQueue>>(info[0]);
+  return start(*queue, job_of(FlatJob(info[1], info[2])), info[3]);
 }
 
 }  // namespace local_entropy

@@ -8,18 +8,23 @@
 
 namespace local_entropy {
 
+// Data splits by number: train, test, validation.
+constexpr size_t kTrain = 0, kSplits = 3;
+
 // A session that its first job builds, on the job thread: building uses the team, which other jobs use too.
 class OwnedSession {
  public:
-  OwnedSession(SessionSetup setup, const JobQueue& queue)
+  OwnedSession(SessionSetup setup, const std::shared_ptr<JobQueue>& queue)
       : batch_rows_(size_t(setup.batch_size) * setup.estimator.batches),
-        executor_(queue.executor()),
-        kernels_(&queue.kernels()),
+        rows_{setup.train.count, setup.test.count, setup.validation.count},
+        queue_(queue),
+        executor_(queue->executor()),
         setup_(std::move(setup)) {}
 
+  // On the job thread of its queue, which alone computes with it.
   Session& get() {
     if (setup_) {
-      session_ = std::make_unique<Session>(std::move(*setup_), kernels_, executor_.get());
+      session_ = std::make_unique<Session>(std::move(*setup_), &queue_->kernels(), executor_.get());
       setup_.reset();
     }
     if (!session_)
@@ -28,26 +33,41 @@ class OwnedSession {
   }
   // Row numbers that one update takes: batches x B.
   size_t batch_rows() const { return batch_rows_; }
+  // Rows of a data split.
+  size_t rows(size_t split) const { return rows_[split]; }
+  JobQueue& queue() const { return *queue_; }
 
  private:
-  size_t batch_rows_;
-  std::shared_ptr<Executor> executor_;  // before the session, which it outlives
-  const Kernels* kernels_;
+  size_t batch_rows_, rows_[kSplits];
+  std::shared_ptr<JobQueue> queue_;
+  std::shared_ptr<Executor> executor_;  // before the session, which it outlives: closing takes the queue's
   std::optional<SessionSetup> setup_;
   std::unique_ptr<Session> session_;
 };
 
+template <>
+struct HandleKind<std::shared_ptr<OwnedSession>> {
+  static constexpr const char* kName = "session";
+  static constexpr napi_type_tag kTag{0x1e381e482ef5f92a, 0x146f71bd5be46b06};
+};
+
+static std::shared_ptr<OwnedSession> session_of(Napi::Value handle) {
+  const auto& session = held_by<std::shared_ptr<OwnedSession>>(handle);
+  if (session == nullptr) throw Failure("CLOSED", "The session is closed; open a new one");
+  return session;
+}
+
 // Rows of a data split, where there are any.
-static Examples read_split(Napi::Value from, size_t width) {
-  return from.IsUndefined() ? Examples{} : FlatJob(from).examples(width);
+static Examples read_split(Napi::Value from, const Network& network) {
+  return from.IsUndefined() ? Examples{} : FlatJob(from).examples(network);
 }
 
 static SessionSetup read_setup(const FlatJob& from) {
   SessionSetup setup;
   setup.network = from.network();
   setup.loss = from.loss(setup.network);
-  setup.batch_size = from.word(Scalar::kBatchSize);
-  setup.estimator = from.estimator();
+  setup.batch_size = from.positive(Scalar::kBatchSize, "batchSize");
+  setup.estimator = from.estimator(setup.network);
   setup.optimizer = from.optimizer();
   setup.seed = from.seed();
   const size_t n = setup.network.parameters();
@@ -57,11 +77,11 @@ static SessionSetup read_setup(const FlatJob& from) {
   return setup;
 }
 
-static Plan read_plan(const FlatJob& from, size_t batch_rows) {
+static Plan read_plan(const FlatJob& from, const OwnedSession& session) {
   Plan plan;
   plan.first = from.whole(Scalar::kFirst);
   plan.count = from.word(Scalar::kCount);
-  plan.rows = from.array<uint32_t>("rows", plan.count * batch_rows);
+  plan.rows = from.rows(plan.count, session.batch_rows(), session.rows(kTrain));
   plan.tau = from.array<double>("tau", plan.count);
   plan.noise_scale = from.array<double>("noiseScale", plan.count);
   plan.rate = from.array<double>("rate", plan.count);
@@ -78,7 +98,7 @@ struct RunJob : SessionJob {
   std::vector<double> values;  // count x 4, of which `done` rows are written
 
   RunJob(const std::shared_ptr<OwnedSession>& session, const FlatJob& from)
-      : SessionJob(session), plan(read_plan(from, session->batch_rows())) {}
+      : SessionJob(session), plan(read_plan(from, *session)) {}
 
   // A cancelled run is no failure: it answers what was done.
   bool compute(const Kernels&, const Context& context) override {
@@ -92,8 +112,10 @@ struct RunJob : SessionJob {
 struct SessionAccuracyJob : SessionJob {
   int split;
 
-  SessionAccuracyJob(const std::shared_ptr<OwnedSession>& session, int split)
-      : SessionJob(session), split(split) {}
+  SessionAccuracyJob(const std::shared_ptr<OwnedSession>& session, size_t split)
+      : SessionJob(session), split(int(split)) {
+    if (session->rows(split) == 0) throw Failure("ARGUMENT", "Expected a data split that the session has");
+  }
 
   bool compute(const Kernels&, const Context& context) override {
     uint64_t correct = 0;
@@ -119,33 +141,34 @@ struct ReadJob : SessionJob {
 };
 
 Napi::Value open_session(const Napi::CallbackInfo& info) {
+  const auto queue = held_by<std::shared_ptr<JobQueue>>(info[0]);
+  if (queue->closed()) throw Failure("CLOSED", "The backend is closed; open a new one");
   SessionSetup setup = read_setup(FlatJob(info[1]));
-  const size_t width = setup.network.layers[0];
-  setup.train = read_split(info[2], width);
-  setup.test = read_split(info[3], width);
-  setup.validation = read_split(info[4], width);
-  return make_handle(info.Env(),
-                     std::make_shared<OwnedSession>(std::move(setup), *held_by<JobQueue>(info[0])));
+  setup.train = read_split(info[2], setup.network);
+  setup.test = read_split(info[3], setup.network);
+  setup.validation = read_split(info[4], setup.network);
+  return make_handle(info.Env(), std::make_shared<OwnedSession>(std::move(setup), queue));
 }
 
 Napi::Value close_session(const Napi::CallbackInfo& info) {
-  held_by<OwnedSession>(info[0]).reset();
+  held_by<std::shared_ptr<OwnedSession>>(info[0]).reset();
   return info.Env().Undefined();
 }
 
 Napi::Value run(const Napi::CallbackInfo& info) {
-  const auto& session = held_by<OwnedSession>(info[1]);
-  return start(info[0], std::make_shared<RunJob>(session, FlatJob(info[2], info[3])), info[4]);
+  const auto session = session_of(info[0]);
+  return start(session->queue(), std::make_shared<RunJob>(session, FlatJob(info[1], info[2])), info[3]);
 }
 
 Napi::Value accuracy(const Napi::CallbackInfo& info) {
-  const auto& session = held_by<OwnedSession>(info[1]);
-  const int split = info[2].As<Napi::Number>().Int32Value();
-  return start(info[0], std::make_shared<SessionAccuracyJob>(session, split), info[3]);
+  const auto session = session_of(info[0]);
+  const size_t split = whole_number(info[1], "the data split", kTrain, kSplits - 1);
+  return start(session->queue(), std::make_shared<SessionAccuracyJob>(session, split), info[2]);
 }
 
 Napi::Value read(const Napi::CallbackInfo& info) {
-  return start(info[0], std::make_shared<ReadJob>(held_by<OwnedSession>(info[1])), info[2]);
+  const auto session = session_of(info[0]);
+  return start(session->queue(), std::make_shared<ReadJob>(session), info[1]);
 }
 
 }  // namespace local_entropy

@@ -10,7 +10,7 @@ namespace local_entropy {
 Napi::Value open_session(const Napi::CallbackInfo& info);
 Napi::Value close_session(const Napi::CallbackInfo& info);  // (session): freed after the job in hand
 
-// (queue, session, …, done) → job; src/backends/description.ts names what each answers.
+// (session, …, done) → job of the session's backend; src/backends/description.ts names what each answers.
 Napi::Value run(const Napi::CallbackInfo& info);  // …scalars, arrays of a plan → done; values (count x 4)
 Napi::Value accuracy(const Napi::CallbackInfo& info);  // …split (0 train, 1 test, 2 validation) → correct
 Napi::Value read(const Napi::CallbackInfo& info);      // → chainValid; parameters, moments, chain

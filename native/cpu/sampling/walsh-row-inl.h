@@ -38,12 +38,6 @@ struct WalshShape {
   size_t placed;              // those and the places of n_c (row split)
 };
 
-inline size_t power_of_two(size_t least) {
-  size_t m = 1;
-  while (m < least) m *= 2;
-  return m;
-}
-
 inline WalshShape new_walsh_shape(const Network& network, bool rowwise) {
   WalshShape shape;
   shape.width = network.layers[1];
@@ -51,8 +45,7 @@ inline WalshShape new_walsh_shape(const Network& network, bool rowwise) {
   shape.layout = network.depth() == 1 ? WalshLayout::kNoHidden
                  : rowwise            ? WalshLayout::kRowSplit
                                       : WalshLayout::kWeightsOnly;
-  shape.m =
-      power_of_two(network.depth() == 1 ? shape.width : shape.width + (rowwise ? shape.classes : size_t(1)));
+  shape.m = walsh_length(network, rowwise);
   shape.length = std::max(shape.m, kLanes);
   shape.vectors = shape.length / kLanes;
   shape.used = std::min(shape.vectors, shape.width / kLanes + 1);

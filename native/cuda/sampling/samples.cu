@@ -159,16 +159,4 @@ bool spread_of_units(SampleRun& run, const SampleWeights* weights, const float* 
   return true;
 }
 
-size_t sample_count(const Estimator& estimator, const Network& network) {
-  const Coupling& coupling = estimator.coupling;
-  switch (coupling.kind) {
-    case Coupling::Kind::kIndependent:
-    case Coupling::Kind::kAntithetic:
-      return coupling.samples;
-    case Coupling::Kind::kWalsh:
-      return 2 * walsh_length(network, estimator.rowwise) * coupling.blocks;
-  }
-  throw std::logic_error("No such coupling");
-}
-
 }  // namespace local_entropy

@@ -51,7 +51,4 @@ void write_upper_gradient(const SampleRun& run, const SampleWeights* weights, co
 bool spread_of_units(SampleRun& run, const SampleWeights* weights, const float* beta,
                      DeviceEstimate* estimate);
 
-// J.
-size_t sample_count(const Estimator& estimator, const Network& network);
-
 }  // namespace local_entropy

@@ -29,15 +29,6 @@ struct WalshShape : TransformShape {
   uint32_t width, classes;  // width: d1
 };
 
-// m of Walsh blocks: the power of two that holds a row of signs (src/network.ts, transformLength).
-inline size_t walsh_length(const Network& network, bool rowwise) {
-  const size_t width = network.layers[1];
-  const size_t used = network.depth() == 1 ? width : width + (rowwise ? network.classes() : 1);
-  size_t m = 1;
-  while (m < used) m *= 2;
-  return m;
-}
-
 // What all rows share.
 struct WalshPoint {
   WalshShape shape;

@@ -53,7 +53,7 @@ export class AddonBackend implements Backend<Engine> {
     const handle = translated(() =>
       this.#addon.openSession(this.#queue, job, ...DATA_SPLITS.map((split) => splits[split])),
     );
-    const runner = new AddonSession(this.#addon, this.#queue, handle, () => this.#sessions.delete(session));
+    const runner = new AddonSession(this.#addon, handle, () => this.#sessions.delete(session));
     const session = new JobSession(runner, setup);
     this.#sessions.add(session);
     return session;
@@ -91,14 +91,12 @@ const GAUSSIAN = KINDS.operation.indexOf("gaussian");
 
 class AddonSession implements SessionRunner {
   readonly #addon: Addon;
-  readonly #queue: Queue;
   readonly #handle: NativeSession;
   readonly #calls: Calls;
   readonly #onClose: () => void;
 
-  constructor(addon: Addon, queue: Queue, handle: NativeSession, onClose: () => void) {
+  constructor(addon: Addon, handle: NativeSession, onClose: () => void) {
     this.#addon = addon;
-    this.#queue = queue;
     this.#handle = handle;
     this.#calls = new Calls(addon, "session");
     this.#onClose = onClose;
@@ -109,21 +107,21 @@ class AddonSession implements SessionRunner {
   }
 
   run({ scalars, arrays, outputs }: Job, signal?: AbortSignal): Promise<Answer | null> {
-    const begin = (done: Done) => this.#addon.run(this.#queue, this.#handle, scalars, arrays, done);
+    const begin = (done: Done) => this.#addon.run(this.#handle, scalars, arrays, done);
     return this.#calls.start(begin, () => outputs, signal);
   }
 
   accuracy(split: DataSplit): Promise<Answer | null> {
     const place = DATA_SPLITS.indexOf(split);
     return this.#calls.start(
-      (done) => this.#addon.accuracy(this.#queue, this.#handle, place, done),
+      (done) => this.#addon.accuracy(this.#handle, place, done),
       () => ({}),
     );
   }
 
   read(length: number, names: readonly ArrayName[]): Promise<Answer | null> {
     return this.#calls.start(
-      (done) => this.#addon.read(this.#queue, this.#handle, done),
+      (done) => this.#addon.read(this.#handle, done),
       ({ chainValid }) =>
         Object.fromEntries([...names, ...(chainValid ? ["chain"] : [])].map((name) => [name, length])),
     );

@@ -35,10 +35,10 @@ export interface Addon {
 
   openSession(queue: Queue, job: Job, ...splits: (Job | undefined)[]): NativeSession;
   closeSession(session: NativeSession): void;
-  run(queue: Queue, session: NativeSession, scalars: Float64Array, arrays: JobArrays, done: Done): JobHandle;
+  run(session: NativeSession, scalars: Float64Array, arrays: JobArrays, done: Done): JobHandle;
   /** @param split its place in `DATA_SPLITS` */
-  accuracy(queue: Queue, session: NativeSession, split: number, done: Done): JobHandle;
-  read(queue: Queue, session: NativeSession, done: Done): JobHandle;
+  accuracy(session: NativeSession, split: number, done: Done): JobHandle;
+  read(session: NativeSession, done: Done): JobHandle;
 }
 
 export interface Attempt {
