@@ -41,8 +41,8 @@ struct Network {
   }
 };
 
-// m of Walsh blocks: the power of two that holds the signs of the hidden units and of the bias or, by rows, of
-// the classes; without a hidden layer those of the classes.
+// m of Walsh blocks: the power of two that holds the signs of the hidden units and of the bias or, by rows,
+// of the classes; without a hidden layer those of the classes.
 inline size_t walsh_length(const Network& network, bool rowwise) {
   const size_t width = network.layers[1];
   const size_t used = network.depth() == 1 ? width : width + (rowwise ? network.classes() : 1);

@@ -184,8 +184,7 @@ Network FlatJob::network() const {
   for (size_t l = 1; l < layers.size(); l++) {
     if (layers[l - 1] == 0 || layers[l] == 0) throw wrong_argument("widths of at least 1", "layers");
     parameters += product(size_t(layers[l - 1]) + 1, layers[l]);
-    if (parameters > kMostParameters)
-      throw wrong_argument("a network of at most 2^30 parameters", "layers");
+    if (parameters > kMostParameters) throw wrong_argument("a network of at most 2^30 parameters", "layers");
   }
   return network;
 }

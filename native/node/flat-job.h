@@ -3,9 +3,9 @@
 //
 // TypeScript has checked every value for what it means, and says what is wrong in the words of its options.
 // Here whatever memory depends on is checked once more: kinds, counts, lengths, and numbers of rows and
-// classes, in the copies, which nobody can change any more. So no job, however wrong, reads or writes where it
-// must not. Everything is copied, so that nothing of JavaScript is touched once a call has returned; but normals
-// are written in place, into an array that nobody else may have before the job is done.
+// classes, in the copies, which nobody can change any more. So no job, however wrong, reads or writes where
+// it must not. Everything is copied, so that nothing of JavaScript is touched once a call has returned; but
+// normals are written in place, into an array that nobody else may have before the job is done.
 #pragma once
 #include <napi.h>
 

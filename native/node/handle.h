@@ -2,8 +2,8 @@
 // collected or its environment ends.
 //
 // An environment that is being ended refuses calls of Node-API at any moment, so the value belongs to C++
-// until the external is there. A tag says what kind of value it is: what JavaScript hands back may be a handle
-// of another kind, another addon's external, or anything.
+// until the external is there. A tag says what kind of value it is: what JavaScript hands back may be a
+// handle of another kind, another addon's external, or anything.
 #pragma once
 #include <napi.h>
 

@@ -11,8 +11,8 @@
 // is no state but the queues themselves, so any number of worker threads can load the addon.
 //
 // Who owns whom, so that no thread outlives its environment, after which Node unloads the addon: a queue owns
-// its threads and its waiting jobs; a handle (handle.h) owns its queue or its session, a session its queue, and
-// a queue with jobs under way itself. All of that ends on the JavaScript thread: when the handles are
+// its threads and its waiting jobs; a handle (handle.h) owns its queue or its session, a session its queue,
+// and a queue with jobs under way itself. All of that ends on the JavaScript thread: when the handles are
 // collected, or at the latest when the environment ends.
 #pragma once
 #include <napi.h>

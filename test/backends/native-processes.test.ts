@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, expect, test } from "@jest/globals";
 import { nativeStatus } from "../../src/backends/addon/native.ts";
 import { describeNative, HUGE, quickest, STOP_WITHIN } from "../support/jobs.ts";
-import { PROBLEM, runModule } from "../support/processes.ts";
+import { PROBLEM, runModule, runNode } from "../support/processes.ts";
 
 const BUILT = new URL("../../dist/backends/addon/native.js", import.meta.url);
 
@@ -16,6 +16,9 @@ const BUILT = new URL("../../dist/backends/addon/native.js", import.meta.url);
 const PRELUDE = `
 import { openNative } from ${JSON.stringify(BUILT.href)};
 ${PROBLEM}`;
+
+const reliability = (name: string) =>
+  fileURLToPath(new URL(`../reliability/support/${name}.mjs`, import.meta.url));
 
 const run = (source: string, options?: { flags?: readonly string[]; env?: object }) =>
   runModule(PRELUDE + source, options);
@@ -112,6 +115,41 @@ describeNative("the addon in processes of their own", () => {
         }
       `);
     expect(ended).toMatchObject({ code: 0, signal: null, output: "3 3\n".repeat(5), errors: "" });
+  });
+
+  test("workers terminated while they open, train, save and close crash nothing", async () => {
+    const ended = await runNode([reliability("terminations"), "32", "1"]);
+    expect(ended).toMatchObject({ code: 0, signal: null, output: "32 terminated\n", errors: "" });
+  });
+
+  test("calls of the addon that are wrong in every way crash nothing and say so with a code", async () => {
+    const addon = fileURLToPath(new URL("../../build/Release/local_entropy.node", import.meta.url));
+    const ended = await runNode([reliability("boundary"), addon, "4000", "1"], {
+      flags: ["--force-node-api-uncaught-exceptions-policy=true", "--expose-gc"],
+    });
+    expect(ended).toMatchObject({ code: 0, signal: null, errors: "" });
+    expect(ended.output).toMatch(/^\d+ calls, \d+ refused, \d+ computed, \d+ cancelled, \d+ failed; codes A/);
+  });
+
+  test("a job under way outlives the handle of its backend", async () => {
+    const ended = await run(
+      `
+        import { loadAddon } from ${JSON.stringify(new URL("load.js", BUILT).href)};
+        import { jobOf } from ${JSON.stringify(new URL("../job.js", BUILT).href)};
+        const { addon } = loadAddon("native");
+        const output = new Float32Array(3e7);
+        const { scalars } = jobOf("gaussian", [{ scalars: { stream: 20 } }]);
+        const begin = (done) => void addon.start(addon.open("", 1), scalars, { output }, done);
+        const told = new Promise((resolve) => begin((code) => resolve(code)));
+        for (let i = 0; i < 5; i++) {
+          gc();
+          await delay(1);
+        }
+        console.log(await told, output.at(-1) !== 0);
+      `,
+      { flags: ["--expose-gc"] },
+    );
+    expect(ended).toMatchObject({ code: 0, signal: null, output: "null true\n", errors: "" });
   });
 
   test("backends and sessions that nobody closes are collected with their threads", async () => {

@@ -44,14 +44,24 @@ export interface Ended {
   readonly sinceOutput: number;
 }
 
-/** Runs a module in a process of its own until it ends; `flags` are Node's. */
-export function runModule(
-  source: string,
-  { flags = [], env = {} }: { flags?: readonly string[]; env?: object } = {},
+interface ProcessOptions {
+  /** Node's. */
+  readonly flags?: readonly string[];
+  readonly env?: object;
+}
+
+/** Runs a module in a process of its own until it ends. */
+export function runModule(source: string, options: ProcessOptions = {}): Promise<Ended> {
+  return runNode(["--input-type=module", "-e", source], options);
+}
+
+/** Runs Node in a process of its own until it ends: a file and its arguments. */
+export function runNode(
+  args: readonly string[],
+  { flags = [], env = {} }: ProcessOptions = {},
 ): Promise<Ended> {
   return new Promise((resolve) => {
-    const args = [...flags, "--input-type=module", "-e", source];
-    const child = spawn(process.execPath, args, {
+    const child = spawn(process.execPath, [...flags, ...args], {
       env: { ...process.env, ...env },
       timeout: patience(20_000),
     });
