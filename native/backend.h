@@ -41,8 +41,10 @@ struct Network {
   }
 };
 
-// Loss of a row: softmax cross-entropy, or costs[label * classes + predicted]. Predicted is the label if no
-// other logit exceeds its own, else the first largest.
+constexpr uint16_t kNoClass = 0xffff;  // where nothing is predicted; networks have fewer classes
+
+// Loss of a row: softmax cross-entropy, or costs[label * classes + predicted]. Predicted is the class of the
+// first largest logit; where one is NaN nothing is, and the loss is the dearest of the label's costs.
 struct Loss {
   LossKind kind = LossKind::kCrossEntropy;
   std::vector<float> costs;

@@ -16,7 +16,11 @@ import { CONSTANTS, type KindOf } from "./description.ts";
 /** Parameters, gradients, probabilities: float32, or float64 from the reference. */
 export type Vector = Float32Array | Float64Array;
 
-/** Loss of a row; f is its mean over the minibatch. `costs` is classes × classes: [label, predicted], row-major. */
+/**
+ * Loss of a row; f is its mean over the minibatch. `costs` is classes × classes: [label, predicted], row-major.
+ * Predicted is the class of the first largest logit; where one is NaN nothing is, and the loss is the dearest of the
+ * label's costs.
+ */
 export type Loss =
   | { readonly kind: Exclude<KindOf<"loss">, "cost-matrix"> }
   | { readonly kind: "cost-matrix"; readonly costs: Float64Array };
@@ -178,7 +182,7 @@ export interface Session {
    * nothing of it stays) and *resolves* with what was done.
    */
   run(plan: Plan, signal?: AbortSignal): Promise<PlanResult>;
-  /** Fraction 0 … 1 of a split's rows whose largest logit is the label's. */
+  /** Fraction 0 … 1 of a split's rows whose class predicted is the label. */
   accuracy(split: DataSplit): Promise<number>;
   /** A copy of the state after the last update. */
   read(): Promise<SessionState>;

@@ -177,7 +177,7 @@ export const RESULTS = {
   standardError: "f64",
   /** Updates done, or 0 or 1 of an operation. */
   done: "u32",
-  /** Rows whose largest logit is the label's. */
+  /** Rows whose class predicted is the label. */
   correct: "u32",
   /** Whether a session has a chain to go on from; given to the WASM kernels too. */
   chainValid: "u32",
