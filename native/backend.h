@@ -222,9 +222,10 @@ class Session {
   ~Session();
   // Runs the plan; writes done x 4 values; returns `done`. A cancelled update leaves no trace.
   size_t run(const Plan& plan, const std::atomic<bool>& cancelled, double* values);
-  // Rows whose largest logit is the label's. The data split: 0 train, 1 test, 2 validation. False if
+  // Rows whose class predicted is the label. The data split: 0 train, 1 test, 2 validation. False if
   // cancelled.
   bool accuracy(int split, const std::atomic<bool>& cancelled, uint64_t* correct);
+  bool finite();                // whether all parameters are
   const SessionState& state();  // in the flat layout of LayerShape
 
  private:

@@ -20,7 +20,7 @@ import {
   SGD,
   SGLD,
 } from "../machine/job";
-import { least } from "../machine/lanes";
+import { allFinite, least } from "../machine/lanes";
 import {
   barrier,
   cancelled,
@@ -261,6 +261,7 @@ export function run(pointer: usize, number: u32): void {
       if (!update(i)) break;
       barrier();
     }
+    if (number === 0) job.finite = u32(allFinite(job.parameters, parameterCount()));
     return;
   }
   if (job.operation === OPERATION_GAUSSIAN) {

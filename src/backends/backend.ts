@@ -169,10 +169,12 @@ export interface PlanResult {
   /** Updates done; fewer than asked for only if the signal was aborted. The session stands after the last one. */
   readonly done: number;
   /**
-   * done × 4: the mean loss that the update saw, |gradient|, effective sample size, F_τ estimate. The last two
+   * done × 4: the mean loss that the update saw (+∞ where a sample's is), |gradient|, effective sample size, F_τ estimate. The last two
    * are NaN but for importance sampling.
    */
   readonly values: Float64Array;
+  /** Whether all parameters are finite after the last update done. */
+  readonly finite: boolean;
 }
 
 /** A run's data and state inside the backend. One call at a time. */

@@ -179,6 +179,8 @@ export const RESULTS = {
   done: "u32",
   /** Rows whose class predicted is the label. */
   correct: "u32",
+  /** Whether a session's parameters are finite after its plan. */
+  finite: "u32",
   /** Whether a session has a chain to go on from; given to the WASM kernels too. */
   chainValid: "u32",
 } as const satisfies Record<string, NumberType>;
