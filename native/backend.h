@@ -51,8 +51,10 @@ inline size_t walsh_length(const Network& network, bool rowwise) {
   return m;
 }
 
-// Loss of a row: softmax cross-entropy, or costs[label * classes + predicted]. Predicted is the label if no
-// other logit exceeds its own, else the first largest.
+constexpr uint16_t kNoClass = 0xffff;  // where nothing is predicted; networks have fewer classes
+
+// Loss of a row: softmax cross-entropy, or costs[label * classes + predicted]. Predicted is the class of the
+// first largest logit; where one is NaN nothing is, and the loss is the dearest of the label's costs.
 struct Loss {
   LossKind kind = LossKind::kCrossEntropy;
   std::vector<float> costs;
@@ -237,9 +239,10 @@ class Session {
   ~Session();
   // Runs the plan; writes done x 4 values; returns `done`. A cancelled update leaves no trace.
   size_t run(const Plan& plan, const std::atomic<bool>& cancelled, double* values);
-  // Rows whose largest logit is the label's. The data split: 0 train, 1 test, 2 validation. False if
+  // Rows whose class predicted is the label. The data split: 0 train, 1 test, 2 validation. False if
   // cancelled.
   bool accuracy(int split, const std::atomic<bool>& cancelled, uint64_t* correct);
+  bool finite();                // whether all parameters are
   const SessionState& state();  // in the flat layout of LayerShape
 
  private:

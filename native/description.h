@@ -114,6 +114,7 @@ enum class Result : uint8_t {
   kStandardError,
   kDone,
   kCorrect,
+  kFinite,
   kChainValid,
 };
 constexpr const char* kResultNames[] = {
@@ -125,6 +126,7 @@ constexpr const char* kResultNames[] = {
     "standardError",
     "done",
     "correct",
+    "finite",
     "chainValid",
 };
 

@@ -4,8 +4,9 @@
  * `train` and `minimize` both start one; what an update computes is the estimator's and the backend's. The loop here
  * knows updates, records, evaluations, stopping and saving, and no mathematics.
  */
-import { AVERAGE_EVERY, averaged } from "./averaging.ts";
+import { AVERAGE_EVERY, averaged, withLast } from "./averaging.ts";
 import type { DataSplit, Plan, Session, SessionState, Vector } from "./backends/backend.ts";
+import { DivergedError } from "./errors.ts";
 import { Means } from "./means.ts";
 import type { Resume } from "./options/types.ts";
 import type { BackendReport, Run, TrainRecord } from "./run.ts";
@@ -13,7 +14,7 @@ import type { BackendReport, Run, TrainRecord } from "./run.ts";
 /** The state of a run at one point: what a checkpoint holds. */
 export interface Snapshot {
   readonly state: SessionState;
-  /** Of the iterates (n); null without averaging and before the first one. */
+  /** Of the iterates so far (n), as it goes on; null without averaging and before the first one. */
   readonly average: Vector | null;
   readonly update: number;
   readonly pending: readonly number[];
@@ -41,6 +42,10 @@ export interface Drive<Result> {
   readonly signal?: AbortSignal;
   readonly resume?: Resume;
   readonly backend: BackendReport;
+  /** What helps against a divergence: a sentence without its full stop. */
+  readonly advice: string;
+  /** Where a parameter stands, in words. */
+  placeOf(index: number): string;
   /** Whether updates report an effective sample size and F_τ. */
   readonly weighted: boolean;
   /** Most updates in one crossing (bounds the row numbers' memory). */
@@ -146,7 +151,7 @@ class DrivenRun<Result> implements Run<Result> {
   async #loop(session: Session): Promise<Snapshot> {
     const { updates, recordEvery, evaluateEvery, averaging, signal, resume } = this.#drive;
     const averageEvery = averaging ? AVERAGE_EVERY : 0;
-    const means = new Means(this.#drive.weighted, resume?.pending);
+    const means = new Means(this.#drive.weighted, this.#drive.advice, resume?.pending);
     let update = resume?.update ?? 0;
     let seconds = resume?.seconds ?? 0;
     let secondsBefore = seconds;
@@ -154,7 +159,9 @@ class DrivenRun<Result> implements Run<Result> {
     let average: Vector | null = resume?.average?.slice() ?? null;
     let measured: { at: number; accuracies: Accuracies } | null = null;
     const measure = async () => {
-      if (measured?.at !== update) measured = { at: update, accuracies: await this.#measure(average) };
+      if (measured?.at === update) return measured.accuracies;
+      const shown = average && withLast(average, (await session.read()).parameters, update);
+      measured = { at: update, accuracies: await this.#measure(shown) };
       return measured.accuracies;
     };
     /** With the accuracies where they are known: they belong to the update that they were measured at. */
@@ -184,6 +191,7 @@ class DrivenRun<Result> implements Run<Result> {
       const result = await session.run(plan, this.#halt.signal);
       means.add(result, update);
       update += result.done;
+      if (!result.finite) throw await this.#diverged(session, update);
       if (result.done > 0 && isMultiple(update, averageEvery))
         average = averaged(average, (await session.read()).parameters, update);
       seconds += (performance.now() - began) / 1000;
@@ -212,6 +220,14 @@ class DrivenRun<Result> implements Run<Result> {
     signal?.throwIfAborted();
     await measure();
     return snapshot(update === updates);
+  }
+
+  /** Says which parameter is no longer finite. */
+  async #diverged(session: Session, update: number): Promise<DivergedError> {
+    const { parameters } = await session.read();
+    const at = parameters.findIndex((value) => !Number.isFinite(value));
+    const where = `Parameter ${at}, ${this.#drive.placeOf(at)}, was ${parameters[at]}`;
+    return new DivergedError(`${where} after update ${update}: the run diverged. ${this.#drive.advice}`);
   }
 
   async #measure(average: Vector | null): Promise<Accuracies> {

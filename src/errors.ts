@@ -33,7 +33,7 @@ export class CheckpointError extends Error {
   readonly code = "ERR_CHECKPOINT";
 }
 
-/** A run whose loss or gradient is no longer finite. */
+/** A run whose loss, gradient or parameters are no longer finite. */
 export class DivergedError extends Error {
   override readonly name = "DivergedError";
   /** Stays the same in every version: compare it, not the message. */

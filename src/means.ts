@@ -8,9 +8,12 @@ export class Means {
   /** Count, then the sum of each value (0 for those that are not reported). */
   #sums: number[];
   readonly #weighted: boolean;
+  readonly #advice: string;
 
-  constructor(weighted: boolean, pending: readonly number[] | undefined) {
+  /** @param advice what helps against a divergence */
+  constructor(weighted: boolean, advice: string, pending: readonly number[] | undefined) {
     this.#weighted = weighted;
+    this.#advice = advice;
     this.#sums = pending ? [...pending] : new Array(1 + VALUES).fill(0);
   }
 
@@ -18,13 +21,16 @@ export class Means {
     return [...this.#sums];
   }
 
-  /** @throws DivergedError at the first update whose loss or gradient is not finite */
+  /** @throws DivergedError at the first update whose loss or gradient is not what it must be */
   add({ done, values }: PlanResult, first: number): void {
     for (let i = 0; i < done; i++) {
-      if (!Number.isFinite(values[VALUES * i]) || !Number.isFinite(values[VALUES * i + 1])) {
+      const [loss, norm] = values.subarray(VALUES * i, VALUES * i + 2);
+      // With weights a sample's infinite loss is a weight of 0; where all are, the gradient is NaN.
+      const lossIsRight = this.#weighted ? !Number.isNaN(loss) : Number.isFinite(loss);
+      if (!lossIsRight || !Number.isFinite(norm)) {
         throw new DivergedError(
-          `The loss was ${values[VALUES * i]} and the gradient's norm ${values[VALUES * i + 1]} at update ` +
-            `${first + i + 1}: the run diverged. Try a smaller rate, tau or stepSize`,
+          `The loss was ${loss} and the gradient's norm ${norm} at update ${first + i + 1}: the run diverged. ` +
+            this.#advice,
         );
       }
       this.#sums[0]++;

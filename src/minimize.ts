@@ -36,8 +36,9 @@ export interface MinimizeResult {
 /**
  * Minimizes a function's local entropy, its heat regularization, or the function itself.
  *
- * @returns a run, begun: iterate over its records, await its `result`, which rejects with a DivergedError once f or a
- *   gradient is no longer finite; its `save` rejects, since a function has no checkpoint
+ * @returns a run, begun: iterate over its records, await its `result`, which rejects with a DivergedError once f, a
+ *   gradient or x is no longer finite; its `save` rejects, since a function has no checkpoint. Importance sampling gives
+ *   a sample where f is Infinity the weight 0: outside a feasible set f may be infinite
  * @throws OptionError for a wrong option; a gradient is required by sgld, robbins-monro and the objective "loss"
  */
 export function minimize(options: MinimizeOptions): Run<MinimizeResult> {
@@ -61,6 +62,8 @@ export function minimize(options: MinimizeOptions): Run<MinimizeResult> {
     averaging: false,
     signal: checked.signal,
     backend,
+    advice: checked.advice,
+    placeOf: (index) => `x[${index}]`,
     weighted: checked.estimator.kind === "importance-sampling",
     updatesPerCrossing: Number.POSITIVE_INFINITY,
     finish({ state, update: updates, seconds, completed }) {

@@ -76,3 +76,13 @@ export function transformLength({ layers }: Network, rowwise: boolean): number {
   const needed = layers.length === 2 ? layers[1] : layers[1] + (rowwise ? layers[2] : 1);
   return 2 ** Math.ceil(Math.log2(needed));
 }
+
+/** Where parameter `index` of the flat vector stands, in words: layers, inputs and outputs count from 1. */
+export function placeOf(network: Network, index: number): string {
+  const shapes = layerShapes(network);
+  const layer = shapes.findLastIndex(({ offset }) => index >= offset);
+  const { offset, rows, columns } = shapes[layer];
+  const [row, column] = [Math.floor((index - offset) / columns), (index - offset) % columns];
+  const what = row === rows - 1 ? "bias" : `weight of input ${row + 1}`;
+  return `the ${what} for output ${column + 1} of layer ${layer + 1}`;
+}

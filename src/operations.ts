@@ -63,11 +63,14 @@ export interface OpenBackend {
   gradient(options: BatchOptions): Promise<{ gradient: Vector; loss: number }>;
   /** The same, ∇f into `out` (n); the `loss` is left. */
   gradientInto(options: BatchOptions, out: Out): Promise<{ loss: number }>;
-  /** Softmax `probabilities` (rows × classes, row-major) and most likely classes, `labels` (rows). */
+  /**
+   * Softmax `probabilities` (rows × classes, row-major) and the first most likely class of each row, `labels` (rows).
+   * A row with a logit that is NaN has no class: its label is 65535, its probabilities are NaN.
+   */
   predict(options: PredictOptions): Promise<{ probabilities: Vector; labels: Uint16Array }>;
   /** The same, the probabilities into `out` (rows × classes); `labels` are left. */
   predictInto(options: PredictOptions, out: Out): Promise<{ labels: Uint16Array }>;
-  /** Fraction 0 … 1 of the rows whose largest logit is the label's. */
+  /** Fraction 0 … 1 of the rows whose first largest logit is the label's; one with a logit that is NaN has none. */
   accuracy(options: AccuracyOptions): Promise<number>;
   /** `losses` (J) and `logWeights` −losses/δ (J) of the samples of one update of importance sampling. */
   weights(options: WeightsOptions): Promise<{ losses: Vector; logWeights: Vector }>;

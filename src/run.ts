@@ -9,7 +9,10 @@ import type { Network } from "./network.ts";
 export interface TrainRecord {
   /** Updates done, from 1. */
   readonly update: number;
-  /** Mean loss that the updates saw on their minibatches, in nats (a cost matrix's in its own unit). */
+  /**
+   * Mean loss that the updates saw on their minibatches, in nats (a cost matrix's in its own unit). Infinity where a
+   * sample's was: importance sampling gives that sample the weight 0 and goes on.
+   */
   readonly loss: number;
   /** |gradient of the objective|, Euclidean. */
   readonly gradientNorm: number;

@@ -25,7 +25,7 @@ export interface ScheduleDescription {
 
 /** A schedule that knows what it was made from. */
 export interface DescribedSchedule {
-  /** The value at `index` of `total`, counted from `first`. */
+  /** The value at `index` of `total`, counted from `first` (default 1). */
   (index: number, total: number, first?: number): number;
   /** Name and arguments, for `run.json`. */
   readonly description: ScheduleDescription;
@@ -37,22 +37,22 @@ export function constant(value: number): DescribedSchedule {
 }
 
 /**
- * c/(s + j): the paper's Langevin steps are inverseShift(1, 1000).
+ * c/(s + j), j = 1, 2, …: the paper's Langevin steps are inverseShift(1, 1000). As τ or a rate, j is k + 1.
  *
  * @throws OptionError where c or s is not finite, or s is below 0
  */
 export function inverseShift(c: number, s: number): DescribedSchedule {
   if (!(s >= 0)) throw new OptionError(expected("a finite number, 0 or more,", "inverseShift.s", s));
-  return described("inverseShift", { c, s }, (index) => c / (s + index));
+  return described("inverseShift", { c, s }, (index, _total, first) => c / (s + place(index, first)));
 }
 
 /**
- * c·j^−`alpha`: the paper's Robbins–Monro steps are power(0.1, 0.7). For indices from 1: at 0 it is infinite.
+ * c·j^−`alpha`, j = 1, 2, …: the paper's Robbins–Monro steps are power(0.1, 0.7). As τ or a rate, j is k + 1.
  *
  * @throws OptionError where c or `alpha` is not finite
  */
 export function power(c: number, alpha: number): DescribedSchedule {
-  return described("power", { c, alpha }, (index) => c * index ** -alpha);
+  return described("power", { c, alpha }, (index, _total, first) => c * place(index, first) ** -alpha);
 }
 
 /**
@@ -140,6 +140,11 @@ function valueAt(schedule: Schedule, index: number, total: number, first: number
   return typeof schedule === "number" ? schedule : schedule(index, total, first);
 }
 
+/** 1, 2, …, from wherever the index counts. */
+function place(index: number, first: number): number {
+  return index - first + 1;
+}
+
 /** A schedule for `run.json`: a number, its description, or a function's name and source. */
 export function describeSchedule(schedule: Schedule): number | ScheduleDescription {
   if (typeof schedule === "number") return schedule;
@@ -150,12 +155,12 @@ export function describeSchedule(schedule: Schedule): number | ScheduleDescripti
 function described(
   name: string,
   args: Record<string, number>,
-  schedule: (index: number, total: number) => number,
+  schedule: (index: number, total: number, first: number) => number,
 ): DescribedSchedule {
   for (const [key, value] of Object.entries(args)) {
     if (!Number.isFinite(value)) throw new OptionError(expected("a finite number", `${name}.${key}`, value));
   }
-  return Object.assign((index: number, total: number) => schedule(index, total), {
+  return Object.assign((index: number, total: number, first = 1) => schedule(index, total, first), {
     description: { name, arguments: Object.values(args) },
   });
 }

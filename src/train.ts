@@ -2,6 +2,8 @@
  * `train`: checks its options, opens a session on a backend, and starts the run (`drive.ts`), whose updates are
  * Algorithm 1 or 2 of García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, or SGD (`options/objectives/`).
  */
+
+import { withLast } from "./averaging.ts";
 import {
   type Backend,
   type DataSplit,
@@ -12,7 +14,7 @@ import {
 import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import { minibatches } from "./data/minibatches.ts";
 import { type Snapshot, startRun } from "./drive.ts";
-import type { Network } from "./network.ts";
+import { type Network, placeOf } from "./network.ts";
 import { type CheckedTrain, checkTrainOptions } from "./options/train.ts";
 import type { TrainOptions } from "./options/types.ts";
 import type { BackendReport, Run, TrainResult } from "./run.ts";
@@ -25,8 +27,9 @@ const ROWS_PER_CROSSING = 2 ** 22;
  * Trains a network. Everything is checked before it returns; the run then goes on by itself, on the backend's own
  * threads, whether or not anyone reads its records.
  *
- * @returns the run: iterate over its records, await its `result`, which rejects with a DivergedError once the loss or
- *   the gradient is no longer finite
+ * @returns the run: iterate over its records, await its `result`, which rejects with a DivergedError once the
+ *   loss, the gradient or, at a record, a parameter is no longer finite (importance sampling gives a sample of infinite
+ *   loss the weight 0 and goes on)
  * @throws OptionError for a wrong option, BackendError for a backend that cannot be used here
  */
 export function train(options: TrainOptions): Run {
@@ -46,6 +49,8 @@ function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: r
   const batches = "batches" in estimator ? estimator.batches : 1;
   const rowsOf = minibatches(key, data.train.labels.length, batchSize);
   const report = describeBackend(backend, network, estimator, declined);
+  const shown = ({ average, state, update }: Snapshot) =>
+    average === null ? state.parameters : withLast(average, state.parameters, update);
   const write = (snapshot: Snapshot, directory: string) => {
     const { average, update, pending, seconds, completed, testAccuracy, validationAccuracy } = snapshot;
     const where = { backend: backend.name, instructionSet: backend.instructionSet };
@@ -85,12 +90,14 @@ function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: r
     signal: checked.signal,
     resume,
     backend: report,
+    advice: checked.advice,
+    placeOf: (index) => placeOf(network, index),
     weighted: estimator.kind === "importance-sampling",
     updatesPerCrossing: Math.max(1, Math.floor(ROWS_PER_CROSSING / (batches * batchSize))),
     finish(snapshot) {
       const { update, seconds, completed, testAccuracy, validationAccuracy } = snapshot;
       return {
-        parameters: snapshot.average ?? snapshot.state.parameters,
+        parameters: shown(snapshot),
         network,
         testAccuracy,
         validationAccuracy,

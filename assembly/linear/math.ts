@@ -131,7 +131,7 @@ export function logDouble(x: f64): f64 {
 }
 
 /** x^n by squaring. */
-export function power(x: f64, n: u32): f64 {
+export function power(x: f64, n: u64): f64 {
   let y: f64 = 1;
   for (; n > 0; n >>= 1, x *= x) {
     if (n & 1) y *= x;

@@ -64,6 +64,7 @@ export class Job {
   outputLabels: usize;
   done: u32;
   correct: u32;
+  finite: u32;
   chainValid: u32;
   threads: u32;
   workspace: usize;

@@ -97,6 +97,16 @@ export function squaredLength(a: usize, count: u32): f64 {
   return total;
 }
 
+/** Whether all of `count` floats are finite. */
+export function allFinite(a: usize, count: u32): bool {
+  let wrong = set(0); // NaN where one is not: infinity times zero is
+  const end = a + 4 * (count & ~3);
+  for (; a < end; a += 16) wrong = f32x4.add(wrong, f32x4.mul(v128.load(a), set(0)));
+  const rest = v128.and(v128.load(a), firstLanes(count & 3));
+  wrong = f32x4.add(wrong, f32x4.mul(rest, set(0)));
+  return sum(wrong) === 0;
+}
+
 export function least(a: u32, b: u32): u32 {
   return a < b ? a : b;
 }

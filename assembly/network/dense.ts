@@ -76,8 +76,9 @@ export function setPass(head: usize, place: usize, rows: u32, clear: bool): Pass
   return pass;
 }
 
+/** 1 above 0, else 0; NaN stays NaN, which is the second operand of the maximum. */
 function step(x: v128): v128 {
-  return v128.and(f32x4.gt(x, set(0)), set(1));
+  return v128.bitselect(set(1), max(set(0), x), f32x4.gt(x, set(0)));
 }
 
 /** The activation of the hidden layers. */
@@ -131,12 +132,34 @@ export function forward(tail: usize, pass: Pass, begin: u32, end: u32): void {
   }
 }
 
-export function firstLargest(z: usize, count: u32): u32 {
+function firstLargest(z: usize, count: u32): u32 {
   let best: u32 = 0;
   for (let c: u32 = 1; c < count; c++) {
     if (load<f32>(z + 4 * c) > load<f32>(z + 4 * best)) best = c;
   }
   return best;
+}
+
+/** The label of a row for which nothing is predicted; networks have fewer classes. */
+const NO_CLASS: u32 = 0xffff;
+
+/** The class of the first largest logit; NO_CLASS where one is NaN, which no comparison tells. */
+export function predicted(z: usize, count: u32): u32 {
+  for (let c: u32 = 0; c < count; c++) {
+    const x = load<f32>(z + 4 * c);
+    if (!(x <= Infinity)) return NO_CLASS;
+  }
+  return firstLargest(z, count);
+}
+
+/** The dearest of a label's costs: what a row is charged for which nothing is predicted. */
+export function dearest(costs: usize, count: u32): f32 {
+  let most = load<f32>(costs);
+  for (let c: u32 = 1; c < count; c++) {
+    const cost = load<f32>(costs + 4 * c);
+    if (cost > most) most = cost;
+  }
+  return most;
 }
 
 /** z ← e^{z − z_best}, 1 at `best`; returns the sum of the others, so that log1p of it keeps small losses. */
@@ -152,10 +175,11 @@ function exponentials(z: usize, count: u32, best: u32): f32 {
   return sum(total);
 }
 
-/** The cost of what logits z predict: the label if no other exceeds its own, else the first largest. */
-function cost(z: usize, count: u32, best: u32, label: u32): f32 {
-  const predicted = load<f32>(z + 4 * best) > load<f32>(z + 4 * label) ? best : label;
-  return load<f32>(job.costs + 4 * (label * count + predicted));
+/** The cost of what logits z predict. */
+function cost(z: usize, count: u32, label: u32): f32 {
+  const costs = job.costs + 4 * label * count;
+  const best = predicted(z, count);
+  return best === NO_CLASS ? dearest(costs, count) : load<f32>(costs + 4 * best);
 }
 
 /**
@@ -167,12 +191,12 @@ export function rowLosses(labels: usize, pass: Pass, begin: u32, end: u32, scale
   const row = 4 * stride(job.depth);
   for (let r = begin; r < end; r++) {
     const z = signal(pass, job.depth) + r * row;
-    const best = firstLargest(z, count);
     const label: u32 = load<u16>(labels + 2 * r);
     if (job.lossKind === COST_MATRIX) {
-      store<f32>(pass.rowLoss + 4 * r, cost(z, count, best, label));
+      store<f32>(pass.rowLoss + 4 * r, cost(z, count, label));
       continue;
     }
+    const best = firstLargest(z, count);
     store<f32>(pass.rowLoss + 4 * r, load<f32>(z + 4 * best) - load<f32>(z + 4 * label));
     const others = exponentials(z, count, best);
     store<f32>(pass.excess + 4 * r, others);
@@ -279,7 +303,8 @@ export function blockRows(): u32 {
 /** Probabilities of a row from its logits z, which they replace; returns the label predicted. */
 export function softmax(z: usize, count: u32, out: usize): u32 {
   const best = firstLargest(z, count);
+  const label = predicted(z, count);
   const total = exponentials(z, count, best) + 1;
   for (let c: u32 = 0; c < count; c++) store<f32>(out + 4 * c, load<f32>(z + 4 * c) / total);
-  return best;
+  return label;
 }

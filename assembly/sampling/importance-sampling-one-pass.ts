@@ -142,12 +142,18 @@ function addUnit(s: WeightSums, group: u32, losses: f64, minusLoss: f64): void {
   if (pair) s.loss += minusLoss;
   const top = pair && logMinus > logPlus ? logMinus : logPlus;
   if (top > s.top) raiseTop(s, top, size, z, unweighted);
-  const plus = expDouble(logPlus - s.top);
-  const minus = pair ? expDouble(logMinus - s.top) : 0;
+  // The weight of an infinite loss is 0, also before any other is known.
+  const plus = logPlus === -Infinity ? 0 : expDouble(logPlus - s.top);
+  const minus = pair && logMinus !== -Infinity ? expDouble(logMinus - s.top) : 0;
   s.weight += plus + minus;
   s.weight2 += plus * plus + minus * minus;
   const c = plus - minus;
-  const norm2 = addNoise(f32(centred ? expm1Double(logPlus - s.top) : c), size, z, unweighted);
+  const norm2 = addNoise(
+    f32(centred ? (plus === 0 ? -1 : expm1Double(logPlus - s.top)) : c),
+    size,
+    z,
+    unweighted,
+  );
   s.square += c * c * norm2;
   s.linear += c * norm2;
   s.plain += norm2;

@@ -33,7 +33,7 @@ import {
   transpose,
 } from "../machine/lanes";
 import { takeFloats, takeOwn } from "../machine/workspace";
-import { activated } from "../network/dense";
+import { activated, dearest } from "../network/dense";
 
 export const ROW_SPLIT: u32 = 0;
 export const WEIGHTS_ONLY: u32 = 1;
@@ -277,19 +277,20 @@ function largeLoss(row: WalshRow, label: u32, i: usize, minus: bool): v128 {
   return f32x4.add(top, log1p(max(set(0), f32x4.sub(total, set(1)))));
 }
 
-/** Cost of the class predicted: the label's unless another logit exceeds its own, else the first largest. */
-function costs(row: WalshRow, label: u32, i: usize, minus: bool): v128 {
+/** Cost of the class predicted, the first largest; `dear`, the dearest, where a logit is NaN. */
+function costs(row: WalshRow, label: u32, dear: f32, i: usize, minus: bool): v128 {
   const count = classes();
   const ofLabel = job.costs + 4 * label * count;
-  let top = set(0);
-  let cost = v128.load32_splat(ofLabel + 4 * label);
+  let top = set(-Infinity);
+  let cost = v128.load32_splat(ofLabel);
+  let none = set(0);
   for (let c: u32 = 0; c < count; c++) {
-    if (c === label) continue;
-    const z = difference(row, c, label, i, minus);
+    const z = c === label ? set(0) : difference(row, c, label, i, minus);
     cost = v128.bitselect(v128.load32_splat(ofLabel + 4 * c), cost, f32x4.gt(z, top));
     top = max(top, z);
+    none = v128.or(none, f32x4.ne(z, z));
   }
-  return cost;
+  return v128.bitselect(set(dear), cost, none);
 }
 
 const LOG2E: f32 = f32(Math.LOG2E);
@@ -343,9 +344,10 @@ export function walshRow(row: WalshRow, base: usize, y: usize, second: usize, la
   } else if (job.lossKind !== COST_MATRIX) {
     unreachable();
   } else {
+    const dear = dearest(job.costs + 4 * label * classes(), classes());
     for (let i: usize = 0; i < half; i += 16) {
-      v128.store(row.losses + i, costs(row, label, i, false));
-      v128.store(row.losses + half + i, costs(row, label, i, true));
+      v128.store(row.losses + i, costs(row, label, dear, i, false));
+      v128.store(row.losses + half + i, costs(row, label, dear, i, true));
     }
   }
   let total = set(0);

@@ -29,7 +29,7 @@ let keep: f32 = 1;
 let epsilon: f32 = 0;
 
 /** The numbers of step `index`, from 1. */
-export function beginStep(size: f64, index: u32): void {
+export function beginStep(size: f64, index: u64): void {
   rate = f32(-size);
   mu = f32(job.momentum);
   if (job.optimizer !== ADAM) return;

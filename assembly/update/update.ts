@@ -20,7 +20,7 @@ import {
   SGD,
   SGLD,
 } from "../machine/job";
-import { least } from "../machine/lanes";
+import { allFinite, least } from "../machine/lanes";
 import {
   barrier,
   cancelled,
@@ -34,9 +34,9 @@ import {
 import { beginWorkspace, take, takeFloats, takenBytes, takeOwn } from "../machine/workspace";
 import {
   blockRows,
-  firstLargest,
   logits,
   passBytes,
+  predicted,
   rowLosses,
   setPass,
   signal,
@@ -170,7 +170,7 @@ function update(index: u32): bool {
   }
   estimate(true, chain);
   if (stopped()) return false;
-  beginStep(load<f64>(job.rate + 8 * index), job.first + index + 1);
+  beginStep(load<f64>(job.rate + 8 * index), u64(job.first) + index + 1);
   let first: u32 = 0;
   let norm2: f64 = 0;
   if (changetype<usize>(factoredRows) !== 0) {
@@ -212,7 +212,7 @@ function blockOfRows(first: u32): f64 {
       const label = softmax(z, classes(), job.output + 4 * (first + r) * classes());
       store<u16>(job.outputLabels + 2 * (first + r), u16(label));
     } else {
-      right += u32(firstLargest(z, classes()) === load<u16>(rows.labels + 2 * r));
+      right += u32(predicted(z, classes()) === load<u16>(rows.labels + 2 * r));
     }
   }
   return f64(right);
@@ -261,12 +261,13 @@ export function run(pointer: usize, number: u32): void {
       if (!update(i)) break;
       barrier();
     }
+    if (number === 0) job.finite = u32(allFinite(job.parameters, parameterCount()));
     return;
   }
   if (job.operation === OPERATION_GAUSSIAN) {
     drawEntries();
   } else if (job.operation === OPERATION_STEP) {
-    beginStep(load<f64>(job.rate), job.first + 1);
+    beginStep(load<f64>(job.rate), u64(job.first) + 1);
     stepRest(0, job.entries);
   } else if (job.operation === OPERATION_ESTIMATE) {
     setUpdate(0);

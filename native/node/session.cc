@@ -104,6 +104,7 @@ struct RunJob : SessionJob {
   bool compute(const Kernels&, const Context& context) override {
     values.resize(plan.count * kValues);
     answer(Result::kDone, double(session->get().run(plan, *context.cancelled, values.data())));
+    answer(Result::kFinite, session->get().finite() ? 1 : 0);
     answer("values", values);
     return true;
   }

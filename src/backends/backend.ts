@@ -16,7 +16,11 @@ import { CONSTANTS, type KindOf } from "./description.ts";
 /** Parameters, gradients, probabilities: float32, or float64 from the reference. */
 export type Vector = Float32Array | Float64Array;
 
-/** Loss of a row; f is its mean over the minibatch. `costs` is classes × classes: [label, predicted], row-major. */
+/**
+ * Loss of a row; f is its mean over the minibatch. `costs` is classes × classes: [label, predicted], row-major.
+ * Predicted is the class of the first largest logit; where one is NaN nothing is, and the loss is the dearest of the
+ * label's costs.
+ */
 export type Loss =
   | { readonly kind: Exclude<KindOf<"loss">, "cost-matrix"> }
   | { readonly kind: "cost-matrix"; readonly costs: Float64Array };
@@ -165,10 +169,12 @@ export interface PlanResult {
   /** Updates done; fewer than asked for only if the signal was aborted. The session stands after the last one. */
   readonly done: number;
   /**
-   * done × 4: the mean loss that the update saw, |gradient|, effective sample size, F_τ estimate. The last two
+   * done × 4: the mean loss that the update saw (+∞ where a sample's is), |gradient|, effective sample size, F_τ estimate. The last two
    * are NaN but for importance sampling.
    */
   readonly values: Float64Array;
+  /** Whether all parameters are finite after the last update done. */
+  readonly finite: boolean;
 }
 
 /** A run's data and state inside the backend. One call at a time. */
@@ -178,7 +184,7 @@ export interface Session {
    * nothing of it stays) and *resolves* with what was done.
    */
   run(plan: Plan, signal?: AbortSignal): Promise<PlanResult>;
-  /** Fraction 0 … 1 of a split's rows whose largest logit is the label's. */
+  /** Fraction 0 … 1 of a split's rows whose class predicted is the label. */
   accuracy(split: DataSplit): Promise<number>;
   /** A copy of the state after the last update. */
   read(): Promise<SessionState>;

@@ -177,8 +177,10 @@ export const RESULTS = {
   standardError: "f64",
   /** Updates done, or 0 or 1 of an operation. */
   done: "u32",
-  /** Rows whose largest logit is the label's. */
+  /** Rows whose class predicted is the label. */
   correct: "u32",
+  /** Whether a session's parameters are finite after its plan. */
+  finite: "u32",
   /** Whether a session has a chain to go on from; given to the WASM kernels too. */
   chainValid: "u32",
 } as const satisfies Record<string, NumberType>;

@@ -45,13 +45,17 @@ export class JobSession implements Session {
 
   async run(plan: Plan, signal?: AbortSignal): Promise<PlanResult> {
     this.#runner.checkOpen();
-    const nothing = { done: 0, values: new Float64Array(0) };
+    const nothing = { done: 0, values: new Float64Array(0), finite: true };
     if (signal?.aborted) return nothing;
     const answer = await this.#runner.run(planJob(plan, this.#perUpdate), signal);
     if (answer === null) return nothing;
     const done = answer.numbers.done!;
     const values = answer.arrays.values as Float64Array;
-    return { done, values: done < plan.count ? values.slice(0, done * CONSTANTS.valuesOfUpdate) : values };
+    return {
+      done,
+      values: done < plan.count ? values.slice(0, done * CONSTANTS.valuesOfUpdate) : values,
+      finite: answer.numbers.finite !== 0,
+    };
   }
 
   async accuracy(split: DataSplit): Promise<number> {

@@ -7,6 +7,7 @@ import { type Key, keyOf } from "../reference/random/streams.ts";
 import { checkNumbers } from "./arrays.ts";
 import { DEFAULTS } from "./defaults.ts";
 import {
+  adviceAgainstDivergence,
   describeOptions,
   type PlanValues,
   resolveObjective,
@@ -38,6 +39,8 @@ export interface CheckedMinimize {
   readonly state: SessionState;
   readonly recordEvery: number;
   readonly signal?: AbortSignal;
+  /** What helps where the run diverges. */
+  readonly advice: string;
   /** The options as given, with their defaults, as JSON. */
   readonly description: Record<string, unknown>;
 }
@@ -90,6 +93,7 @@ export function checkMinimizeOptions(options: MinimizeOptions | unknown): Checke
     },
     recordEvery,
     signal: given.signal,
+    advice: `${adviceAgainstDivergence(resolved.estimator, chosen)}, or a start near which the function is finite`,
     description: describeOptions({
       loss: { dimension: loss.dimension, gradient: loss.gradient !== undefined },
       start: Array.from(parameters),

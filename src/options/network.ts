@@ -11,7 +11,8 @@ import { choice, integer, leaf, object, parse } from "./values.ts";
 
 /** Largest width but the last, and number of parameters: what arrays and counters hold with room to spare. */
 const LARGEST_WIDTH = 2 ** 24;
-const LARGEST_CLASSES = 2 ** 16;
+/** Class 65535 would be the label that says that nothing is predicted. */
+const LARGEST_CLASSES = 2 ** 16 - 1;
 const MOST_PARAMETERS = 2 ** 30;
 
 const networkSchema = object({

@@ -3,7 +3,7 @@
  * paper's shift x_{k+1} = x_k − (τ_k/δ)∇F (García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, eq. 12) into gradient
  * descent at rate τ_k/δ.
  */
-import type { Plan, Optimizer as SeamOptimizer } from "../backends/backend.ts";
+import type { Estimator, Plan, Optimizer as SeamOptimizer } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import type { Network } from "../network.ts";
 import { describeSchedule, evaluate, type Schedule } from "../schedules.ts";
@@ -75,6 +75,28 @@ export function seamOptimizer(optimizer: Optimizer): SeamOptimizer {
   if (optimizer.kind === "shift") return { kind: "gradient-descent" };
   const { rate: _, ...constants } = optimizer;
   return constants;
+}
+
+/**
+ * What helps where a run diverges. A chain's step must stay below 2 τ (Robbins–Monro's below 2), and the shift goes
+ * along the gradient as far as τ/δ says.
+ */
+export function adviceAgainstDivergence({ kind }: Estimator, optimizer: Optimizer): string {
+  const shifts = optimizer.kind === "shift";
+  switch (kind) {
+    case "sgd":
+      return "Try a smaller rate";
+    case "importance-sampling":
+      return shifts ? "Try a smaller tau or a larger temperature" : "Try a smaller rate";
+    case "evolution-strategies":
+      return shifts ? "Try a smaller tau" : "Try a smaller rate";
+    case "sgld":
+      return `Try a smaller stepSize or a larger tau: a step should stay below 2 tau${shifts ? "" : "; or a smaller rate"}`;
+    case "robbins-monro":
+      return `Try a smaller stepSize or a smaller tau${shifts ? "" : ", or a smaller rate"}`;
+    default:
+      return kind satisfies never;
+  }
 }
 
 /** The outer schedules of a run as a function of the updates asked for; τ is 0 where the objective has none. */

@@ -19,6 +19,7 @@ import { DEFAULTS, NAMES } from "./defaults.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
 import {
+  adviceAgainstDivergence,
   describeOptions,
   type PlanValues,
   resolveObjective,
@@ -68,6 +69,8 @@ export interface CheckedTrain {
   readonly signal?: AbortSignal;
   readonly resume?: Resume;
   readonly fingerprint: string;
+  /** What helps where the run diverges. */
+  readonly advice: string;
   /** The options as given, with their defaults, as JSON: for `run.json`. */
   readonly description: Record<string, unknown>;
 }
@@ -80,8 +83,8 @@ const resumeSchema = object({
   chain: checkedElsewhere<Vector | null>(),
   average: checkedElsewhere<Vector | null>(),
   pending: leaf<readonly number[]>(
-    "an array of finite numbers",
-    (v) => Array.isArray(v) && v.every(Number.isFinite),
+    "an array of numbers, none of them NaN,",
+    (v) => Array.isArray(v) && v.every((sum) => typeof sum === "number" && !Number.isNaN(sum)),
   ),
   backend: leaf<string>("a string", (v) => typeof v === "string"),
   instructionSet: leaf<string>("a string", (v) => typeof v === "string"),
@@ -153,6 +156,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     signal: given.signal,
     resume,
     fingerprint: print,
+    advice: adviceAgainstDivergence(estimator, chosen),
     description: describeOptions({
       network,
       loss: given.loss ?? NAMES.loss[0],

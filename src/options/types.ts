@@ -23,8 +23,9 @@ export type NetworkOptions =
 /**
  * Loss of a row; f is its mean over the rows of a minibatch. Only "cross-entropy" has a gradient.
  *
- * "cross-entropy": −log softmax of the label's logit, in nats. "zero-one": 1 where the largest logit is not the
- * label's. "cost-matrix": the cost of the prediction; `costs` is classes × classes, rows labels, columns predictions,
+ * "cross-entropy": −log softmax of the label's logit, in nats. "zero-one": 1 where the first largest logit is not the
+ * label's. "cost-matrix": the cost of the prediction, the class of the first largest logit, or where one is NaN the label's
+ * dearest mistake; `costs` is classes × classes, rows labels, columns predictions,
  * finite numbers in a unit of the caller's.
  */
 export type LossOptions =

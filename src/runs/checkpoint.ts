@@ -6,12 +6,13 @@
  *     layer-ℓ.weight (d_{ℓ−1} × d_ℓ)   layer-ℓ.bias (d_ℓ)        x_k
  *     moment-1.layer-ℓ.weight …                                  optimizer: velocity, or Adam's m; moment-2: v
  *     chain.layer-ℓ.weight …                                     x^J of the Langevin chain
- *     average.layer-ℓ.weight …                                   average of the iterates
+ *     average.layer-ℓ.weight …                                   average of the iterates, the last 0 to 49 updates left out
  *
  * The metadata hold the rest of `Resume` but the seconds, which are in run.json: the same state gives the same bytes.
  * `checksum` is the SHA-256 of the file as it would be without it, so no changed byte is read as if it were right.
  */
 
+import { withLast } from "../averaging.ts";
 import type { Vector } from "../backends/backend.ts";
 import { KINDS } from "../backends/description.ts";
 import { CheckpointError } from "../errors.ts";
@@ -82,7 +83,12 @@ export async function load(directory: string): Promise<Checkpoint & { readonly p
   const checkpoint = decodeCheckpoint(bytes, path);
   const seconds = (await readRunFile(directory))?.seconds ?? 0;
   const resume = { ...checkpoint.resume, seconds };
-  return { network: checkpoint.network, parameters: resume.average ?? resume.parameters, resume };
+  const { average, parameters, update } = resume;
+  return {
+    network: checkpoint.network,
+    parameters: average ? withLast(average, parameters, update) : parameters,
+    resume,
+  };
 }
 
 /** Where a directory's checkpoint is. */

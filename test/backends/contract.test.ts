@@ -190,6 +190,7 @@ onEachEngine((given) => {
       expect(await session.run(planOf(0, 1), AbortSignal.abort())).toEqual({
         done: 0,
         values: new Float64Array(0),
+        finite: true,
       });
       const controller = new AbortController();
       const run = session.run(planOf(0, ENDLESS), controller.signal);

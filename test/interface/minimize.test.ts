@@ -125,3 +125,63 @@ describe("minimize", () => {
     await expect(run.result).rejects.toThrow("mine");
   });
 });
+
+describe("a function that is infinite outside a feasible set", () => {
+  const outside =
+    (value: number) =>
+    ([x]: Float64Array) =>
+      x < 0.5 ? value : x * x;
+  const couplings = [
+    { kind: "antithetic", samples: 60 },
+    { kind: "independent", samples: 60 },
+    { kind: "independent", samples: 60, centred: false },
+  ] as const;
+  const run = (value: number, coupling: (typeof couplings)[number]) =>
+    minimize({
+      loss: { dimension: 1, value: outside(value) },
+      start: [1],
+      objective: { kind: "local-entropy", tau: 0.05, estimator: { kind: "importance-sampling", coupling } },
+      updates: 40,
+      recordEvery: 40,
+    });
+
+  test.each(couplings)("is minimized as one that is 1e300 there, with %j", async (coupling) => {
+    const infinite = run(Number.POSITIVE_INFINITY, coupling);
+    const large = run(1e300, coupling);
+    const [{ parameters, value }, expected] = [await infinite.result, await large.result];
+    expect(parameters).toEqual(expected.parameters);
+    expect(parameters[0]).toBeGreaterThan(0.5);
+    expect(value).toBe(parameters[0] ** 2);
+    const seen = async (of: typeof infinite) => {
+      for await (const { loss, freeEnergy, effectiveSampleSize } of of)
+        return { loss, freeEnergy, effectiveSampleSize };
+      throw new Error("no record");
+    };
+    const [record, ofLarge] = [await seen(infinite), await seen(large)];
+    expect(record).toEqual({ ...ofLarge, loss: Number.POSITIVE_INFINITY });
+  });
+
+  test("where it is infinite everywhere the run has diverged, and says what helps", async () => {
+    const { result } = minimize({
+      loss: { dimension: 1, value: () => Number.POSITIVE_INFINITY },
+      start: [1],
+      updates: 5,
+    });
+    await expect(result).rejects.toThrow(
+      "The loss was Infinity and the gradient's norm NaN at update 1: the run diverged. Try a smaller tau or a larger temperature, or a start near which the function is finite",
+    );
+  });
+
+  test("x is looked at too", async () => {
+    const { result } = minimize({
+      loss: { dimension: 2, value: () => 1, gradient: () => [0, 1e150] },
+      start: [1, 1],
+      objective: { kind: "loss" },
+      optimizer: { kind: "gradient-descent", rate: 1e200 },
+      updates: 5,
+    });
+    await expect(result).rejects.toThrow(
+      /^Parameter 1, x\[1\], was -Infinity after update \d+: the run diverged/,
+    );
+  });
+});

@@ -33,6 +33,12 @@ describe("formulas", () => {
     expect(inner(power(0.1, 0.5), 4)).toEqual([0.1, 0.1 * 2 ** -0.5, 0.1 * 3 ** -0.5, 0.05]);
     expect(outer(annealed(1.5, 0.01), 3)).toEqual([1.5, 1.5 / 1.01, 1.5 / 1.01 ** 2]);
   });
+  test("inverseShift and power count their own places from 1, whatever the index counts from", () => {
+    expect(outer(inverseShift(2, 0), 3)).toEqual([2, 1, 2 / 3]);
+    expect(outer(inverseShift(2, 6), 3)).toEqual(inner(inverseShift(2, 6), 3));
+    expect(outer(power(0.1, 0.5), 4)).toEqual(inner(power(0.1, 0.5), 4));
+    expect(outer(reversed(power(1, 1)), 2)).toEqual([0.5, 1]);
+  });
   test("cosine has `from` at k = 0, the middle half-way, and reaches `to` after the last update", () => {
     const schedule = cosine(3, 1);
     expect(schedule(0, 10)).toBe(3);

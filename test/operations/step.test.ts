@@ -63,6 +63,37 @@ onEveryBackend((given) => {
     );
   });
 
+  // m and v of 1 and a gradient of 1e-4: in v + (1 − β₂)(g² − v) nothing of g² would be left beside v.
+  test.each([0, 1e-6, 0.3])("Adam forgets by β = %d", async (beta) => {
+    const [g, t] = [1e-4, 3];
+    const optimizer = { kind: "adam", beta1: beta, beta2: beta, epsilon: 1e-8, weightDecay: 0 } as const;
+    const result = await given().operations.step({
+      optimizer,
+      rate: 0.1,
+      parameters: new Float32Array(1),
+      gradient: Float32Array.of(g),
+      moments: [Float32Array.of(1), Float32Array.of(1)],
+      index: t,
+    });
+    const [m, v] = [beta + (1 - beta) * g, beta + (1 - beta) * g ** 2];
+    matches("step", result.moments[0], [m]);
+    matches("step", result.moments[1], [v]);
+    const scale = 1 - beta ** t;
+    matches("step", result.parameters, [(-0.1 * m) / scale / (Math.sqrt(v / scale) + 1e-8)]);
+  });
+
+  test("Adam's last index, 2^32, has no correction left", async () => {
+    const { parameters } = await given().operations.step({
+      optimizer: { ...ADAM, weightDecay: 0 },
+      rate: 0.1,
+      parameters: new Float32Array(1),
+      gradient: Float32Array.of(2),
+      moments: [Float32Array.of(2), Float32Array.of(4)],
+      index: 2 ** 32,
+    });
+    matches("step", parameters, [-0.2 / (2 + ADAM.epsilon)]);
+  });
+
   test("Adam's first step is rate·sign(g) where ε is small, whatever |g|", async () => {
     const gradient = Float32Array.of(3e-6, -40, 0.2);
     const result = await given().operations.step({

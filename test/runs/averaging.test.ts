@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "@jest/globals";
-import { AVERAGE_EVERY, averaged } from "../../src/averaging.ts";
+import { AVERAGE_EVERY, averaged, withLast } from "../../src/averaging.ts";
 import type { Vector } from "../../src/backends/backend.ts";
 import { whyNot } from "../../src/backends/registry.ts";
 import { openBackend } from "../../src/operations.ts";
@@ -39,6 +39,14 @@ describe("polynomial decay", () => {
     // Exactly C(s + 7, 8)/C(t + 7, 8) of the last one's; (s/t)^8 for long runs.
     expect(all[449] / all[899]).toBeGreaterThan(0.5 ** 8);
     expect(all[449] / all[899]).toBeLessThan(1.05 * 0.5 ** 8);
+  });
+
+  test("the last iterate is taken in by its share of the next weight, in another vector", () => {
+    const average = Float64Array.of(1, 2);
+    expect(withLast(average, Float64Array.of(5, 6), 2 * AVERAGE_EVERY)).toBe(average);
+    const shown = withLast(average, Float64Array.of(5, 6), 2.4 * AVERAGE_EVERY);
+    expect(shown[0]).toBeCloseTo(1 + (0.4 * 9 * 4) / (2.4 + 8), 14);
+    expect([...average]).toEqual([1, 2]);
   });
 
   test("does not change the iterate it begins with", () => {
@@ -79,8 +87,9 @@ describe.each(BACKENDS)("train with averaging on %s", (backend) => {
     }
     const { parameters, network, testAccuracy } = await train({ ...options, backend, averaging: true })
       .result;
-    expect(parameters).toEqual(expected);
     const last = await train({ ...options, backend }).result;
+    expect(parameters).toEqual(withLast(expected as Vector, last.parameters, options.updates));
+    expect(parameters).not.toEqual(expected);
     expect(parameters).not.toEqual(last.parameters);
 
     const operations = await openBackend(backend);
@@ -103,6 +112,20 @@ describe.each(BACKENDS)("train with averaging on %s", (backend) => {
     const second = await train({ ...all, resume }).result;
     expect(second.parameters).toEqual(whole.parameters);
     expect(second.testAccuracy).toBe(whole.testAccuracy);
+  });
+
+  test("looking at it between two iterates changes nothing of what follows", async () => {
+    const all = { ...options, backend, averaging: true };
+    const whole = await train(all).result;
+    const seen = new Map<number, number>();
+    const run = train({ ...all, evaluateEvery: 33 });
+    for await (const { update, testAccuracy } of run)
+      if (testAccuracy !== undefined) seen.set(update, testAccuracy);
+    expect([...seen.keys()]).toEqual([33, 66, 99, 132, options.updates]);
+    expect((await run.result).parameters).toEqual(whole.parameters);
+    // An evaluation is of what the run would give if it ended there.
+    const shorter = await train({ ...all, updates: 99 }).result;
+    expect(seen.get(99)).toBe(shorter.testAccuracy);
   });
 
   test("a run too short for an iterate gives the last one", async () => {

@@ -10,7 +10,10 @@ export interface SamplingForm {
 }
 
 /** Costs of five classes, no two rows alike. */
-export const COSTS: Loss = { kind: "cost-matrix", costs: Float64Array.from(integers(31, 25, 9)) };
+export const COSTS = {
+  kind: "cost-matrix",
+  costs: Float64Array.from(integers(31, 25, 9)),
+} as const satisfies Loss;
 
 /** The operations' input, at settings that are not the neutral ones. */
 export function samplingInput(

@@ -61,6 +61,9 @@ inline void activate_by(const Pass& pass, size_t l, size_t width, size_t begin, 
   }
 }
 
+// 1 above 0, else 0; NaN stays NaN, as the processor's maximum returns its second operand where one is.
+inline Float step_of(Float x) { return select((Int)(x > set(0)), set(1), max(set(0), x)); }
+
 inline void activate(const Network& network, const Pass& pass, size_t l, size_t begin, size_t end) {
   const size_t width = network.layers[l];
   switch (network.activation) {
@@ -69,8 +72,7 @@ inline void activate(const Network& network, const Pass& pass, size_t l, size_t 
     case Activation::kTanh:
       return activate_by(pass, l, width, begin, end, [&](Float x) { return tanh(x); });
     case Activation::kStep:
-      return activate_by(pass, l, width, begin, end,
-                         [&](Float x) { return select((Int)(x > set(0)), set(1), set(0)); });
+      return activate_by(pass, l, width, begin, end, [&](Float x) { return step_of(x); });
   }
 }
 
@@ -95,6 +97,25 @@ inline size_t first_largest(const float* z, size_t classes) {
   }
   return best;
 }
+
+// Whether one of them is NaN, which no comparison above tells.
+inline bool any_nan(const float* z, size_t classes) {
+  Int found = (Int)set(0);
+  for (size_t c = 0; c < classes; c += kLanes) {
+    const Float x = load_or(z + c, std::min(kLanes, classes - c), 0);
+    found = found | (Int)(x != x);
+  }
+  return sum(select(found, set(1), set(0))) > 0;
+}
+
+// The class of the first largest logit, or kNoClass where one is NaN.
+inline uint16_t predicted(const float* z, size_t classes) {
+  const size_t best = first_largest(z, classes);
+  return any_nan(z, classes) ? kNoClass : uint16_t(best);
+}
+
+// What a cost matrix's row of the label charges where nothing is predicted: its dearest mistake.
+inline float dearest(const float* costs, size_t classes) { return *std::max_element(costs, costs + classes); }
 
 // z <- exp(z - z_best) with 1 at `best`; returns the sum of the others, so that log1p of it keeps small
 // losses.
@@ -144,9 +165,9 @@ inline void row_losses(const Network& network, const Loss& loss, const uint16_t*
       return cross_entropies(network, labels, pass, begin, end, scale);
     case LossKind::kCostMatrix:
       for (size_t r = begin; r < end; r++) {
-        const float* z = pass.signal[network.depth()] + r * stride;
-        const size_t best = first_largest(z, classes), label = labels[r];
-        pass.row_loss[r] = loss.costs[label * classes + (z[best] > z[label] ? best : label)];
+        const float* costs = loss.costs.data() + labels[r] * classes;
+        const uint16_t best = predicted(pass.signal[network.depth()] + r * stride, classes);
+        pass.row_loss[r] = best == kNoClass ? dearest(costs, classes) : costs[best];
       }
   }
 }
@@ -268,10 +289,10 @@ inline bool dense_predict(const Network& network, const float* parameters, const
                             float* z = evaluator.pass.signal[network.depth()] +
                                        r * evaluator.pass.stride[network.depth()];
                             const size_t best = first_largest(z, classes);
+                            labels[first + r] = predicted(z, classes);
                             const float total = 1 + exponentials(z, classes, best);
                             for (size_t c = 0; c < classes; c++)
                               probabilities[(first + r) * classes + c] = z[c] / total;
-                            labels[first + r] = uint16_t(best);
                           }
                         });
 }
@@ -283,9 +304,9 @@ inline bool dense_accuracy(const Network& network, const float* parameters, cons
       network, parameters, batch, context, [&](size_t, size_t, size_t count, const Evaluator& evaluator) {
         uint64_t here = 0;
         for (size_t r = 0; r < count; r++)
-          here += first_largest(
-                      evaluator.pass.signal[network.depth()] + r * evaluator.pass.stride[network.depth()],
-                      network.classes()) == evaluator.rows.labels[r];
+          here +=
+              predicted(evaluator.pass.signal[network.depth()] + r * evaluator.pass.stride[network.depth()],
+                        network.classes()) == evaluator.rows.labels[r];
         total += here;
       });
   *correct = total;

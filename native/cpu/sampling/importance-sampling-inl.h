@@ -58,6 +58,11 @@ inline void raise_top(WeightSums* sums, double top, size_t size) {
     store(sums->weighted + i, fma(shift, load(sums->unweighted + i), r * load(sums->weighted + i)));
 }
 
+// A weight relative to exp(top), of its logarithm: 0 of an infinite loss, also before any other is known.
+inline double relative_weight(double log_weight, double top) {
+  return std::isinf(log_weight) && log_weight < 0 ? 0 : std::exp(log_weight - top);
+}
+
 // Adds a unit: `losses` of 1 sample or of 2 (a pair), and its noise (size floats, a multiple of 64).
 inline void add_unit(WeightSums* sums, const double* losses, size_t samples, double temperature,
                      const float* noise, size_t size) {
@@ -69,13 +74,14 @@ inline void add_unit(WeightSums* sums, const double* losses, size_t samples, dou
   const double top = samples == 2 ? std::max(log_weight[0], log_weight[1]) : log_weight[0];
   if (top > sums->top) raise_top(sums, top, size);
   for (size_t i = 0; i < samples; i++) {
-    weight[i] = std::exp(log_weight[i] - sums->top);
+    weight[i] = relative_weight(log_weight[i], sums->top);
     sums->weight += weight[i];
     sums->weight2 += weight[i] * weight[i];
   }
   const double c = samples == 2 ? weight[0] - weight[1] : weight[0];
   const bool centred = sums->unweighted != nullptr;
-  const Float factor = set(float(centred ? std::expm1(log_weight[0] - sums->top) : c));
+  const double less = weight[0] == 0 ? -1 : std::expm1(log_weight[0] - sums->top);
+  const Float factor = set(float(centred ? less : c));
   Float square0 = set(0), square1 = set(0);
   for (size_t i = 0; i < size; i += 2 * kLanes) {
     const Float z0 = load(noise + i), z1 = load(noise + i + kLanes);

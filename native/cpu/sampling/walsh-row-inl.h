@@ -6,8 +6,7 @@
 //   weights only  diag(e s_gh) Z:                     logit_c = a W_c + s d Z_c + e WHT(d W_c + s a Z_c)
 //   no hidden layer:                                  logit_c = base_c + e s_gc y_c
 //
-// Logits are kept less the label's and times log2 e: T of the differences W_c - W_label is one transform
-// less. n_c t_c is the transform of n_c at place d1+c.
+// Logits are kept less the label's, which saves a transform, and times log2 e. n_c t_c: that of n_c at d1+c.
 //
 // a, d: half the sum and half the difference of act(base + y), act(base - y) (bias: a = 1, d = 0), y = s (M
 // U)_b. Signs on the columns of a Gaussian matrix leave its law unchanged, so each sample has the law of
@@ -174,8 +173,7 @@ inline void half_activations(const WalshPoint& point, const float* base, const f
     case Activation::kTanh:
       return half_activations_by(point.shape, base, y, row, [&](Float x) { return tanh(x); });
     case Activation::kStep:
-      return half_activations_by(point.shape, base, y, row,
-                                 [&](Float x) { return select((Int)(x > set(0)), set(1), set(0)); });
+      return half_activations_by(point.shape, base, y, row, [&](Float x) { return step_of(x); });
   }
 }
 
@@ -297,17 +295,18 @@ inline Float walsh_large_loss(const WalshPoint& point, const WalshRow& row, size
   return fma(top, set(1 / kLog2e), log1p(max(set(0), total - set(1))));
 }
 
-// Cost of the class predicted: the label's unless another logit exceeds its own, else the first largest.
-inline Float walsh_cost(const WalshPoint& point, const WalshRow& row, size_t label, size_t i, bool minus) {
-  const float* costs = point.loss->costs.data() + label * point.shape.classes;
-  Float top = set(0), cost = set(costs[label]);
+// Of the label's costs that of the class predicted, the first largest; `most`, the dearest, where one is NaN.
+inline Float walsh_cost(const WalshPoint& point, const WalshRow& row, const float* costs, float most,
+                        size_t label, size_t i, bool minus) {
+  Float top = set(-std::numeric_limits<float>::infinity()), cost = set(costs[0]);
+  Int none = (Int)set(0);
   for (size_t c = 0; c < point.shape.classes; c++) {
-    if (c == label) continue;
-    const Float z = walsh_difference(point, row, c, label, i, minus);
+    const Float z = c == label ? set(0) : walsh_difference(point, row, c, label, i, minus);
     cost = select((Int)(z > top), set(costs[c]), cost);
     top = max(top, z);
+    none = none | (Int)(z != z);
   }
-  return cost;
+  return select(none, set(most), cost);
 }
 
 // Of the row's 2m samples the sum over the other classes of 2^difference.
@@ -336,12 +335,13 @@ inline void walsh_losses(const WalshPoint& point, size_t label, WalshRow* row) {
   const WalshShape& shape = point.shape;
   const size_t length = shape.length;
   switch (point.loss->kind) {
-    case LossKind::kCostMatrix:
-      for (size_t i = 0; i < length; i += kLanes) {
-        store(row->losses + i, walsh_cost(point, *row, label, i, false));
-        store(row->losses + length + i, walsh_cost(point, *row, label, i, true));
-      }
+    case LossKind::kCostMatrix: {
+      const float* costs = point.loss->costs.data() + label * shape.classes;
+      const float most = dearest(costs, shape.classes);
+      for (size_t i = 0; i < 2 * length; i += kLanes)
+        store(row->losses + i, walsh_cost(point, *row, costs, most, label, i & (length - 1), i >= length));
       break;
+    }
     case LossKind::kCrossEntropy: {
       if (shape.layout == WalshLayout::kRowSplit)
         walsh_sums<true>(point, label, row);

@@ -99,6 +99,18 @@ bool Session::accuracy(int split, const std::atomic<bool>& cancelled, uint64_t* 
                                      correct);
 }
 
+bool Session::finite() {
+  const Floats& x = impl_->setup.state.parameters;
+  float wrong[16] = {};  // NaN where one is not finite: infinity times zero is
+  size_t i = 0;
+  for (; i + 16 <= x.size(); i += 16)
+    for (size_t k = 0; k < 16; k++) wrong[k] += x[i + k] * 0.0f;
+  for (; i < x.size(); i++) wrong[0] += x[i] * 0.0f;
+  float sum = 0;
+  for (const float one : wrong) sum += one;
+  return sum == 0;
+}
+
 const SessionState& Session::state() { return impl_->setup.state; }
 
 }  // namespace local_entropy

@@ -38,13 +38,17 @@ struct MomentumStep {
 };
 
 // With c = 1 - b: m + c1 (g - m) takes one multiplication less than b1 m + c1 g, and sqrt(v_hat) = a sqrt(v)
-// is taken into the rate and epsilon, for it is multiplications that this waits for.
+// is taken into the rate and epsilon, for it is multiplications that this waits for. Of a b below 1/2 little
+// is left of v in v + c2 (g^2 - v), and of g^2 beside v nothing: there kForgets takes the sum as it stands.
+template <bool kForgets>
 struct AdamStep {
   static constexpr int kMoments = 2;
-  Float c1, c2, rate, keep, epsilon;
+  Float b1, b2, c1, c2, rate, keep, epsilon;
   AdamStep(const Optimizer& optimizer, double step, uint64_t index) {
     const double beta1 = optimizer.beta1, beta2 = optimizer.beta2, decay = optimizer.weight_decay;
     const double a = std::sqrt(1 / (1 - std::pow(beta2, double(index))));
+    b1 = set(float(beta1));
+    b2 = set(float(beta2));
     c1 = set(float(1 - beta1));
     c2 = set(float(1 - beta2));
     rate = set(float(-step / (a * (1 - std::pow(beta1, double(index))))));
@@ -52,8 +56,9 @@ struct AdamStep {
     epsilon = set(float(double(optimizer.epsilon) / a));
   }
   void operator()(Float slope, Float* x, Float* moments) const {
-    moments[0] = fma(c1, slope - moments[0], moments[0]);
-    moments[1] = fma(c2, slope * slope - moments[1], moments[1]);
+    moments[0] = kForgets ? fma(b1, moments[0], c1 * slope) : fma(c1, slope - moments[0], moments[0]);
+    moments[1] =
+        kForgets ? fma(b2, moments[1], c2 * slope * slope) : fma(c2, slope * slope - moments[1], moments[1]);
     *x = fma(rate, quotient(moments[0], sqrt(moments[1]) + epsilon), keep * *x);
   }
 };
@@ -67,7 +72,8 @@ inline void with_step(const Optimizer& optimizer, double rate, uint64_t index, B
     case Optimizer::Kind::kMomentum:
       return body(MomentumStep(optimizer, rate, index));
     case Optimizer::Kind::kAdam:
-      return body(AdamStep(optimizer, rate, index));
+      if (optimizer.beta1 < 0.5 || optimizer.beta2 < 0.5) return body(AdamStep<true>(optimizer, rate, index));
+      return body(AdamStep<false>(optimizer, rate, index));
   }
 }
 

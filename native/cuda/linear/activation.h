@@ -9,11 +9,11 @@ namespace local_entropy {
 __host__ __device__ inline float activate(Activation activation, float x) {
   switch (activation) {
     case Activation::kRelu:
-      return x > 0 ? x : 0.0f;
+      return x <= 0 ? 0.0f : x;  // NaN stays NaN
     case Activation::kTanh:
       return tanhf(x);
     case Activation::kStep:
-      return x > 0 ? 1.0f : 0.0f;
+      return x > 0 ? 1.0f : x <= 0 ? 0.0f : x;
   }
   return NAN;
 }

@@ -12,25 +12,32 @@ namespace {
 
 constexpr unsigned kThreads = 256, kRowsEach = kThreads / 32;
 
-// The first largest logit of a row and where it stands.
+// The first largest logit of a row and where it stands; whether one is NaN, so that nothing is predicted.
 struct Best {
   float value;
   unsigned at;
+  bool none;
+
+  __device__ uint16_t label() const { return none ? kNoClass : uint16_t(at); }
 };
 
 // By a warp.
 __device__ inline Best first_largest(const float* z, unsigned classes) {
   const unsigned lane = threadIdx.x % 32;
-  Best best{lane < classes ? z[lane] : -INFINITY, lane};
-  for (unsigned c = lane + 32; c < classes; c += 32)
-    if (z[c] > best.value) best = {z[c], c};
+  Best best{lane < classes ? z[lane] : -INFINITY, lane, false};
+  bool nan = best.value != best.value;
+  for (unsigned c = lane + 32; c < classes; c += 32) {
+    if (z[c] > best.value) best = {z[c], c, false};
+    nan |= z[c] != z[c];
+  }
 #pragma unroll
   for (unsigned distance = 16; distance > 0; distance /= 2) {
-    const Best other{__shfl_xor_sync(kWarp, best.value, distance), __shfl_xor_sync(kWarp, best.at, distance)};
+    const Best other{__shfl_xor_sync(kWarp, best.value, distance), __shfl_xor_sync(kWarp, best.at, distance),
+                     false};
     if (other.value > best.value || (other.value == best.value && other.at < best.at)) best = other;
   }
   // The first lane's answer is that of a loop from the first class on, which passes over NaN.
-  return {__shfl_sync(kWarp, best.value, 0), __shfl_sync(kWarp, best.at, 0)};
+  return {__shfl_sync(kWarp, best.value, 0), __shfl_sync(kWarp, best.at, 0), warp_sum(nan ? 1 : 0) > 0};
 }
 
 // Sum over all but the best of exp(z - z_best), by a warp.
@@ -51,9 +58,11 @@ __global__ void losses_of(DeviceBatch batch, size_t rows, unsigned classes, Devi
   const Best best = first_largest(z, classes);
   const float own = z[label];
   switch (loss.kind) {
-    case LossKind::kCostMatrix:
-      if (lane == 0) losses[row] = loss.costs[label * classes + (best.value > own ? best.at : label)];
+    case LossKind::kCostMatrix: {
+      const float* costs = loss.costs + label * classes;
+      if (lane == 0) losses[row] = best.none ? dearest(costs, classes) : costs[best.at];
       return;
+    }
     case LossKind::kCrossEntropy:
       break;
   }
@@ -83,7 +92,7 @@ __global__ void predictions(size_t rows, unsigned classes, float* logits, uint16
   const float total = 1 + sum_of_others(z, classes, best);
   for (unsigned c = threadIdx.x % 32; c < classes; c += 32)
     z[c] = (c == best.at ? 1.0f : expf(z[c] - best.value)) / total;
-  if (threadIdx.x % 32 == 0) labels[row] = uint16_t(best.at);
+  if (threadIdx.x % 32 == 0) labels[row] = best.label();
 }
 
 // Whole numbers, so the order of the additions does not matter.
@@ -92,7 +101,7 @@ __global__ void count_correct(DeviceBatch batch, size_t rows, unsigned classes, 
   const size_t row = size_t(blockIdx.x) * kRowsEach + threadIdx.x / 32;
   if (row >= rows) return;
   const Best best = first_largest(logits + row * classes, classes);
-  if (threadIdx.x % 32 == 0 && best.at == batch.label(row)) atomicAdd(correct, 1ull);
+  if (threadIdx.x % 32 == 0 && best.label() == batch.label(row)) atomicAdd(correct, 1ull);
 }
 
 }  // namespace

@@ -10,14 +10,26 @@ __host__ __device__ inline float cross_entropy(float best, float label, float ot
   return best - label + log1pf(others);
 }
 
+// The dearest of a label's costs: what a row is charged for which nothing is predicted.
+__host__ __device__ inline float dearest(const float* costs, unsigned classes) {
+  float most = costs[0];
+  for (unsigned c = 1; c < classes; c++) most = costs[c] > most ? costs[c] : most;
+  return most;
+}
+
 // Loss of a row of logits: as Loss in backend.h.
 __host__ __device__ inline float row_loss(const float* z, unsigned classes, unsigned label, DeviceLoss loss) {
   unsigned best = 0;
-  for (unsigned c = 1; c < classes; c++)
+  bool none = z[0] != z[0];  // NaN, which no comparison tells
+  for (unsigned c = 1; c < classes; c++) {
     if (z[c] > z[best]) best = c;
+    none |= z[c] != z[c];
+  }
   switch (loss.kind) {
-    case LossKind::kCostMatrix:
-      return loss.costs[label * classes + (z[best] > z[label] ? best : label)];
+    case LossKind::kCostMatrix: {
+      const float* costs = loss.costs + label * classes;
+      return none ? dearest(costs, classes) : costs[best];
+    }
     case LossKind::kCrossEntropy:
       break;
   }

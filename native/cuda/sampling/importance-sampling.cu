@@ -22,8 +22,10 @@ struct Scales {
 // c0 and top, from all losses.
 struct Level {
   double level, top, lost;
+  bool infinite;  // whether a loss is
 
-  __device__ Level(const Scales& scales, const SamplePart& losses) : level(losses.sum / scales.samples) {
+  __device__ Level(const Scales& scales, const SamplePart& losses)
+      : level(losses.sum / (scales.samples - losses.squares)), infinite(losses.squares > 0) {
     const double exponent = (losses.most + level) / scales.delta;
     top = exponent > 20 ? exponent : 0;
     lost = exp(-top);
@@ -58,7 +60,7 @@ __device__ inline void write_weights(const Scales& scales, const Level& of, cons
               w.squares,
               of.top,
               of.lost};
-  numbers->loss = of.level;
+  numbers->loss = of.infinite ? INFINITY : of.level;
   numbers->free_energy = of.level - scales.delta * (of.top + log(mean));
   numbers->effective_sample_size = w.sum * w.sum / w.squares;
   numbers->largest_weight = w.most / w.sum;

@@ -42,7 +42,8 @@ struct SliceLevel {
     return float(slices.plain == nullptr ? 0.5 * (r - relative(slices, other)) : r);
   }
   __device__ double relative(const SampleSlices& slices, float f) const {
-    return slices.entropy ? expm1((level - double(f)) / slices.delta) : double(f) - level;
+    if (!slices.entropy) return double(f) - level;
+    return f == INFINITY ? -1 : expm1((level - double(f)) / slices.delta);  // the level may be infinite too
   }
 };
 

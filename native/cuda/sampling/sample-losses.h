@@ -7,18 +7,22 @@ namespace local_entropy {
 
 // Of one part: first the losses, then, in importance sampling, the weights.
 struct SamplePart {
-  double sum, squares, most;  // losses: sum, -, the largest of -f
+  double sum, squares, most;  // losses: sum of the finite ones, how many are not, the largest of -f
 };
 
 // Of a share of the samples, by a block of threads.
 __device__ inline SamplePart loss_share(const float* losses, size_t begin, size_t end) {
-  double sum = 0, most = -INFINITY;
+  double sum = 0, infinite = 0, most = -INFINITY;
   for (size_t j = begin + threadIdx.x; j < end; j += blockDim.x) {
-    sum += double(losses[j]);
+    if (losses[j] == INFINITY)  // of weight 0
+      infinite++;
+    else
+      sum += double(losses[j]);
     most = fmax(most, -double(losses[j]));
   }
   sum = block_sum(sum);
-  return {sum, 0, block_largest(most)};
+  infinite = block_sum(infinite);
+  return {sum, infinite, block_largest(most)};
 }
 
 __device__ inline SamplePart merge_parts(const SamplePart* parts, unsigned count) {

@@ -18,6 +18,7 @@
 #include "../linear/transform.h"
 #include "../machine/block.h"
 #include "../machine/question.h"
+#include "../network/loss.h"
 #include "sample-weights.h"
 
 namespace local_entropy {
@@ -198,21 +199,40 @@ struct WalshUnit {
     for (int r = 0; r < R; r++) losses[r] = fmaf(kLn2, top[r], log1pf(losses[r]));
   }
 
-  // Cost of the class predicted: the label's unless another logit exceeds its own, else the first largest.
+  // Cost of the class predicted, the first largest; the dearest where a logit is NaN.
   __device__ void costs(uint32_t label, float (&plus)[R], float (&minus)[R]) {
     const float* of_label = point.loss.costs + size_t(label) * point.shape.classes;
     float top_plus[R], top_minus[R];
+    bool none_plus[R], none_minus[R];
 #pragma unroll
     for (int r = 0; r < R; r++) {
-      top_plus[r] = top_minus[r] = 0;
-      plus[r] = minus[r] = of_label[label];
+      top_plus[r] = top_minus[r] = -INFINITY;
+      plus[r] = minus[r] = of_label[0];
+      none_plus[r] = none_minus[r] = false;
     }
+    // The label, whose difference is 0, stands between the classes before and after it.
+    const auto take_label = [&](int r) {
+      if (top_plus[r] < 0) plus[r] = of_label[label];
+      if (top_minus[r] < 0) minus[r] = of_label[label];
+      top_plus[r] = fmaxf(top_plus[r], 0);
+      top_minus[r] = fmaxf(top_minus[r], 0);
+    };
     differences(label, 1, [&](uint32_t c, int r, float up, float down) {
+      if (c > label) take_label(r);  // from the second time on it changes nothing
       if (up > top_plus[r]) plus[r] = of_label[c];
       if (down > top_minus[r]) minus[r] = of_label[c];
       top_plus[r] = fmaxf(top_plus[r], up);
       top_minus[r] = fmaxf(top_minus[r], down);
+      none_plus[r] |= up != up;
+      none_minus[r] |= down != down;
     });
+    const float most = dearest(of_label, point.shape.classes);
+#pragma unroll
+    for (int r = 0; r < R; r++) {
+      take_label(r);
+      if (none_plus[r]) plus[r] = most;
+      if (none_minus[r]) minus[r] = most;
+    }
   }
 
   // f of the row's 2m samples; zeros past m.

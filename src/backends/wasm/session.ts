@@ -80,7 +80,8 @@ export class WasmSession {
         if (finished < asked) break;
         if (performance.now() - began < TURN_MILLISECONDS / 2) atOnce *= 2;
       }
-      return { numbers: { done }, arrays: machine.arrays({ values }, plan.outputs) };
+      const finite = done > 0 ? machine.field("finite") : 1;
+      return { numbers: { done, finite }, arrays: machine.arrays({ values }, plan.outputs) };
     } finally {
       pieces.free();
     }

@@ -142,10 +142,16 @@ export function networkNormals(network: Network, key: Key, update: number): Norm
   };
 }
 
+/** The label of a row for which nothing is predicted; networks have fewer classes. */
+export const NO_CLASS = 2 ** 16 - 1;
+
 /** Rows looked at between pauses. */
 const ROWS = 64;
 
-/** Class probabilities (rows × classes) and the first largest logit's class of each row. */
+/**
+ * Class probabilities (rows × classes) and the class predicted for each row. Of a row with a logit that is NaN the
+ * probabilities are NaN, and the class is `NO_CLASS`.
+ */
 export function* predict(
   network: Network,
   parameters: Float64Array,
@@ -164,14 +170,14 @@ export function* predict(
     for (let b = 0; b * classes < logits.length; b++) {
       const row = logits.subarray(b * classes, (b + 1) * classes);
       probabilities.set(softmax(row), (start + b) * classes);
-      labels[start + b] = firstLargest(row);
+      labels[start + b] = predicted(row) ?? NO_CLASS;
     }
     yield;
   }
   return { probabilities, labels };
 }
 
-/** Fraction of the rows whose first largest logit is the label's. */
+/** Fraction of the rows whose class predicted is the label. */
 export function* accuracy(network: Network, parameters: Float64Array, batch: Examples): Work<number> {
   const { labels } = yield* predict(network, parameters, batch.inputs);
   return labels.reduce((sum, label, b) => sum + (label === batch.labels[b] ? 1 : 0), 0) / labels.length;
@@ -194,11 +200,11 @@ function upperShape(network: Network, layer: number) {
   return { offset: offset - firstLayerSize(network), rows, columns };
 }
 
-/** act(p) and act'(p); the ReLU's slope is 0 at 0. */
+/** act(p) and act'(p); the ReLU's slope is 0 at 0. What is NaN stays so, though no comparison tells. */
 const ACTIVATIONS: Record<Activation, { value(p: number): number; slope(p: number): number }> = {
   relu: { value: (p) => Math.max(p, 0), slope: (p) => (p > 0 ? 1 : 0) },
   tanh: { value: (p) => Math.tanh(p), slope: (p) => 1 - Math.tanh(p) ** 2 },
-  step: { value: (p) => (p > 0 ? 1 : 0), slope: () => 0 },
+  step: { value: (p) => (Number.isNaN(p) ? p : p > 0 ? 1 : 0), slope: () => 0 },
 };
 
 /** [act(P), 1]: (B × (width + 1)) from (B × width). */
@@ -211,7 +217,7 @@ export function activate(activation: Activation, before: Float64Array, width: nu
   return after;
 }
 
-/** Loss of one row. A prediction is the label unless another logit exceeds its own; then the first largest. */
+/** Loss of one row. Where nothing is predicted a cost matrix takes the label's dearest mistake. */
 export function rowLoss(loss: Loss, logits: Float64Array, label: number): number {
   switch (loss.kind) {
     case "cross-entropy": {
@@ -219,9 +225,9 @@ export function rowLoss(loss: Loss, logits: Float64Array, label: number): number
       return largest - logits[label] + Math.log(logits.reduce((sum, z) => sum + Math.exp(z - largest), 0));
     }
     case "cost-matrix": {
-      const best = firstLargest(logits);
-      const predicted = logits[best] > logits[label] ? best : label;
-      return loss.costs[label * logits.length + predicted];
+      const costs = loss.costs.subarray(label * logits.length, (label + 1) * logits.length);
+      const best = predicted(logits);
+      return best === null ? Math.max(...costs) : costs[best];
     }
     default:
       return loss satisfies never;
@@ -245,6 +251,8 @@ function softmax(logits: Float64Array): Float64Array {
   return exponentials.map((e) => e / sum);
 }
 
-function firstLargest(logits: Float64Array): number {
+/** The class of the first largest logit; null where one is NaN, which no comparison tells. */
+function predicted(logits: Float64Array): number | null {
+  if (logits.some(Number.isNaN)) return null;
   return logits.reduce((best, z, c) => (z > logits[best] ? c : best), 0);
 }

@@ -300,7 +300,10 @@ function ofSamples(coupling: Coupling): SampleCoupling {
   );
 }
 
-/** w̄_j and −δ log mean w, by a log-sum-exp that streams: the running maximum rescales the running sum. */
+/**
+ * w̄_j and −δ log mean w, by a log-sum-exp that streams: the running maximum rescales the running sum. A loss of +∞ is a
+ * weight of 0; where all are, the weights are NaN.
+ */
 export function normalizedWeights(
   losses: Float64Array,
   temperature: number,
@@ -309,6 +312,7 @@ export function normalizedWeights(
   let sum = 0;
   for (const f of losses) {
     const log = -f / temperature;
+    if (log === Number.NEGATIVE_INFINITY) continue;
     if (log > largest) {
       sum = sum * Math.exp(largest - log) + 1;
       largest = log;

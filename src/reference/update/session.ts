@@ -77,7 +77,8 @@ export function openUpdates(updates: Updates): Session {
           state = result.state;
           values.set(result.values, done * VALUES);
         }
-        return { done, values: values.slice(0, done * VALUES) } satisfies PlanResult;
+        const finite = state.parameters.every(Number.isFinite);
+        return { done, values: values.slice(0, done * VALUES), finite } satisfies PlanResult;
       });
     },
     async accuracy(split) {
