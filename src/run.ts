@@ -66,7 +66,7 @@ export interface TrainResult {
   /**
    * Writes `checkpoint.safetensors` and `run.json` into a `directory`, made if missing.
    *
-   * @throws CheckpointError if it cannot be written; what was there before then stays
+   * @throws CheckpointError if it cannot be written; what was there before then stays. OptionError if `directory` is no path
    */
   save(directory: string): Promise<void>;
 }
@@ -85,6 +85,10 @@ export interface Run<Result = TrainResult> extends AsyncIterable<TrainRecord> {
   readonly result: Promise<Result>;
   /** Stops as `break` does: `result` resolves with `completed: false`. */
   stop(): void;
-  /** Writes the state between two updates into a `directory`, as `TrainResult.save`; the run goes on. */
+  /**
+   * Writes the state between two updates into a `directory`, as `TrainResult.save`; the run goes on. Called on hearing
+   * a record, before anything is awaited, it writes the state that the record tells of. Once the run has failed it
+   * writes the last state known to be good: where it was finite, at a record or between the updates before an error.
+   */
   save(directory: string): Promise<void>;
 }

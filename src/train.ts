@@ -90,7 +90,8 @@ function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: r
     finish(snapshot) {
       const { update, seconds, completed, testAccuracy, validationAccuracy } = snapshot;
       return {
-        parameters: snapshot.average ?? snapshot.state.parameters,
+        // A copy: the file is written in pieces, and must not change with what the caller does meanwhile.
+        parameters: (snapshot.average ?? snapshot.state.parameters).slice(),
         network,
         testAccuracy,
         validationAccuracy,
