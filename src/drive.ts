@@ -27,6 +27,8 @@ export interface Snapshot {
 /** What a run drives and how far. */
 export interface Drive<Result> {
   readonly session: Session;
+  /** What the session was opened with, finite. */
+  readonly start: SessionState;
   /** Turns update numbers into rows and schedule values. */
   plan(first: number, count: number): Plan;
   readonly updates: number;
@@ -194,8 +196,8 @@ class DrivenRun<Result> implements Run<Result> {
     };
     /** Whether the session's state is that after `update` updates. */
     let between = true;
+    this.#good = this.#begun();
     try {
-      await keep();
       while (update < updates && !this.#halt.signal.aborted) {
         const count = Math.min(
           updates - update,
@@ -221,11 +223,11 @@ class DrivenRun<Result> implements Run<Result> {
         if (evaluate || isMultiple(update, recordEvery)) {
           const rate = (update - updateBefore) / Math.max(seconds - secondsBefore, 1e-9);
           const record = { update, ...means.take(), ...named(accuracies), seconds, updatesPerSecond: rate };
-          // Whoever saves or stops on hearing a record means the state that it tells of.
-          if (this.#tell(record)) await nextTurn();
+          // Whoever saves or stops on hearing an accuracy means the state that it was measured on.
+          if (this.#tell(record) && evaluate) await nextTurn();
           secondsBefore = seconds;
           updateBefore = update;
-          if (performance.now() >= keepNext) await keep();
+          if (update < updates && performance.now() >= keepNext) await keep();
         }
         for (const { directory, resolve, reject } of this.#saves.splice(0)) {
           await snapshot(false)
@@ -243,6 +245,25 @@ class DrivenRun<Result> implements Run<Result> {
       if (between) await keep().catch(() => {}); // a session that failed cannot be read
       throw error;
     }
+  }
+
+  /** The state before the first update. Copies: what was resumed from is the caller's. */
+  #begun(): Snapshot {
+    const { start, resume } = this.#drive;
+    return {
+      state: {
+        parameters: start.parameters.slice(),
+        moments: start.moments.map((moment) => moment.slice()),
+        chain: start.chain?.slice() ?? null,
+      },
+      average: resume?.average?.slice() ?? null,
+      update: resume?.update ?? 0,
+      pending: new Means(this.#drive.weighted, resume?.pending).sums,
+      seconds: resume?.seconds ?? 0,
+      completed: false,
+      testAccuracy: null,
+      validationAccuracy: null,
+    };
   }
 
   async #measure(average: Vector | null): Promise<Accuracies> {

@@ -87,8 +87,9 @@ export interface Run<Result = TrainResult> extends AsyncIterable<TrainRecord> {
   stop(): void;
   /**
    * Writes the state between two updates into a `directory`, as `TrainResult.save`; the run goes on. Called on hearing
-   * a record, before anything is awaited, it writes the state that the record tells of. Once the run has failed it
-   * writes the last state known to be good: where it was finite, at a record or between the updates before an error.
+   * a record with an accuracy, before anything else is awaited, it writes the state that was measured. Once the run has
+   * failed it writes the last state known to be good: finite, at the start, at a record or between the last updates
+   * before an error.
    */
   save(directory: string): Promise<void>;
 }

@@ -66,6 +66,7 @@ function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: r
   };
   return startRun<TrainResult>({
     session,
+    start: state,
     plan(first, count) {
       const rows = new Uint32Array(count * batches * batchSize);
       for (let t = 0; t < count * batches; t++) {
