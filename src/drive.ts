@@ -7,6 +7,7 @@
 import { AVERAGE_EVERY, averaged, withLast } from "./averaging.ts";
 import type { DataSplit, Plan, Session, SessionState, Vector } from "./backends/backend.ts";
 import { DivergedError } from "./errors.ts";
+import { nextTurn } from "./host.ts";
 import { Means } from "./means.ts";
 import type { Resume } from "./options/types.ts";
 import type { BackendReport, Run, TrainRecord } from "./run.ts";
@@ -27,6 +28,8 @@ export interface Snapshot {
 /** What a run drives and how far. */
 export interface Drive<Result> {
   readonly session: Session;
+  /** What the session was opened with, finite. */
+  readonly start: SessionState;
   /** Turns update numbers into rows and schedule values. */
   plan(first: number, count: number): Plan;
   readonly updates: number;
@@ -58,6 +61,8 @@ export interface Drive<Result> {
 
 /** Records kept for a reader who has not come yet; older ones are dropped beyond it. */
 const UNREAD_RECORDS = 100_000;
+/** Reading the state to keep it may take this part of the time. */
+const KEEPING_SHARE = 1 / 200;
 
 /** Starts the run at once; it goes on whether or not anyone iterates. */
 export function startRun<Result>(drive: Drive<Result>): Run<Result> {
@@ -74,6 +79,8 @@ class DrivenRun<Result> implements Run<Result> {
   #wake: (() => void) | null = null;
   #ended: { error: unknown } | "well" | null = null;
   #last: Snapshot | null = null;
+  /** The latest state that is known to be finite: what there is to save of a run that failed. */
+  #good: Snapshot | null = null;
 
   constructor(drive: Drive<Result>) {
     this.#drive = drive;
@@ -96,8 +103,11 @@ class DrivenRun<Result> implements Run<Result> {
   }
 
   save(directory: string): Promise<void> {
-    if (this.#last !== null) return this.#drive.save(this.#last, directory);
-    if (this.#ended !== null) return this.result.then(() => {});
+    if (this.#ended !== null) {
+      // Of a run that failed its last good state, or where it had none, why.
+      const state = this.#last !== null && allFinite(this.#last) ? this.#last : (this.#good ?? this.#last);
+      return state === null ? this.result.then(() => {}) : this.#drive.save(state, directory);
+    }
     return new Promise((resolve, reject) => this.#saves.push({ directory, resolve, reject }));
   }
 
@@ -120,16 +130,20 @@ class DrivenRun<Result> implements Run<Result> {
 
   #end(how: { error: unknown } | "well"): void {
     this.#ended = how;
-    // Of the final state, or with the error that there is none.
+    // Of the final state, or of the last good one.
     for (const { directory, resolve, reject } of this.#saves.splice(0))
       this.save(directory).then(resolve, reject);
     this.#wake?.();
   }
 
-  #tell(record: TrainRecord): void {
+  /** @returns whether somebody was waiting for it */
+  #tell(record: TrainRecord): boolean {
     this.#unread.push(record);
     if (this.#unread.length > UNREAD_RECORDS) this.#unread.shift();
+    const waiting = this.#wake !== null;
     this.#wake?.();
+    this.#wake = null;
+    return waiting;
   }
 
   async #run(): Promise<Result> {
@@ -178,48 +192,86 @@ class DrivenRun<Result> implements Run<Result> {
         validationAccuracy: validation ?? null,
       };
     };
-    while (update < updates && !this.#halt.signal.aborted) {
-      const count = Math.min(
-        updates - update,
-        untilMultiple(update, recordEvery),
-        untilMultiple(update, evaluateEvery),
-        untilMultiple(update, averageEvery),
-        this.#drive.updatesPerCrossing,
-      );
-      const plan = this.#drive.plan(update, count);
+    let keepNext = 0;
+    /** Keeps the state, if it is finite, and says when to do so next, so that this takes little of the time. */
+    const keep = async () => {
       const began = performance.now();
-      const result = await session.run(plan, this.#halt.signal);
-      means.add(result, update);
-      update += result.done;
-      if (!result.finite) throw await this.#diverged(session, update);
-      if (result.done > 0 && isMultiple(update, averageEvery))
-        average = averaged(average, (await session.read()).parameters, update);
-      seconds += (performance.now() - began) / 1000;
+      const now = await snapshot(false);
+      if (allFinite(now)) this.#good = now;
+      const ended = performance.now();
+      keepNext = ended + (ended - began) / KEEPING_SHARE;
+    };
+    /** Whether the session's state is that after `update` updates. */
+    let between = true;
+    this.#good = this.#begun();
+    try {
+      while (update < updates && !this.#halt.signal.aborted) {
+        const count = Math.min(
+          updates - update,
+          untilMultiple(update, recordEvery),
+          untilMultiple(update, evaluateEvery),
+          untilMultiple(update, averageEvery),
+          this.#drive.updatesPerCrossing,
+        );
+        const plan = this.#drive.plan(update, count);
+        const began = performance.now();
+        between = false;
+        const result = await session.run(plan, this.#halt.signal);
+        means.add(result, update);
+        update += result.done;
+        if (!result.finite) throw await this.#diverged(session, update);
+        if (result.done > 0 && isMultiple(update, averageEvery))
+          average = averaged(average, (await session.read()).parameters, update);
+        between = true;
+        seconds += (performance.now() - began) / 1000;
+        signal?.throwIfAborted();
+        if (result.done < count) break;
+        const evaluate = update === updates || isMultiple(update, evaluateEvery);
+        const accuracies = evaluate ? await measure() : {};
+        if (evaluate || isMultiple(update, recordEvery)) {
+          const rate = (update - updateBefore) / Math.max(seconds - secondsBefore, 1e-9);
+          const record = { update, ...means.take(), ...named(accuracies), seconds, updatesPerSecond: rate };
+          // Whoever saves or stops on hearing an accuracy means the state that it was measured on.
+          if (this.#tell(record) && evaluate) await nextTurn();
+          secondsBefore = seconds;
+          updateBefore = update;
+          if (update < updates && performance.now() >= keepNext) await keep();
+        }
+        for (const { directory, resolve, reject } of this.#saves.splice(0)) {
+          await snapshot(false)
+            .then((now) => {
+              if (allFinite(now)) this.#good = now;
+              return this.#drive.save(this.#good ?? now, directory);
+            })
+            .then(resolve, reject);
+        }
+      }
       signal?.throwIfAborted();
-      if (result.done < count) break;
-      const evaluate = update === updates || isMultiple(update, evaluateEvery);
-      const accuracies = evaluate ? await measure() : {};
-      if (evaluate || isMultiple(update, recordEvery)) {
-        const rate = (update - updateBefore) / Math.max(seconds - secondsBefore, 1e-9);
-        this.#tell({
-          update,
-          ...means.take(),
-          ...named(accuracies),
-          seconds,
-          updatesPerSecond: rate,
-        });
-        secondsBefore = seconds;
-        updateBefore = update;
-      }
-      for (const { directory, resolve, reject } of this.#saves.splice(0)) {
-        await snapshot(false)
-          .then((now) => this.#drive.save(now, directory))
-          .then(resolve, reject);
-      }
+      await measure();
+      return await snapshot(update === updates);
+    } catch (error) {
+      if (between) await keep().catch(() => {}); // a session that failed cannot be read
+      throw error;
     }
-    signal?.throwIfAborted();
-    await measure();
-    return snapshot(update === updates);
+  }
+
+  /** The state before the first update. Copies: what was resumed from is the caller's. */
+  #begun(): Snapshot {
+    const { start, resume } = this.#drive;
+    return {
+      state: {
+        parameters: start.parameters.slice(),
+        moments: start.moments.map((moment) => moment.slice()),
+        chain: start.chain?.slice() ?? null,
+      },
+      average: resume?.average?.slice() ?? null,
+      update: resume?.update ?? 0,
+      pending: new Means(this.#drive.weighted, this.#drive.advice, resume?.pending).sums,
+      seconds: resume?.seconds ?? 0,
+      completed: false,
+      testAccuracy: null,
+      validationAccuracy: null,
+    };
   }
 
   /** Says which parameter is no longer finite. */
@@ -244,6 +296,17 @@ function named({ test, validation }: Accuracies) {
     ...(test === undefined ? {} : { testAccuracy: test }),
     ...(validation === undefined ? {} : { validationAccuracy: validation }),
   };
+}
+
+/** Whether all that a checkpoint would hold is finite. */
+function allFinite({ state: { parameters, moments, chain }, average }: Snapshot): boolean {
+  return [parameters, ...moments, chain, average].every((vector) => {
+    if (vector === null) return true;
+    // 0 times a number is 0, unless it is infinite or none: a sum is made faster than each is asked.
+    let sum = 0;
+    for (let i = 0; i < vector.length; i++) sum += 0 * vector[i];
+    return sum === 0;
+  });
 }
 
 function isMultiple(update: number, every: number): boolean {

@@ -53,6 +53,7 @@ export function minimize(options: MinimizeOptions): Run<MinimizeResult> {
   );
   return startRun<MinimizeResult>({
     session,
+    start: checked.state,
     plan: (first, count) => ({ first, count, rows: new Uint32Array(0), ...checked.planValues(first, count) }),
     updates: checked.updates,
     recordEvery: checked.recordEvery,

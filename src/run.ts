@@ -69,7 +69,7 @@ export interface TrainResult {
   /**
    * Writes `checkpoint.safetensors` and `run.json` into a `directory`, made if missing.
    *
-   * @throws CheckpointError if it cannot be written; what was there before then stays
+   * @throws CheckpointError if it cannot be written; what was there before then stays. OptionError if `directory` is no path
    */
   save(directory: string): Promise<void>;
 }
@@ -88,6 +88,11 @@ export interface Run<Result = TrainResult> extends AsyncIterable<TrainRecord> {
   readonly result: Promise<Result>;
   /** Stops as `break` does: `result` resolves with `completed: false`. */
   stop(): void;
-  /** Writes the state between two updates into a `directory`, as `TrainResult.save`; the run goes on. */
+  /**
+   * Writes the state between two updates into a `directory`, as `TrainResult.save`; the run goes on. Called on hearing
+   * a record with an accuracy, before anything else is awaited, it writes the state that was measured. Once the run has
+   * failed it writes the last state known to be good: finite, at the start, at a record or between the last updates
+   * before an error.
+   */
   save(directory: string): Promise<void>;
 }

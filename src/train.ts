@@ -71,6 +71,7 @@ function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: r
   };
   return startRun<TrainResult>({
     session,
+    start: state,
     plan(first, count) {
       const rows = new Uint32Array(count * batches * batchSize);
       for (let t = 0; t < count * batches; t++) {
@@ -97,7 +98,8 @@ function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: r
     finish(snapshot) {
       const { update, seconds, completed, testAccuracy, validationAccuracy } = snapshot;
       return {
-        parameters: shown(snapshot),
+        // A copy: the file is written in pieces, and must not change with what the caller does meanwhile.
+        parameters: shown(snapshot).slice(),
         network,
         testAccuracy,
         validationAccuracy,

@@ -65,10 +65,16 @@ function exitCodeOf(error: unknown): number {
   return usage ? 2 : 1;
 }
 
-// A reader that has enough, as in `… | head`, is no failure.
+// A reader that has enough, as in `… | head`, is no failure; a full disk behind `> file` is, but ends no run.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
+  if (error.code === "EPIPE") return;
+  process.stderr.write(`local-entropy: The output could not be written: ${error.message}\n`);
+  process.on("exit", (code) => {
+    process.exitCode = code || 1;
+  });
 });
+// Progress and errors that nobody hears: there is no other place to tell them.
+process.stderr.on("error", () => {});
 
 try {
   await program.parseAsync();

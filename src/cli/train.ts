@@ -1,79 +1,124 @@
 /**
  * `local-entropy train`: runs `train` into a folder, tells how it goes, and stops well on Ctrl-C.
  *
- * The folder is checked before work starts and nothing in it is replaced unless asked for. A checkpoint is written
- * at each evaluation and at least once a minute, so a killed process loses a minute.
+ * The folder is held before work starts, so that no other run has it, and nothing in it is replaced unless asked for. A
+ * checkpoint is written at each evaluation and at least once a minute, so a killed process loses a minute.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { loadMnist, subset } from "../data/mnist.ts";
 import { CheckpointError } from "../errors.ts";
 import { openBackend } from "../operations.ts";
-import type { Data, Dataset, TrainOptions } from "../options/types.ts";
+import type { Data, Dataset } from "../options/types.ts";
 import type { Run, TrainResult } from "../run.ts";
 import { load } from "../runs/checkpoint.ts";
+import { type Claimed, claimFolder, claimNewFolder, clearFolder } from "../runs/claim.ts";
 import { CHECKPOINT_FILE, RUN_FILE } from "../runs/files.ts";
-import { clearFolder, prepareFolder, readRunFile, updateRunFile } from "../runs/folder.ts";
-import { appendRecord, truncateMetrics } from "../runs/metrics.ts";
+import { type RunFile, readRunFile, updateRunFile } from "../runs/folder.ts";
+import { truncateMetrics } from "../runs/metrics.ts";
 import { train } from "../train.ts";
 import { type Given, keptFlags, type Request, requestOf, resumedFlags } from "./flags.ts";
+import { type Ended, follow } from "./follow.ts";
 import { Progress } from "./progress.ts";
 
-const CHECKPOINT_INTERVAL = 60_000;
 /** Rows of the test set that cross to the backend at a time. */
 const PREDICTED_ROWS = 2_000;
-
-/** Exit codes of a process that a signal stopped, as shells report them. */
-const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Runs the command; resolves to the exit code. */
 export async function trainCommand(given: Given): Promise<number> {
   const resumed = typeof given.resume === "string" ? given.resume : undefined;
-  const before = resumed === undefined ? null : await flagsOf(resumed);
-  const flags = before === null ? given : resumedFlags(given, before);
-  const request = requestOf(flags);
-  const directory = resumed ?? request.run ?? newFolder();
-  const giveBack = await prepareFolder(
-    directory,
-    before ? "resume" : request.overwrite ? "overwrite" : "new",
-  );
+  if (resumed !== undefined) return resume(given, resumed);
+  const request = requestOf(given);
+  const claimed =
+    request.run === undefined
+      ? await claimNewFolder()
+      : await claimFolder(request.run, request.overwrite ? "overwrite" : "new");
+  return running(claimed, request, async (data) => ({
+    run: train({ ...request.options, data }),
+    first: 0,
+    async begin() {
+      await clearFolder(claimed.directory);
+      await updateRunFile(claimed.directory, { command: keptFlags(given) });
+    },
+  }));
+}
 
-  let data: Data;
-  let run: Run;
-  let first = 0;
+async function resume(given: Given, directory: string): Promise<number> {
+  // Before the folder is held, which makes it, and again when nobody else can change it.
+  await flagsOf(directory);
+  const claimed = await claimFolder(directory, "resume");
+  let request: Request;
   try {
-    data = await dataOf(request);
-    const options: TrainOptions = { ...request.options, data };
-    if (resumed === undefined) {
-      run = train(options);
-      await clearFolder(directory);
-      const command = keptFlags(flags);
-      await updateRunFile(directory, { command });
-    } else {
-      // A run that was killed before its first checkpoint begins again.
-      const state = existsSync(join(directory, CHECKPOINT_FILE)) ? (await load(directory)).resume : undefined;
-      first = state?.update ?? 0;
-      if (first >= options.updates) {
-        throw new CheckpointError(
-          `The run in ${directory} is complete (${first} updates). Begin another one by --run`,
-        );
-      }
-      run = train({ ...options, resume: state });
-      await truncateMetrics(directory, first);
-    }
+    request = requestOf(resumedFlags(given, await flagsOf(directory)));
   } catch (error) {
-    await giveBack();
+    await claimed.giveBack();
     throw error;
   }
+  return running(claimed, request, async (data) => {
+    // A run that was killed before its first checkpoint begins again.
+    const state = existsSync(join(directory, CHECKPOINT_FILE)) ? (await load(directory)).resume : undefined;
+    const first = state?.update ?? 0;
+    if (first >= request.options.updates) {
+      throw new CheckpointError(
+        `The run in ${directory} is complete (${first} updates). Begin another one by --run`,
+      );
+    }
+    return {
+      run: train({ ...request.options, data, resume: state }),
+      first,
+      begin: async () => truncateMetrics(directory, first),
+    };
+  });
+}
 
+/** A run that has started. */
+interface Started {
+  readonly run: Run;
+  /** Updates that were done before. */
+  readonly first: number;
+  /** Makes the folder ready for it. */
+  begin(): Promise<void>;
+}
+
+/** Starts a run in a folder that is claimed for it, follows it to its end, and tells what it came to. */
+async function running(
+  claimed: Claimed,
+  request: Request,
+  start: (data: Data) => Promise<Started>,
+): Promise<number> {
+  const { directory } = claimed;
+  let data: Data;
+  let started: Started | undefined;
+  let beginning: Pick<RunFile, "command" | "started">;
+  try {
+    data = await dataOf(request);
+    started = await start(data);
+    await started.begin();
+    beginning = (await readRunFile(directory)) as RunFile;
+  } catch (error) {
+    started?.run.stop();
+    await claimed.giveBack();
+    throw error;
+  }
   const progress = new Progress(request.options.updates, { stream: process.stderr, quiet: request.quiet });
+  const { run, first } = started;
   if (!request.quiet) progress.note(opening(run, directory, first));
-  const { result, exitCode } = await follow(run, directory, progress);
-  await result.save(directory);
+  try {
+    const { command, started: when } = beginning;
+    const ended = await follow({ run, directory, beginning: { command, started: when }, progress });
+    const whole = await finish(ended, data, request).catch((error: Error) => error);
+    tell(ended, request, progress);
+    if (whole instanceof Error) throw whole;
+    return ended.exitCode;
+  } finally {
+    await claimed.release();
+  }
+}
+
+/** What follows a run that is saved: its confusion matrix and its report. */
+async function finish({ result, directory }: Ended, data: Data, request: Request): Promise<void> {
   if (result.completed) await updateRunFile(directory, { confusion: await confusionOf(result, data.test) });
   if (request.report) await (await import("../runs/report.ts")).writeReport(directory);
-  tell(result, directory, request, progress);
-  return exitCode;
 }
 
 /** The flags under which the folder's run began. */
@@ -86,14 +131,6 @@ async function flagsOf(directory: string): Promise<Given> {
     );
   }
   return command as Given;
-}
-
-/** runs/2026-01-31T12-00-00, or the next free name. */
-function newFolder(): string {
-  const name = join("runs", new Date().toISOString().slice(0, 19).replaceAll(":", "-"));
-  let folder = name;
-  for (let i = 2; existsSync(folder); i++) folder = `${name}-${i}`;
-  return folder;
 }
 
 async function dataOf({ data: { directory, trainSize, validation } }: Request): Promise<Data> {
@@ -110,42 +147,6 @@ function opening(run: Run, directory: string, first: number): string {
   // Only a fall to the slow reference is worth a line: the rest is in the folder and in `doctor`.
   const reason = name === "reference" && declined.find((other) => other.name === "native")?.reason;
   return reason ? `${line}\nThe native backend was not taken: ${reason}` : line;
-}
-
-/** Writes records and checkpoints until the run ends; the first signal stops it, the second one leaves at once. */
-async function follow(
-  run: Run,
-  directory: string,
-  progress: Progress,
-): Promise<{ result: TrainResult; exitCode: number }> {
-  let exitCode = 0;
-  const onSignal = (signal: NodeJS.Signals) => {
-    const code = SIGNALS[signal as keyof typeof SIGNALS];
-    if (exitCode !== 0) process.exit(code);
-    exitCode = code;
-    progress.note("Stopping and writing a checkpoint; once more leaves at once");
-    run.stop();
-  };
-  let saving = Promise.resolve();
-  const save = () => {
-    saving = saving.then(() => run.save(directory));
-    saving.catch(() => run.stop()); // the error comes out below
-  };
-  const timer = setInterval(save, CHECKPOINT_INTERVAL);
-  for (const signal of Object.keys(SIGNALS)) process.on(signal, onSignal);
-  try {
-    for await (const record of run) {
-      appendRecord(directory, record);
-      progress.record(record);
-      if (record.testAccuracy !== undefined || record.validationAccuracy !== undefined) save();
-    }
-    const result = await run.result;
-    await saving;
-    return { result, exitCode };
-  } finally {
-    progress.end();
-    clearInterval(timer);
-  }
 }
 
 /** Counts of the test set: rows labels, columns predictions. */
@@ -169,7 +170,7 @@ async function confusionOf(result: TrainResult, test: Dataset | undefined): Prom
 }
 
 /** The result on stdout; how to go on, if it was stopped, on stderr. */
-function tell(result: TrainResult, directory: string, request: Request, progress: Progress): void {
+function tell({ result, directory }: Ended, request: Request, progress: Progress): void {
   const { testAccuracy, validationAccuracy, updates, seconds, completed, backend } = result;
   if (request.json) {
     const { name, instructionSet, threads, form, coupling, samples } = backend;

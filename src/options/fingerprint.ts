@@ -6,6 +6,7 @@
 import type { Examples } from "../backends/backend.ts";
 import { typeName } from "../errors.ts";
 import { isNode, nodeModule } from "../host.ts";
+import { pieces } from "../reading.ts";
 import { type OuterValues, type PlanValues, walk } from "./objective.ts";
 
 /** What shapes the numbers, beside the data and the schedules. */
@@ -28,7 +29,7 @@ export function fingerprint(
 ): string {
   const hash = isNode ? nodeModule("node:crypto").createHash("sha256") : null;
   const add = (array: ArrayBufferView) => {
-    hash?.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+    if (hash !== null) for (const piece of pieces(array)) hash.update(piece);
   };
   hash?.update(JSON.stringify(shaping, (_key, value) => (ArrayBuffer.isView(value) ? plain(value) : value)));
   hash?.update(`${typeName(train.inputs)} ${train.inputs.length} ${train.labels.length}`);

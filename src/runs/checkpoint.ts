@@ -15,16 +15,27 @@
 import { withLast } from "../averaging.ts";
 import type { Vector } from "../backends/backend.ts";
 import { KINDS } from "../backends/description.ts";
-import { CheckpointError } from "../errors.ts";
+import { CheckpointError, describe, expected, OptionError } from "../errors.ts";
 import { isNode, nodeModule } from "../host.ts";
 import { type Activation, layerShapes, type Network, parameterCount } from "../network.ts";
 import type { Resume } from "../options/types.ts";
-import { CHECKPOINT_FILE, makeFolder, packageVersion, plainReason, writeAtomically } from "./files.ts";
-import { type RunReport, readRunFile, updateRunFile } from "./folder.ts";
+import { pieces, readingFile, type Source } from "../reading.ts";
+import {
+  CHECKPOINT_FILE,
+  packageVersion,
+  plainReason,
+  RUN_FILE,
+  removeLeftBehind,
+  stage,
+  writing,
+} from "./files.ts";
+import { type RunReport, readRunFile, updatedRunFile } from "./folder.ts";
+import { holdingFolder } from "./lock.ts";
 import {
   decodeSafetensors,
   encodeSafetensors,
   FormatError,
+  LARGEST_HEADER,
   type Safetensors,
   type Tensor,
 } from "./safetensors.ts";
@@ -41,24 +52,30 @@ export interface Checkpoint {
 }
 
 /**
- * Writes `checkpoint.safetensors` and `run.json` into a directory, made if missing; each whole or not at all.
+ * Writes `checkpoint.safetensors` and `run.json` into a directory, made if missing: both, or neither. Saves into one
+ * directory take their turns.
  *
- * @throws CheckpointError if a value is not finite or a file cannot be written; what was there before stays
+ * @throws CheckpointError if a value is not finite, a file cannot be written, or a run of the command is under way in the
+ *   directory; what was there before stays. OptionError if the directory is no path
  */
 export async function save(directory: string, checkpoint: Checkpoint, report: RunReport): Promise<void> {
-  const path = pathIn(directory);
-  const bytes = encodeCheckpoint(checkpoint, path);
-  try {
-    await makeFolder(directory);
-    await updateRunFile(directory, { ...report, fingerprint: checkpoint.resume.fingerprint });
-    await writeAtomically(path, bytes);
-  } catch (error) {
-    if (error instanceof CheckpointError) throw error;
-    throw new CheckpointError(
-      `The checkpoint ${path} could not be written: ${plainReason(error)}. Name a directory that can be written to`,
-      { cause: error },
-    );
-  }
+  const path = pathIn(directory, "save");
+  await writing(`The checkpoint ${path}`, async () => {
+    const parts = encodeCheckpoint(checkpoint, path);
+    await holdingFolder(directory, async () => {
+      await removeLeftBehind(directory);
+      const { fingerprint } = checkpoint.resume;
+      const run = await updatedRunFile(directory, { ...report, fingerprint });
+      // A full disk is met here, where nothing has been replaced yet.
+      const files = [await stage(path, parts)];
+      try {
+        files.push(await stage(nodeModule("node:path").join(directory, RUN_FILE), [run]));
+        for (const file of files) await file.place();
+      } finally {
+        for (const file of files) await file.drop();
+      }
+    });
+  });
 }
 
 /**
@@ -67,21 +84,23 @@ export async function save(directory: string, checkpoint: Checkpoint, report: Ru
  * @param directory of a run, or one that `save` was given
  * @returns the network, its `parameters` (n; the average of the iterates, where they were averaged), and `resume` for
  * `train`
- * @throws CheckpointError that names the file, what is wrong with it and what to do
+ * @throws CheckpointError that names the file, what is wrong with it and what to do; OptionError if the directory is no
+ *   path
  */
 export async function load(directory: string): Promise<Checkpoint & { readonly parameters: Vector }> {
-  const path = pathIn(directory);
-  let bytes: Uint8Array;
+  const path = pathIn(directory, "load");
+  let checkpoint: Checkpoint;
   try {
-    bytes = await nodeModule("node:fs/promises").readFile(path);
+    checkpoint = readingFile(path, (source) => decodeCheckpoint(source, path));
   } catch (error) {
+    if (error instanceof CheckpointError) throw error;
     throw new CheckpointError(
-      `The checkpoint ${path} could not be read: ${plainReason(error)}. Name the directory of a run`,
+      `The checkpoint ${path} could not be read: ${plainReason(error, "reading")}. Name the directory of a run`,
       { cause: error },
     );
   }
-  const checkpoint = decodeCheckpoint(bytes, path);
-  const seconds = (await readRunFile(directory))?.seconds ?? 0;
+  const run = await readRunFile(directory);
+  const seconds = run?.fingerprint === checkpoint.resume.fingerprint ? (run.seconds ?? 0) : 0;
   const resume = { ...checkpoint.resume, seconds };
   const { average, parameters, update } = resume;
   return {
@@ -92,20 +111,28 @@ export async function load(directory: string): Promise<Checkpoint & { readonly p
 }
 
 /** Where a directory's checkpoint is. */
-function pathIn(directory: string): string {
-  if (isNode) return nodeModule("node:path").join(directory, CHECKPOINT_FILE);
-  throw new CheckpointError("A browser has no files to save a run in; keep `parameters` of the run's result");
+function pathIn(directory: string, call: "save" | "load"): string {
+  if (!isNode) {
+    throw new CheckpointError(
+      "A browser has no files to save a run in; keep `parameters` of the run's result",
+    );
+  }
+  if (typeof directory !== "string" || directory === "" || directory.includes("\0")) {
+    throw new OptionError(expected("a directory's path", `${call}.directory`, directory));
+  }
+  return nodeModule("node:path").join(directory, CHECKPOINT_FILE);
 }
 
-/** The bytes of a checkpoint, a function of the state alone. `path` is for the error's sentence. */
-export function encodeCheckpoint({ network, resume }: Checkpoint, path: string): Uint8Array {
+/** The bytes of a checkpoint in parts, a function of the state alone. `path` is for the error's sentence. */
+export function encodeCheckpoint({ network, resume }: Checkpoint, path: string): Uint8Array[] {
   const tensors = new Map<string, Tensor>();
   for (const [prefix, vector] of vectorsOf(resume)) {
     for (const [name, tensor] of layersOf(network, prefix, vector)) {
       const at = tensor.data.findIndex((value) => !Number.isFinite(value));
       if (at >= 0) {
         throw new CheckpointError(
-          `The checkpoint ${path} was not written: ${name} has the value ${tensor.data[at]} at ${at}`,
+          `The checkpoint ${path} was not written: ${name} has the value ${tensor.data[at]} at ${at}. ` +
+            "The run diverged: `run.save` writes its last state that was finite",
         );
       }
       tensors.set(name, tensor);
@@ -124,18 +151,27 @@ export function encodeCheckpoint({ network, resume }: Checkpoint, path: string):
     pending: resume.pending.map((value) => (Object.is(value, -0) ? "-0" : String(value))).join(" "),
   };
   const checksum = digest({ metadata, tensors });
-  return encodeSafetensors({ metadata: { ...metadata, checksum }, tensors });
+  const parts = encodeSafetensors({ metadata: { ...metadata, checksum }, tensors });
+  if (parts[0].length > LARGEST_HEADER) {
+    throw new CheckpointError(
+      `The checkpoint ${path} was not written: ${network.layers.length} layers are more than its header can describe. ` +
+        "Keep `parameters` of the run's result",
+    );
+  }
+  return parts;
 }
 
 /** Reads the bytes of a checkpoint; its `seconds` are 0. */
-export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
+export function decodeCheckpoint(source: Source, path: string): Checkpoint {
   try {
-    const { metadata, tensors } = decodeSafetensors(bytes);
+    const { metadata, tensors } = decodeSafetensors(source);
     const { checksum, ...rest } = metadata;
     if (!metadata.format?.startsWith("local-entropy-")) {
       throw new FormatError("it is a safetensors file, but not one that this package wrote");
     }
-    if (metadata.format !== FORMAT) throw new FormatError(`it has format ${metadata.format}, not ${FORMAT}`);
+    if (metadata.format !== FORMAT) {
+      throw new FormatError(`it has format ${describe(metadata.format)}, not ${describe(FORMAT)}`);
+    }
     if (checksum !== digest({ metadata: rest, tensors }))
       throw new FormatError("its checksum does not match");
     return interpret(rest, tensors);
@@ -149,7 +185,9 @@ export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
 }
 
 function digest(file: Safetensors): string {
-  return nodeModule("node:crypto").createHash("sha256").update(encodeSafetensors(file)).digest("hex");
+  const hash = nodeModule("node:crypto").createHash("sha256");
+  for (const part of encodeSafetensors(file)) for (const piece of pieces(part)) hash.update(piece);
+  return hash.digest("hex");
 }
 
 function* vectorsOf({
@@ -189,9 +227,9 @@ function interpret(metadata: Readonly<Record<string, string>>, tensors: Safetens
   const chain = rest.has("chain.layer-1.weight") ? take(network, "chain.", rest) : null;
   const average = rest.has("average.layer-1.weight") ? take(network, "average.", rest) : null;
   for (const name of rest.keys())
-    throw new FormatError(`it has a tensor ${name} that its network has no place for`);
-  const update = Number(metadata.update);
-  if (!Number.isSafeInteger(update) || update < 0) throw new FormatError(`its update is ${metadata.update}`);
+    throw new FormatError(`it has a tensor ${describe(name)} that its network has no place for`);
+  const update = /^\d+$/.test(metadata.update) ? Number(metadata.update) : Number.NaN;
+  if (!Number.isSafeInteger(update)) throw new FormatError(`its update is ${describe(metadata.update)}`);
   const { fingerprint, backend, "instruction-set": instructionSet, pending } = metadata;
   for (const [name, value] of Object.entries({
     fingerprint,
@@ -220,10 +258,10 @@ function interpret(metadata: Readonly<Record<string, string>>, tensors: Safetens
 function networkOf({ layers = "", activation }: Readonly<Record<string, string>>): Network {
   const widths = layers.split(" ").map(Number);
   if (widths.length < 2 || !widths.every((width) => Number.isSafeInteger(width) && width > 0)) {
-    throw new FormatError(`its layers are "${layers}"`);
+    throw new FormatError(`its layers are ${describe(layers)}`);
   }
   if (!KINDS.activation.includes(activation as Activation)) {
-    throw new FormatError(`its activation is "${activation}"`);
+    throw new FormatError(`its activation is ${describe(activation)}`);
   }
   return { layers: widths, activation: activation as Activation };
 }

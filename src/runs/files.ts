@@ -4,7 +4,9 @@
  * A file is written beside its place, flushed to the disk and renamed over what was there: whoever reads sees the
  * old file or the new one, never a part, even if the process or the machine dies in between.
  */
+import { CheckpointError } from "../errors.ts";
 import { nodeModule } from "../host.ts";
+import { pieces } from "../reading.ts";
 
 /** What a run's folder holds. */
 export const RUN_FILE = "run.json";
@@ -12,31 +14,78 @@ export const METRICS_FILE = "metrics.jsonl";
 export const CHECKPOINT_FILE = "checkpoint.safetensors";
 export const REPORT_FILE = "report.html";
 
-/** Makes a folder and those above it. Node's own recursive mkdir never returns where nothing can be made (/proc). */
+/**
+ * Makes a folder and those above it. Whether one is there is told by making it, never by looking before: others may make
+ * the same one meanwhile. Node's own recursive mkdir never returns where nothing can be made (/proc).
+ */
 export async function makeFolder(directory: string): Promise<void> {
-  if (nodeModule("node:fs").existsSync(directory)) return;
-  await makeFolder(nodeModule("node:path").dirname(directory));
-  await nodeModule("node:fs/promises").mkdir(directory);
+  const { mkdir, stat } = nodeModule("node:fs/promises");
+  const make = async (above: boolean): Promise<void> => {
+    try {
+      await mkdir(directory);
+    } catch (error) {
+      const parent = nodeModule("node:path").dirname(directory);
+      if (above && (error as NodeJS.ErrnoException).code === "ENOENT" && parent !== directory) {
+        await makeFolder(parent);
+        return make(false);
+      }
+      const there = await stat(directory).catch(() => null);
+      if (!there?.isDirectory()) throw error;
+    }
+  };
+  return make(true);
 }
 
-let written = 0;
+/** A file that is whole on the disk, beside its place. */
+export interface Staged {
+  /** Puts it in its place, over what was there. */
+  place(): Promise<void>;
+  /** Removes it, unless it is in its place. */
+  drop(): Promise<void>;
+}
 
-/** Replaces `path` by `content`; on error, what was there stays and nothing is left behind. */
-export async function writeAtomically(path: string, content: Uint8Array | string): Promise<void> {
+/** Writes a file beside its place; on error nothing is left behind. */
+export async function stage(path: string, parts: Iterable<Uint8Array | string>): Promise<Staged> {
   const { open, rename, rm } = nodeModule("node:fs/promises");
-  const beside = `${path}.${process.pid}-${written++}.tmp`;
+  // No other process, thread or copy of this module makes the same name.
+  const beside = `${path}.${nodeModule("node:crypto").randomBytes(8).toString("hex")}.tmp`;
+  const drop = () => rm(beside, { force: true });
+  const file = await open(beside, "wx");
   try {
-    const file = await open(beside, "wx");
     try {
-      await file.writeFile(content);
+      for (const part of parts) {
+        if (typeof part === "string") await file.writeFile(part);
+        else for (const piece of pieces(part)) await file.writeFile(piece);
+      }
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(beside, path);
   } catch (error) {
-    await rm(beside, { force: true });
+    await drop();
     throw error;
+  }
+  return { place: () => rename(beside, path), drop };
+}
+
+/** Replaces `path` by `content`; on error, what was there stays and nothing is left behind. */
+export async function writeAtomically(path: string, content: string): Promise<void> {
+  const staged = await stage(path, [content]);
+  try {
+    await staged.place();
+  } finally {
+    await staged.drop();
+  }
+}
+
+/** Of the files that are written only by who holds the folder: a report is not. */
+const LEFT_BEHIND = /^(?:run\.json|metrics\.jsonl|checkpoint\.safetensors)\.[\da-f-]+\.tmp$/;
+
+/** Removes what a process that was killed while it wrote left beside its files. Only for who holds the folder. */
+export async function removeLeftBehind(directory: string): Promise<void> {
+  const { readdir, rm } = nodeModule("node:fs/promises");
+  for (const name of await readdir(directory)) {
+    if (LEFT_BEHIND.test(name)) await rm(nodeModule("node:path").join(directory, name), { force: true });
   }
 }
 
@@ -47,17 +96,23 @@ export function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-/** A system error in plain words: what could not be done, without the path, which the caller names. */
-export function plainReason(error: unknown): string {
+/**
+ * A system error in plain words: why something could not be done, without the path, which the caller names.
+ *
+ * @param what was tried
+ */
+export function plainReason(error: unknown, what: "writing" | "reading" = "writing"): string {
   const code = (error as NodeJS.ErrnoException | null)?.code;
   switch (code) {
     case "EACCES":
     case "EPERM":
     case "EROFS":
-      return "writing there is not permitted";
+      return `${what} there is not permitted`;
     case "ENOSPC":
     case "EDQUOT":
       return "the disk is full";
+    case "EFBIG":
+      return "the file would be larger than is allowed here";
     case "ENOTDIR":
     case "EEXIST":
       return "a part of this path is a file";
@@ -65,7 +120,50 @@ export function plainReason(error: unknown): string {
       return "it is a directory";
     case "ENOENT":
       return "there is no such place";
+    case "ENAMETOOLONG":
+      return "the path is too long";
+    case "ELOOP":
+      return "its links lead to themselves";
+    case "EMFILE":
+    case "ENFILE":
+      return "too many files are open";
     default:
+      if (error instanceof RangeError) return `it is too large for this machine's memory (${error.message})`;
       return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/**
+ * Does the work of writing a file.
+ *
+ * @param subject what could not be written, with its path
+ * @throws CheckpointError that says why it could not, and what to do
+ */
+export async function writing<Result>(subject: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof CheckpointError) throw error;
+    throw new CheckpointError(`${subject} could not be written: ${plainReason(error)}. ${whatToDo(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function whatToDo(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException | null)?.code) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return "Make room, or name a directory on another disk";
+    case "EBUSY":
+      return "Wait until it has ended, or name another directory";
+    case "EFBIG":
+      return "Raise the limit of a file's size (ulimit -f), or name a directory on another disk";
+    case "EMFILE":
+    case "ENFILE":
+      return "Close some, or raise the limit (ulimit -n), and save again";
+    default:
+      if (error instanceof RangeError) return "Free memory, and save again";
+      return "Name a directory that can be written to";
   }
 }

@@ -1,24 +1,13 @@
 /**
- * A run's folder, and its `run.json`: the options as given, what ran, versions, times and the result.
- *
- *     run.json   metrics.jsonl   checkpoint.safetensors   report.html
- *
- * A folder belongs to one run. Whoever starts another one in it says so, and is refused otherwise.
+ * `run.json` of a run's folder: the options as given, what ran, versions, times and the result.
  */
 import { z } from "zod";
 import { CheckpointError } from "../errors.ts";
 import { nodeModule } from "../host.ts";
+import { fileBytes, readingFile } from "../reading.ts";
 import type { BackendReport } from "../run.ts";
-import {
-  CHECKPOINT_FILE,
-  METRICS_FILE,
-  makeFolder,
-  packageVersion,
-  plainReason,
-  REPORT_FILE,
-  RUN_FILE,
-  writeAtomically,
-} from "./files.ts";
+import { packageVersion, plainReason, RUN_FILE, writeAtomically, writing } from "./files.ts";
+import { parseJson } from "./json.ts";
 
 /** What a run tells `run.json` about itself. */
 export interface RunReport {
@@ -80,6 +69,11 @@ const runFile = z.looseObject({
   validationAccuracy: fraction,
 });
 
+/** A run writes some kilobytes, or as many more as its matrices of costs and of confusion need. */
+const LARGEST = 2 ** 28;
+/** How many objects and lists stand in each other at most: no option goes half as deep. */
+const DEEPEST = 100;
+
 /**
  * Reads `run.json`; null where there is none.
  *
@@ -87,16 +81,27 @@ const runFile = z.looseObject({
  */
 export async function readRunFile(directory: string): Promise<RunFile | null> {
   const path = nodeModule("node:path").join(directory, RUN_FILE);
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = await nodeModule("node:fs/promises").readFile(path, "utf8");
+    bytes = readingFile(path, (source) => {
+      if (source.size > LARGEST) throw new Error(`it has ${source.size} bytes, of ${LARGEST} at most`);
+      return fileBytes(source);
+    });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw new CheckpointError(`The file ${path} could not be read: ${plainReason(error)}`, { cause: error });
+    throw new CheckpointError(
+      `The file ${path} could not be read: ${plainReason(error, "reading")}. Restore it from a copy, or remove it`,
+      { cause: error },
+    );
   }
+  return parseRunFile(bytes, path);
+}
+
+/** What `run.json` says, from its bytes; `path` is for errors. */
+export function parseRunFile(bytes: Uint8Array, path: string): RunFile {
   let content: unknown;
   try {
-    content = JSON.parse(text);
+    content = parseJson(bytes, DEEPEST);
   } catch (error) {
     throw new CheckpointError(`The file ${path} is not JSON. Restore it from a copy, or remove it`, {
       cause: error,
@@ -113,10 +118,10 @@ export async function readRunFile(directory: string): Promise<RunFile | null> {
 }
 
 /**
- * Writes what is known now into `run.json`, and keeps what else the same run had told; begins the file if there
- * is none. A file with another fingerprint is another run's, and nothing of it is kept.
+ * The text of `run.json` with what is known now, and what else the same run had told; the file's beginning if there is
+ * none. A file with another fingerprint is another run's, and nothing of it is kept.
  */
-export async function updateRunFile(directory: string, news: Partial<RunFile>): Promise<void> {
+export async function updatedRunFile(directory: string, news: Partial<RunFile>): Promise<string> {
   const old = await readRunFile(directory);
   const another =
     news.fingerprint !== undefined && old?.fingerprint !== undefined && old.fingerprint !== news.fingerprint;
@@ -131,53 +136,15 @@ export async function updateRunFile(directory: string, news: Partial<RunFile>): 
   const text = JSON.stringify(content, null, 2).replace(/\[\n[\s\d.,e+-]*\]/g, (row) =>
     row.replace(/\s+/g, " "),
   );
-  await writeAtomically(nodeModule("node:path").join(directory, RUN_FILE), `${text}\n`);
+  return `${text}\n`;
 }
-
-/** What to do with a folder that holds a run already. */
-export type Claim = "new" | "overwrite" | "resume";
 
 /**
- * Makes sure, before any work, that a run can write into a folder; makes it if missing. Removes nothing.
+ * Writes what is known now into `run.json`. The caller holds the folder.
  *
- * @returns a function that takes the folder back if the run does not start after all: it is removed if it was made here
- * @throws CheckpointError if the folder cannot be written to, or holds another run and `claim` is "new"
+ * @throws CheckpointError if it cannot be read or written
  */
-export async function prepareFolder(directory: string, claim: Claim): Promise<() => Promise<void>> {
-  const { existsSync } = nodeModule("node:fs");
-  const { open, rm, rmdir } = nodeModule("node:fs/promises");
-  const { join } = nodeModule("node:path");
-  const held = [RUN_FILE, METRICS_FILE, CHECKPOINT_FILE, REPORT_FILE].find((name) =>
-    existsSync(join(directory, name)),
-  );
-  if (claim === "new" && held !== undefined) {
-    throw new CheckpointError(
-      `The folder ${directory} holds a run already (${held}). Go on with it by --resume ${directory}, ` +
-        "replace it by --overwrite, or name another folder by --run",
-    );
-  }
-  try {
-    const made = !existsSync(directory);
-    await makeFolder(directory);
-    const probe = join(directory, `.probe-${process.pid}`);
-    await (await open(probe, "w")).close();
-    await rm(probe);
-    return async () => {
-      if (made) await rmdir(directory).catch(() => {}); // not empty: then it is somebody's
-    };
-  } catch (error) {
-    throw new CheckpointError(
-      `The folder ${directory} cannot be written to: ${plainReason(error)}. Name another one by --run`,
-      { cause: error },
-    );
-  }
-}
-
-/** Removes what an earlier run left in a folder, and nothing else there. */
-export async function clearFolder(directory: string): Promise<void> {
-  const { rm } = nodeModule("node:fs/promises");
-  const { join } = nodeModule("node:path");
-  for (const name of [RUN_FILE, METRICS_FILE, CHECKPOINT_FILE, REPORT_FILE]) {
-    await rm(join(directory, name), { force: true });
-  }
+export async function updateRunFile(directory: string, news: Partial<RunFile>): Promise<void> {
+  const path = nodeModule("node:path").join(directory, RUN_FILE);
+  await writing(`The file ${path}`, async () => writeAtomically(path, await updatedRunFile(directory, news)));
 }

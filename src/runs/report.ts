@@ -10,7 +10,7 @@ import { CheckpointError } from "../errors.ts";
 import type { Network } from "../network.ts";
 import type { TrainRecord } from "../run.ts";
 import { load } from "./checkpoint.ts";
-import { CHECKPOINT_FILE, plainReason, REPORT_FILE, RUN_FILE, writeAtomically } from "./files.ts";
+import { CHECKPOINT_FILE, REPORT_FILE, RUN_FILE, writeAtomically, writing } from "./files.ts";
 import { type RunFile, readRunFile } from "./folder.ts";
 import { readMetrics } from "./metrics.ts";
 import {
@@ -51,13 +51,7 @@ export async function writeReport(directory: string): Promise<string> {
   const state = existsSync(join(directory, CHECKPOINT_FILE)) ? await load(directory) : {};
   const path = join(directory, REPORT_FILE);
   const page = renderReport({ run, records: readMetrics(directory), ...state });
-  try {
-    await writeAtomically(path, page);
-  } catch (error) {
-    throw new CheckpointError(`The report ${path} could not be written: ${plainReason(error)}`, {
-      cause: error,
-    });
-  }
+  await writing(`The report ${path}`, () => writeAtomically(path, page));
   return path;
 }
 

@@ -6,6 +6,9 @@
  *
  * Offsets count from the end of the header. Of the format's types only F32 and F64 are known here.
  */
+import { describe } from "../errors.ts";
+import type { Source } from "../reading.ts";
+import { parseJson } from "./json.ts";
 
 /** An array with its shape, row-major. */
 export interface Tensor {
@@ -22,8 +25,12 @@ export interface Safetensors {
 export class FormatError extends Error {}
 
 const PREFIX = 8;
-/** The format's own limit of a header, 100 MB. */
-const LARGEST_HEADER = 100_000_000;
+/** Bytes, enough for 100,000 tensors. The format allows 100 MB, which take a thousand when they are parsed. */
+export const LARGEST_HEADER = 2 ** 24;
+/** Of the header: itself, a tensor, its shape. */
+const DEPTH = 3;
+/** Most dimensions of a tensor. */
+const DIMENSIONS = 16;
 const METADATA = "__metadata__";
 
 /** The header as an object, its keys in the order of the file. */
@@ -39,8 +46,11 @@ function bytesOf(data: Float32Array | Float64Array): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** The bytes of a file: a function of names, values and their order alone. */
-export function encodeSafetensors({ metadata, tensors }: Safetensors): Uint8Array {
+/**
+ * The bytes of a file in parts, one after the other: a function of names, values and their order alone. The tensors'
+ * are views, so that a file of any size costs no memory.
+ */
+export function encodeSafetensors({ metadata, tensors }: Safetensors): Uint8Array[] {
   const header: Header = { [METADATA]: metadata };
   let offset = 0;
   for (const [name, { shape, data }] of tensors) {
@@ -51,73 +61,79 @@ export function encodeSafetensors({ metadata, tensors }: Safetensors): Uint8Arra
   }
   const json = new TextEncoder().encode(JSON.stringify(header));
   const headerLength = 8 * Math.ceil(json.length / 8);
-  const bytes = new Uint8Array(PREFIX + headerLength + offset).fill(0x20, PREFIX, PREFIX + headerLength);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerLength), true);
-  bytes.set(json, PREFIX);
-  let at = PREFIX + headerLength;
-  for (const { data } of tensors.values()) {
-    bytes.set(bytesOf(data), at);
-    at += data.byteLength;
-  }
-  return bytes;
+  const first = new Uint8Array(PREFIX + headerLength).fill(0x20, PREFIX);
+  new DataView(first.buffer).setBigUint64(0, BigInt(headerLength), true);
+  first.set(json, PREFIX);
+  return [first, ...[...tensors.values()].map(({ data }) => bytesOf(data))];
 }
 
 /**
- * Reads a file's bytes, checking all that the format promises: sizes, types, shapes, and offsets that cover the data
- * once without gap or overlap.
+ * Reads a file, checking all that the format promises: sizes, types, shapes, and offsets that cover the data once
+ * without gap or overlap, before memory is taken for a tensor. So the tensors take no more than the file does.
  *
- * @returns copies, which do not hold on to `bytes`
  * @throws FormatError
  */
-export function decodeSafetensors(bytes: Uint8Array): Safetensors {
-  const { header, data } = split(bytes);
-  const { [METADATA]: metadata = {}, ...entries } = header;
+export function decodeSafetensors(source: Source): Safetensors {
+  const { header, begin: dataBegin } = headerOf(source);
+  const { [METADATA]: metadata = {}, ...described } = header;
   if (!isObject(metadata) || !Object.values(metadata).every((value) => typeof value === "string")) {
     throw new FormatError("its metadata are not texts");
   }
-  const tensors = new Map<string, Tensor>();
-  const spans: [number, number][] = [];
-  for (const [name, entry] of Object.entries(entries)) {
-    const { dtype, shape, data_offsets } = checkEntry(name, entry, data.length);
-    const [begin, end] = data_offsets;
-    spans.push([begin, end]);
-    // A copy: the data of the file need not lie at a multiple of the element's size.
-    const copy = new Uint8Array(data.subarray(begin, end)).buffer;
-    tensors.set(name, { shape, data: dtype === "F32" ? new Float32Array(copy) : new Float64Array(copy) });
-  }
+  const available = source.size - dataBegin;
+  const entries = Object.entries(described).map(
+    ([name, entry]) => [name, checkEntry(named(name), entry, available)] as const,
+  );
+  const spans = entries.map(([, { data_offsets }]) => data_offsets);
   let covered = 0;
   for (const [begin, end] of spans.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
     if (begin !== covered) throw new FormatError("its tensors overlap or leave a gap");
     covered = end;
   }
-  if (covered !== data.length) throw new FormatError(`${data.length - covered} bytes follow its last tensor`);
+  if (covered !== available) throw new FormatError(`${available - covered} bytes follow its last tensor`);
+  const tensors = new Map<string, Tensor>();
+  for (const [name, { dtype, shape, data_offsets }] of entries) {
+    const [begin, end] = data_offsets;
+    const data = dtype === "F32" ? new Float32Array((end - begin) / 4) : new Float64Array((end - begin) / 8);
+    source.read(bytesOf(data), dataBegin + begin);
+    tensors.set(name, { shape, data });
+  }
   return { metadata: metadata as Record<string, string>, tensors };
 }
 
-function split(bytes: Uint8Array): { header: Header; data: Uint8Array } {
-  if (bytes.length < PREFIX) throw new FormatError(`it has ${bytes.length} bytes, too few for a header`);
-  const stated = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  if (stated < 2n || stated > BigInt(LARGEST_HEADER) || stated > BigInt(bytes.length - PREFIX)) {
-    throw new FormatError(`its header is to have ${stated} bytes, of ${bytes.length - PREFIX} that follow`);
+function headerOf(source: Source): { header: Header; begin: number } {
+  if (source.size < PREFIX) throw new FormatError(`it has ${source.size} bytes, too few for a header`);
+  const prefix = new Uint8Array(PREFIX);
+  source.read(prefix, 0);
+  const stated = new DataView(prefix.buffer).getBigUint64(0, true);
+  if (stated < 2n || stated > BigInt(LARGEST_HEADER) || stated > BigInt(source.size - PREFIX)) {
+    throw new FormatError(
+      `its header is to have ${stated} bytes, of ${source.size - PREFIX} that follow and ${LARGEST_HEADER} at most`,
+    );
   }
-  const end = PREFIX + Number(stated);
+  const bytes = new Uint8Array(Number(stated));
+  source.read(bytes, PREFIX);
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(PREFIX, end)));
+    header = parseJson(bytes, DEPTH);
   } catch {
     throw new FormatError("its header is not JSON");
   }
   if (!isObject(header)) throw new FormatError("its header is not a JSON object");
-  return { header, data: bytes.subarray(end) };
+  return { header, begin: PREFIX + bytes.length };
+}
+
+/** A tensor's name for a sentence: as it is if it is plain, else in quotes and shortened. */
+function named(name: string): string {
+  return /^[\w.-]{1,60}$/.test(name) ? name : describe(name);
 }
 
 function checkEntry(name: string, entry: unknown, available: number): Entry {
   if (!isObject(entry)) throw new FormatError(`tensor ${name} has no description`);
   const { dtype, shape, data_offsets: offsets } = entry;
   if (dtype !== "F32" && dtype !== "F64") {
-    throw new FormatError(`tensor ${name} has type ${JSON.stringify(dtype)}; F32 and F64 are known`);
+    throw new FormatError(`tensor ${name} has type ${describe(dtype)}; F32 and F64 are known`);
   }
-  if (!Array.isArray(shape) || !shape.every(isSize))
+  if (!Array.isArray(shape) || shape.length > DIMENSIONS || !shape.every(isSize))
     throw new FormatError(`tensor ${name} has no valid shape`);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
     throw new FormatError(`tensor ${name} has no valid offsets`);

@@ -21,6 +21,7 @@ import { wasmStatus } from "../../src/backends/wasm/load.ts";
 import { decodeSafetensors } from "../../src/runs/safetensors.ts";
 import { testAll } from "../support/everything.ts";
 import { RELAXED_SIMD } from "../support/relaxed-simd.ts";
+import { sourceOf } from "../support/sources.ts";
 
 const MAIN = resolve(import.meta.dirname, "..", "..", "dist", "cli", "main.js");
 const SMALL = [
@@ -192,7 +193,7 @@ describe("train", () => {
       expect(line.updates).toBeLessThan(250);
       expect(stopped.stderr).toContain(`Go on with: local-entropy train --resume ${halved}`);
       const bytes = readFileSync(join(directory, halved, "checkpoint.safetensors"));
-      expect(decodeSafetensors(bytes).metadata.update).toBe(String(line.updates));
+      expect(decodeSafetensors(sourceOf(bytes)).metadata.update).toBe(String(line.updates));
 
       // As after a kill: a record behind the checkpoint, and half of the next one.
       const metrics = join(directory, halved, "metrics.jsonl");

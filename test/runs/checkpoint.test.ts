@@ -10,20 +10,25 @@ import fc from "fast-check";
 import type { Vector } from "../../src/backends/backend.ts";
 import { type Network, parameterCount } from "../../src/network.ts";
 import type { BackendReport } from "../../src/run.ts";
-import {
-  type Checkpoint,
-  decodeCheckpoint,
-  encodeCheckpoint,
-  load,
-  save,
-} from "../../src/runs/checkpoint.ts";
+import * as checkpoints from "../../src/runs/checkpoint.ts";
+import { type Checkpoint, load, save } from "../../src/runs/checkpoint.ts";
 import { CHECKPOINT_FILE, RUN_FILE } from "../../src/runs/files.ts";
 import { type RunReport, readRunFile, updateRunFile } from "../../src/runs/folder.ts";
-import { decodeSafetensors, encodeSafetensors, type Tensor } from "../../src/runs/safetensors.ts";
+import type { Tensor } from "../../src/runs/safetensors.ts";
+import * as safetensors from "../../src/runs/safetensors.ts";
+import { sourceOf } from "../support/sources.ts";
 
 const network: Network = { layers: [5, 4, 3], activation: "tanh" };
 const n = parameterCount(network);
 const FILE = "some/checkpoint.safetensors";
+
+const joined = (parts: readonly Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
+const encodeCheckpoint = (given: Checkpoint, path: string) =>
+  joined(checkpoints.encodeCheckpoint(given, path));
+const decodeCheckpoint = (bytes: Uint8Array, path: string) =>
+  checkpoints.decodeCheckpoint(sourceOf(bytes), path);
+const encodeSafetensors = (file: safetensors.Safetensors) => joined(safetensors.encodeSafetensors(file));
+const decodeSafetensors = (bytes: Uint8Array) => safetensors.decodeSafetensors(sourceOf(bytes));
 
 /** No two entries equal, and some that a text would round. */
 function vector(seed: number, type: typeof Float32Array | typeof Float64Array = Float32Array): Vector {
@@ -202,7 +207,7 @@ describe("files of others", () => {
 
   test("a later format", () => {
     const bytes = encodeSafetensors({ metadata: { ...metadata, format: "local-entropy-2" }, tensors });
-    expect(() => decodeCheckpoint(bytes, FILE)).toThrow(/format local-entropy-2, not local-entropy-1/);
+    expect(() => decodeCheckpoint(bytes, FILE)).toThrow(/format "local-entropy-2", not "local-entropy-1"/);
   });
 
   test("changed metadata", () => {

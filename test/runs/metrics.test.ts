@@ -5,13 +5,15 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import type { TrainRecord } from "../../src/run.ts";
 import { METRICS_FILE } from "../../src/runs/files.ts";
-import { appendRecord, readMetrics, recordLine, truncateMetrics } from "../../src/runs/metrics.ts";
+import { MetricsWriter, readMetrics, recordLine, truncateMetrics } from "../../src/runs/metrics.ts";
 
 let directory: string;
 let path: string;
+let writer: MetricsWriter;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "metrics-"));
   path = join(directory, METRICS_FILE);
+  writer = new MetricsWriter(directory);
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
@@ -33,7 +35,7 @@ const records = [
 ];
 
 test("records come back in order and exactly", () => {
-  for (const each of records) appendRecord(directory, each);
+  for (const each of records) writer.append(each);
   expect(readMetrics(directory)).toEqual(records);
   expect(readFileSync(path, "utf8").split("\n")).toHaveLength(records.length + 1);
 });
@@ -43,7 +45,7 @@ test("a folder without the file has no records", () => {
 });
 
 test("a number that is not finite stays one", () => {
-  appendRecord(directory, record(1, { loss: Number.POSITIVE_INFINITY }));
+  writer.append(record(1, { loss: Number.POSITIVE_INFINITY }));
   expect(readMetrics(directory)).toEqual([record(1, { loss: Number.NaN })]);
 });
 
@@ -56,17 +58,17 @@ test("half a line at the end is dropped, wherever it was cut", () => {
 });
 
 test("truncating keeps the records up to the update, to the byte, and the next one follows", async () => {
-  for (const each of records) appendRecord(directory, each);
+  for (const each of records) writer.append(each);
   appendFileSync(path, '{"update":4');
-  await truncateMetrics(directory, 25);
+  truncateMetrics(directory, 25);
   expect(readFileSync(path, "utf8")).toBe(records.slice(0, 2).map(recordLine).join(""));
-  appendRecord(directory, records[2]);
+  writer.append(records[2]);
   expect(readMetrics(directory)).toEqual(records);
 });
 
 test("truncating at a record's update keeps that record", async () => {
-  for (const each of records) appendRecord(directory, each);
-  await truncateMetrics(directory, 20);
+  for (const each of records) writer.append(each);
+  truncateMetrics(directory, 20);
   expect(readMetrics(directory)).toEqual(records.slice(0, 2));
 });
 

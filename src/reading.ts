@@ -1,0 +1,60 @@
+/**
+ * Files in pieces: Node reads no file of 2 GiB at once and hashes no array of that size at once.
+ *
+ * Only files are read: a pipe of that name would be waited for without end, and a device has no end.
+ */
+import { nodeModule } from "./host.ts";
+
+/** Bytes by their place, those of a file or of an array. */
+export interface Source {
+  /** In bytes. */
+  readonly size: number;
+  /** Fills `target` with the bytes from `at` on; all of them are there. */
+  read(target: Uint8Array, at: number): void;
+}
+
+/** Most bytes in one call of Node. */
+const PIECE = 2 ** 30;
+
+/**
+ * Opens a file, calls `use` with its bytes, and closes it.
+ *
+ * @throws what the system says, or an Error whose message completes "… could not be read: "
+ */
+export function readingFile<Result>(path: string, use: (source: Source) => Result): Result {
+  const { closeSync, constants, fstatSync, openSync, readSync } = nodeModule("node:fs");
+  // Without O_NONBLOCK opening a pipe waits for a writer. Windows has no such flag and no such pipes.
+  const file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const status = fstatSync(file);
+    if (status.isDirectory()) throw new Error("it is a directory");
+    if (!status.isFile()) throw new Error("it is not a file but a device or a pipe");
+    return use({
+      size: status.size,
+      read(target, at) {
+        for (let done = 0; done < target.length; ) {
+          const read = readSync(file, target, done, Math.min(PIECE, target.length - done), at + done);
+          if (read === 0) throw new Error("it became shorter while it was read");
+          done += read;
+        }
+      },
+    });
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** All bytes of a file. The size is the file's own, so no header makes this reserve what is not there. */
+export function fileBytes({ size, read }: Source): Uint8Array {
+  const bytes = new Uint8Array(size);
+  read(bytes, 0);
+  return bytes;
+}
+
+/** Pieces of an array that Node takes at once, as views. */
+export function* pieces(array: ArrayBufferView, most = PIECE): Generator<Uint8Array> {
+  for (let begin = 0; begin < array.byteLength; begin += most) {
+    const length = Math.min(most, array.byteLength - begin);
+    yield new Uint8Array(array.buffer, array.byteOffset + begin, length);
+  }
+}
