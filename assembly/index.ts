@@ -5,7 +5,7 @@
 
 import { exp, expRemainder, Inline, log1p, tanh } from "./linear/math";
 import { Job } from "./machine/job";
-import { awaitRound, controlJob, endRound } from "./machine/team";
+import { awaitRound, controlJob, endRound, seeMemory } from "./machine/team";
 import { run } from "./update/update";
 
 export { gaussian } from "./random/gaussian";
@@ -37,6 +37,7 @@ export function serve(control: usize, thread: u32): void {
     round = next;
     const pointer = controlJob(control);
     if (pointer === 0) return;
+    seeMemory(control);
     run(pointer, thread);
     endRound(control, round, changetype<Job>(pointer).threads);
   }

@@ -116,11 +116,21 @@ const ROUND: usize = 0;
 const JOB: usize = 4;
 const FINISHED: usize = 8;
 const RUNNING: usize = 12;
+const PAGES: usize = 16;
 
 /** Waits for the round after `seen`; returns it. */
 export function awaitRound(control: usize, seen: u32): u32 {
   waitWhile(control + ROUND, seen);
   return read(control + ROUND);
+}
+
+/**
+ * Makes this thread's instance see all of the memory. V8 checks filling, copying and atomics, and without guard pages
+ * every access, against a size that each thread keeps: one that starts while another grows the memory may keep the old
+ * one for a whole job. Growing by nothing brings it up to date before it returns.
+ */
+export function seeMemory(control: usize): void {
+  if (u32(memory.size()) < read(control + PAGES)) memory.grow(0);
 }
 
 export function controlJob(control: usize): usize {

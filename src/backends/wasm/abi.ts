@@ -16,6 +16,8 @@
  * `serve(control, t)`. To run a job the host stores its address in `control.job`, adds 1 to `control.round`
  * (`Atomics.add`) and notifies that word; when the last thread is done `control.finished` has become that round, and
  * was notified (`Atomics.waitAsync`). `job` 0 makes all of them return. A new control is all zeros.
+ * The host also stores the memory's number of pages in `control.pages`: an engine may tell a thread late that another has
+ * grown it (one that is just starting above all), and until then what lies behind is out of that thread's bounds.
  *
  * **Cancelling.** A nonzero `job.cancel` (`Atomics.store`) is seen at each block of samples or chain step. `done` then
  * tells how many updates of a plan (or of the one operation, 0 or 1) were done; the state stands after the last one,
@@ -59,7 +61,7 @@ export const JOB = Object.fromEntries([
 export const JOB_BYTES = Math.ceil((8 * DOUBLES.length + 4 * WORDS.length) / 64) * 64;
 
 /** Byte offsets of a control (u32 each); it begins at a multiple of 4. */
-export const CONTROL = { round: 0, job: 4, finished: 8, running: 12 } as const;
+export const CONTROL = { round: 0, job: 4, finished: 8, running: 12, pages: 16 } as const;
 export const CONTROL_BYTES = 64;
 
 const isDouble = new Set<string>(DOUBLES);

@@ -21,7 +21,7 @@ import {
   writeJob,
 } from "./abi.ts";
 import { TYPES } from "./copies.ts";
-import { Arena, type WasmMemory } from "./memory.ts";
+import { Arena, PAGE, type WasmMemory } from "./memory.ts";
 
 /** The part of WebAssembly's interface in use: its types come with the DOM's, which is no part of this build. */
 declare const WebAssembly: {
@@ -187,6 +187,7 @@ export class Machine {
     const words = new Int32Array(this.#memory.buffer);
     const word = (name: keyof typeof CONTROL) => (this.#control + CONTROL[name]) / 4;
     Atomics.store(words, word("job"), this.#job);
+    Atomics.store(words, word("pages"), words.byteLength / PAGE);
     const before = Atomics.add(words, word("round"), 1);
     Atomics.notify(words, word("round"));
     this.#exports.run(this.#job, 0);

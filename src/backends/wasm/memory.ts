@@ -38,7 +38,7 @@ export function newMemory(shared: boolean): WasmMemory {
   }
 }
 
-const PAGE = 2 ** 16;
+export const PAGE = 2 ** 16;
 const ALIGNMENT = 64;
 /** Grown at once, at least: 1 MiB, so that small pieces do not each move the end. */
 const LEAST_GROWTH = 2 ** 20;
