@@ -109,7 +109,7 @@ const WRONG: readonly [string, Fields, string][] = [
   ["half a pair", { scalars: { ...SAMPLER, coupling: 1, samples: 3 } }, "ARGUMENT"],
   ["no blocks", { scalars: { ...WALSH, blocks: 0 } }, "ARGUMENT"],
   ["fewer losses than samples", { scalars: { ...SAMPLER, entries: 1 } }, "ARGUMENT"],
-  ["losses that no memory holds", { scalars: { ...SAMPLER, entries: 2 ** 52 } }, "ARGUMENT"],
+  ["losses that no memory holds", { scalars: { ...SAMPLER, entries: 2 ** 52 } }, "OUT_OF_MEMORY"],
   ["no batches", { scalars: { batches: 0 } }, "ARGUMENT"],
   ["batches without transitions", { scalars: { batches: 2 } }, "ARGUMENT"],
   ["a chain without iterates", estimator("sgld", { iterates: 0 }), "ARGUMENT"],
