@@ -128,12 +128,11 @@ OperationKind FlatJob::operation() const {
 
 bool FlatJob::has(const char* name) const { return !arrays_.Get(name).IsUndefined(); }
 
-size_t FlatJob::length(const char* name) const { return view_of(arrays_.Get(name), name).length; }
-
 template <class T, class Array>
 Array FlatJob::array(const char* name, size_t expected) const {
   const View view = view_of(arrays_.Get(name), name);
-  if (view.length != expected) throw wrong_length(std::to_string(expected), name, view.length);
+  if (view.length != expected && expected != kAny)
+    throw wrong_length(std::to_string(expected), name, view.length);
   switch (view.type) {
     case napi_uint8_array:
       return converted<uint8_t, Array>(view, name);

@@ -44,14 +44,9 @@ class FlatJob {
   OperationKind operation() const;
 
   bool has(const char* name) const;
-  // A typed array's entries as T, `expected` of them.
+  // A typed array's entries as T: `expected` of them, or as many as there are.
   template <class T, class Array = std::vector<T>>
-  Array array(const char* name, size_t expected) const;
-  template <class T, class Array = std::vector<T>>
-  Array array(const char* name) const {
-    return array<T, Array>(name, length(name));
-  }
-  size_t length(const char* name) const;
+  Array array(const char* name, size_t expected = kAny) const;
   // A Float32Array and where its entries lie.
   Napi::Object floats_in_place(const char* name, View* view) const;
 
@@ -68,6 +63,7 @@ class FlatJob {
   std::vector<Floats> moments(const Optimizer& optimizer, size_t parameters) const;
 
  private:
+  static constexpr size_t kAny = SIZE_MAX;
   template <class Kind>
   Kind kind(Scalar scalar, size_t count, const char* what) const;
   Coupling coupling(const Network& network) const;

@@ -35,9 +35,10 @@ JobQueue::~JobQueue() {
   release();
 }
 
-void JobQueue::submit(std::shared_ptr<Job> job, Napi::Function done) {
+uint64_t JobQueue::submit(std::shared_ptr<Job> job, Napi::Function done) {
   if (closed_) throw Failure("CLOSED", "The backend is closed; open a new one");
   job->done_ = Napi::Persistent(done);
+  const uint64_t number = job->number_ = ++submitted_;
   std::list<std::shared_ptr<Job>> added;
   added.push_back(std::move(job));
   if (pending_++ == 0) {
@@ -49,6 +50,13 @@ void JobQueue::submit(std::shared_ptr<Job> job, Napi::Function done) {
     waiting_.splice(waiting_.end(), added);
   }
   wake_.notify_one();
+  return number;
+}
+
+void JobQueue::cancel(uint64_t number) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (const auto& job : waiting_)
+    if (job->number_ == number) job->cancelled = true;
 }
 
 void JobQueue::work() {
@@ -138,7 +146,6 @@ void JobQueue::deliver_one() {
     delivered.splice(delivered.end(), finished_, finished_.begin());
   }
   Job& job = *delivered.front();
-  job.delivered_ = true;
   if (--pending_ == 0) {
     napi_unref_threadsafe_function(env_, notify_);
     alive = std::move(alive_);
@@ -147,6 +154,13 @@ void JobQueue::deliver_one() {
   const Napi::HandleScope scope(env);
   const Napi::Object numbers = Napi::Object::New(env);
   for (const auto& [name, value] : job.numbers) numbers.Set(kResultNames[size_t(name)], value);
+  // `done` may close the queue, which delivers others meanwhile.
+  struct Delivery {
+    JobQueue* queue;
+    const Job* before;
+    ~Delivery() { queue->delivered_ = before; }
+  } const delivery{this, delivered_};
+  delivered_ = &job;
   const auto call = [&](Napi::Value code, const char* message) {
     job.done_.Call({code, Napi::String::New(env, message), numbers});
   };
@@ -158,16 +172,12 @@ void JobQueue::deliver_one() {
 
 Napi::Value start(JobQueue& queue, const std::shared_ptr<Job>& job, Napi::Value done) {
   if (!done.IsFunction()) throw Failure("ARGUMENT", "Expected a function to call when the job is done");
-  const Napi::Value handle = make_handle<std::weak_ptr<Job>>(done.Env(), job);
-  queue.submit(job, done.As<Napi::Function>());
-  return handle;
+  return Napi::Number::New(done.Env(), double(queue.submit(job, done.As<Napi::Function>())));
 }
 
 static std::shared_ptr<JobQueue> queue_of(Napi::Value handle) {
   return held_by<std::shared_ptr<JobQueue>>(handle);
 }
-
-static std::shared_ptr<Job> job_of(Napi::Value handle) { return held_by<std::weak_ptr<Job>>(handle).lock(); }
 
 Napi::Value instruction_sets(const Napi::CallbackInfo& info) {
   const std::vector<std::string> names = available_kernels();
@@ -195,13 +205,14 @@ Napi::Value close(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value cancel(const Napi::CallbackInfo& info) {
-  if (const auto job = job_of(info[0])) job->cancelled = true;
+  queue_of(info[0])->cancel(whole_number(info[1], "a job", 1, (uint64_t(1) << 53) - 1));
   return info.Env().Undefined();
 }
 
 Napi::Value collect(const Napi::CallbackInfo& info) {
-  const auto job = job_of(info[0]);
-  if (job == nullptr || !job->has_answers())
+  const auto queue = queue_of(info[0]);
+  const Job* job = queue->delivered();
+  if (job == nullptr)
     throw Failure("FAILED", "Outputs are collected inside `done` only, of a job that was not cancelled");
   if (!info[1].IsObject()) throw Failure("ARGUMENT", "Expected an object for the arrays");
   const auto arrays = info[1].As<Napi::Object>();

@@ -5,7 +5,7 @@
 //     JavaScript thread                        job thread
 //     submit(job, done) ── waiting_ ────────▶ job->compute()
 //     done(code, message, numbers) ◀── finished_ ┘        (one call of the thread-safe function for each job)
-//     collect(job, arrays)                     copies the job's outputs by name, inside `done`
+//     collect(arrays)                          copies that job's outputs by name, inside `done`
 //
 // A job is created, delivered and destroyed on the JavaScript thread; the job thread only computes it. There
 // is no state but the queues themselves, so any number of worker threads can load the addon.
@@ -59,13 +59,11 @@ class Job {
   };
   std::vector<Output> arrays;
   std::atomic<bool> cancelled{false};
-  // Whether there are answers, and `done` is being called: only then nobody else touches them.
-  bool has_answers() const { return delivered_ && complete_; }
 
  private:
   friend class JobQueue;
   Napi::FunctionReference done_;
-  bool delivered_ = false;      // JavaScript's thread
+  uint64_t number_ = 0;         // among the jobs of its queue
   bool complete_ = false;       // computed, and not cancelled
   std::exception_ptr failure_;  // kept as it is: to put it into words takes memory
 };
@@ -78,8 +76,15 @@ class JobQueue : public std::enable_shared_from_this<JobQueue> {
   JobQueue(const JobQueue&) = delete;
   JobQueue& operator=(const JobQueue&) = delete;
 
-  // Keeps the process and the queue alive until done(code or null, message, numbers) was called.
-  void submit(std::shared_ptr<Job> job, Napi::Function done);
+  // Keeps the process and the queue alive until done(code or null, message, numbers) was called. The job's
+  // number, from 1.
+  uint64_t submit(std::shared_ptr<Job> job, Napi::Function done);
+  // A number that no job has any more, or never had, is none's.
+  void cancel(uint64_t number);
+  // The complete job whose `done` is being called, or null: only then nobody else touches its answers.
+  const Job* delivered() const {
+    return delivered_ != nullptr && delivered_->complete_ ? delivered_ : nullptr;
+  }
   // Cancels every job, waits for the one in hand (a block of samples), delivers all. Safe to repeat, also by
   // what is called meanwhile; what that throws is thrown when all is delivered.
   void close();
@@ -103,7 +108,9 @@ class JobQueue : public std::enable_shared_from_this<JobQueue> {
   std::shared_ptr<Executor> executor_;
   napi_threadsafe_function notify_ = nullptr;
   bool closed_ = false;              // or its environment has ended
+  uint64_t submitted_ = 0;           // so far
   size_t pending_ = 0;               // submitted and not delivered
+  const Job* delivered_ = nullptr;   // at the moment
   std::shared_ptr<JobQueue> alive_;  // itself, while jobs are pending
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -119,14 +126,8 @@ struct HandleKind<std::shared_ptr<JobQueue>> {
   static constexpr const char* kName = "backend";
   static constexpr napi_type_tag kTag{0x6af437354ff9c8d5, 0x9e614a047aa90273};
 };
-// It does not keep the job, whose memory is free as soon as `done` has returned.
-template <>
-struct HandleKind<std::weak_ptr<Job>> {
-  static constexpr const char* kName = "job";
-  static constexpr napi_type_tag kTag{0xa7b4e36583e783c9, 0x5342723c9c511d6d};
-};
 
-// Starts `job` on a queue, and gives JavaScript a handle for `cancel` and `collect`.
+// Starts `job` on a queue, and gives JavaScript its number, for `cancel`.
 Napi::Value start(JobQueue& queue, const std::shared_ptr<Job>& job, Napi::Value done);
 
 // What JavaScript calls.
@@ -134,7 +135,7 @@ Napi::Value instruction_sets(const Napi::CallbackInfo& info);  // () → names, 
 Napi::Value open(const Napi::CallbackInfo& info);             // (name, or "" for the best; threads) → queue
 Napi::Value instruction_set(const Napi::CallbackInfo& info);  // (queue) → name of the table in use
 Napi::Value close(const Napi::CallbackInfo& info);            // (queue)
-Napi::Value cancel(const Napi::CallbackInfo& info);           // (job)
-Napi::Value collect(const Napi::CallbackInfo& info);  // (job, typed arrays by name) -> how many, in `done`
+Napi::Value cancel(const Napi::CallbackInfo& info);           // (queue, job)
+Napi::Value collect(const Napi::CallbackInfo& info);  // (queue, typed arrays by name) -> how many, in `done`
 
 }  // namespace local_entropy

@@ -88,10 +88,18 @@ struct AccuracyJob : DenseJob {
   }
 };
 
+// No entries, with room for so many: none of it is touched before all else is known to be right.
+std::vector<float> room_for(size_t entries) {
+  std::vector<float> none;
+  none.reserve(entries);
+  return none;
+}
+
 struct EstimateJob : DenseJob {
+  std::vector<float> losses;  // first: more of them than there is memory is told as that
   Loss loss;
   Estimator estimator;
-  std::vector<float> losses, gradient, chain;
+  std::vector<float> gradient, chain;
   uint64_t seed;
   uint32_t update;
   double tau, noise_scale;
@@ -99,6 +107,7 @@ struct EstimateJob : DenseJob {
 
   explicit EstimateJob(const FlatJob& from)
       : DenseJob(from),
+        losses(room_for(size_t(from.whole(Scalar::kEntries)))),
         loss(from.loss(network)),
         estimator(from.estimator(network)),
         seed(from.seed()),
@@ -109,7 +118,7 @@ struct EstimateJob : DenseJob {
     if (estimator.kind == EstimatorKind::kSgld) chain = from.array<float>("chain", parameters.size());
     if (examples.count % estimator.batches != 0)
       throw Failure("ARGUMENT", "Expected batches of as many rows each for inputs");
-    const uint64_t entries = from.whole(Scalar::kEntries), samples = sample_count(estimator, network);
+    const size_t entries = from.whole(Scalar::kEntries), samples = sample_count(estimator, network);
     if (entries != 0 && entries != samples)
       throw Failure("ARGUMENT", "Expected " + std::to_string(samples) + " losses, one a sample, or none");
     losses.resize(entries);

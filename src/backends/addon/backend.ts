@@ -41,7 +41,7 @@ export class AddonBackend implements Backend<Engine> {
     this.name = name;
     this.#addon = addon;
     this.#queue = translated(() => addon.open(instructionSet, threads));
-    this.#calls = new Calls(addon, "backend");
+    this.#calls = new Calls(addon, this.#queue, "backend");
     this.instructionSet = addon.instructionSet(this.#queue);
     this.threads = threads;
     this.operations = operationsOf(this.#runner());
@@ -53,7 +53,7 @@ export class AddonBackend implements Backend<Engine> {
     const handle = translated(() =>
       this.#addon.openSession(this.#queue, job, ...DATA_SPLITS.map((split) => splits[split])),
     );
-    const runner = new AddonSession(this.#addon, handle, () => this.#sessions.delete(session));
+    const runner = new AddonSession(this.#addon, this.#queue, handle, () => this.#sessions.delete(session));
     const session = new JobSession(runner, setup);
     this.#sessions.add(session);
     return session;
@@ -95,10 +95,10 @@ class AddonSession implements SessionRunner {
   readonly #calls: Calls;
   readonly #onClose: () => void;
 
-  constructor(addon: Addon, handle: NativeSession, onClose: () => void) {
+  constructor(addon: Addon, queue: Queue, handle: NativeSession, onClose: () => void) {
     this.#addon = addon;
     this.#handle = handle;
-    this.#calls = new Calls(addon, "session");
+    this.#calls = new Calls(addon, queue, "session");
     this.#onClose = onClose;
   }
 

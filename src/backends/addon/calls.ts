@@ -6,7 +6,7 @@
 import { BackendError, OptionError } from "../../errors.ts";
 import { ARRAYS, type ArrayName } from "../description.ts";
 import type { Answer, JobArrays } from "../job.ts";
-import type { Addon, Done, JobHandle, Numbers } from "./load.ts";
+import type { Addon, Done, JobNumber, Numbers, Queue } from "./load.ts";
 
 const OUT_OF_MEMORY = "The machine has not enough memory for this call; ask for fewer samples or rows";
 
@@ -39,12 +39,14 @@ export function newArrays(lengths: Partial<Record<ArrayName, number>>): JobArray
 /** Calls under way on behalf of one owner (a backend or a session), until it is closed. */
 export class Calls {
   readonly #addon: Addon;
+  readonly #queue: Queue;
   readonly #owner: string;
-  readonly #jobs = new Set<JobHandle>();
+  readonly #jobs = new Set<JobNumber>();
   #closed = false;
 
-  constructor(addon: Addon, owner: string) {
+  constructor(addon: Addon, queue: Queue, owner: string) {
     this.#addon = addon;
+    this.#queue = queue;
     this.#owner = owner;
   }
 
@@ -62,14 +64,14 @@ export class Calls {
    * @param outputs lengths of the arrays that are wanted of it, from its numbers
    */
   start(
-    begin: (done: Done) => JobHandle,
+    begin: (done: Done) => JobNumber,
     outputs: (numbers: Numbers) => Partial<Record<ArrayName, number>>,
     signal?: AbortSignal,
   ): Promise<Answer | null> {
     return new Promise((resolve, reject) => {
       this.checkOpen();
       const caller = new Error(); // its stack shows who called, which a job's end no longer knows
-      const abort = () => this.#addon.cancel(job);
+      const abort = () => this.#addon.cancel(this.#queue, job);
       const done: Done = (code, message, numbers) => {
         signal?.removeEventListener("abort", abort);
         this.#jobs.delete(job);
@@ -79,7 +81,7 @@ export class Calls {
           if (code !== null) throw Object.assign(caller, { code, message });
           const arrays = newArrays(outputs(numbers));
           const wanted = Object.keys(arrays).length;
-          if (wanted > 0 && this.#addon.collect(job, arrays) !== wanted) {
+          if (wanted > 0 && this.#addon.collect(this.#queue, arrays) !== wanted) {
             throw new BackendError("The addon lacks an output that was asked for; build it again");
           }
           resolve({ numbers, arrays });
@@ -96,6 +98,6 @@ export class Calls {
   /** Cancels what is under way, whose promises then reject. */
   close(): void {
     this.#closed = true;
-    for (const job of this.#jobs) this.#addon.cancel(job);
+    for (const job of this.#jobs) this.#addon.cancel(this.#queue, job);
   }
 }

@@ -10,8 +10,10 @@ import type { Answer, Job, JobArrays } from "../job.ts";
 /** A handle to something that the addon owns; collecting it frees that. */
 type Handle<Name extends string> = { readonly handle: Name };
 export type Queue = Handle<"queue">;
-export type JobHandle = Handle<"job">;
 export type NativeSession = Handle<"session">;
+
+/** A job among those of its queue, from 1. */
+export type JobNumber = number;
 
 export type Numbers = Answer["numbers"];
 /** Called once for each job: the failure's code and message, or null and the job's results by name. */
@@ -26,19 +28,20 @@ export interface Addon {
   open(instructionSet: string, threads: number): Queue;
   instructionSet(queue: Queue): string;
   close(queue: Queue): void;
-  cancel(job: JobHandle): void;
-  /** Copies outputs of the job into arrays of exactly their lengths, by name, and counts them; only inside `done`. */
-  collect(job: JobHandle, arrays: JobArrays): number;
+  /** A job that was told of is let be. */
+  cancel(queue: Queue, job: JobNumber): void;
+  /** Inside `done`: copies that job's outputs into arrays of exactly their lengths, by name, and counts them. */
+  collect(queue: Queue, arrays: JobArrays): number;
 
   /** Any operation but `run`. */
-  start(queue: Queue, scalars: Float64Array, arrays: JobArrays, done: Done): JobHandle;
+  start(queue: Queue, scalars: Float64Array, arrays: JobArrays, done: Done): JobNumber;
 
   openSession(queue: Queue, job: Job, ...splits: (Job | undefined)[]): NativeSession;
   closeSession(session: NativeSession): void;
-  run(session: NativeSession, scalars: Float64Array, arrays: JobArrays, done: Done): JobHandle;
+  run(session: NativeSession, scalars: Float64Array, arrays: JobArrays, done: Done): JobNumber;
   /** @param split its place in `DATA_SPLITS` */
-  accuracy(session: NativeSession, split: number, done: Done): JobHandle;
-  read(session: NativeSession, done: Done): JobHandle;
+  accuracy(session: NativeSession, split: number, done: Done): JobNumber;
+  read(session: NativeSession, done: Done): JobNumber;
 }
 
 export interface Attempt {

@@ -54,18 +54,17 @@ async function scenario() {
   const jobs = [];
   let [taken, toldOf] = [0, 0];
 
-  const handles = () => [queue, ...sessions, ...jobs];
+  const handles = () => [queue, ...sessions.map(({ handle }) => handle), ...jobs];
   const handle = (right) => (chance(0.03) ? any([...NO_HANDLES, ...handles()]) : right);
-  const collect = (job) => {
+  const collect = (from) => {
     const arrays = {};
     for (const name of ["gradient", "losses", "chain", "values", "output", "outputLabels", "parameters"])
       if (chance(0.3))
         arrays[name] = any([new Float32Array(below(100)), new Float64Array(4 * below(4)), 3, "x"]);
-    return call("collect", handle(job), chance(0.05) ? any([undefined, 3, []]) : arrays);
+    return call("collect", handle(from), chance(0.05) ? any([undefined, 3, []]) : arrays);
   };
 
   function start(name, ...args) {
-    let job;
     let times = 0;
     const done = (code, message, numbers) => {
       toldOf++;
@@ -75,12 +74,12 @@ async function scenario() {
         broken(`${name}: ${message}, ${numbers}`);
       counts[code === null ? "computed" : code === "CANCELLED" ? "cancelled" : "failed"]++;
       if (code !== null) codes.add(code);
-      if (chance(0.5)) collect(job);
+      if (chance(0.5)) collect(queue);
       if (chance(0.05)) call("close", queue);
       if (chance(0.05)) act();
       if (chance(0.05)) throw new Error(OURS);
     };
-    job = call(name, ...args, chance(0.02) ? any([undefined, {}, 3]) : done);
+    const job = call(name, ...args, chance(0.02) ? any([undefined, {}, 3]) : done);
     if (job === undefined) return;
     taken++;
     jobs.push(job);
@@ -137,7 +136,8 @@ async function scenario() {
         if (chance(0.2)) return call("closeSession", any_handle);
         if (chance(0.1)) return call("close", any_handle);
         if (chance(0.3)) return collect(any_handle);
-        return call(any(["cancel", "instructionSet"]), any_handle);
+        if (chance(0.5)) return call("cancel", any_handle, chance(0.3) ? number() : any([1, ...jobs]));
+        return call("instructionSet", any_handle);
       }
     }
   }
@@ -146,7 +146,7 @@ async function scenario() {
   const late = Date.now() + 20;
   while (toldOf < taken && Date.now() < late) await delay(1);
   if (chance(0.5)) call("close", queue);
-  else for (const job of jobs) call("cancel", job);
+  else for (const job of jobs) call("cancel", queue, job);
   const end = Date.now() + 60_000;
   while (toldOf < taken) {
     if (Date.now() > end) broken(`${taken - toldOf} of ${taken} jobs are never told of`);
