@@ -8,6 +8,7 @@ import { AVERAGE_EVERY, averaged, withLast } from "./averaging.ts";
 import type { DataSplit, Plan, Session, SessionState, Vector } from "./backends/backend.ts";
 import { DivergedError } from "./errors.ts";
 import { Means } from "./means.ts";
+import { lostNoise, type Precision } from "./options/precision.ts";
 import type { Resume } from "./options/types.ts";
 import type { BackendReport, Run, TrainRecord } from "./run.ts";
 
@@ -44,6 +45,8 @@ export interface Drive<Result> {
   readonly backend: BackendReport;
   /** What helps against a divergence: a sentence without its full stop. */
   readonly advice: string;
+  /** What the session computes in, where samples are drawn; null where none are. */
+  readonly precision: Precision | null;
   /** Where a parameter stands, in words. */
   placeOf(index: number): string;
   /** Whether updates report an effective sample size and F_τ. */
@@ -200,6 +203,7 @@ class DrivenRun<Result> implements Run<Result> {
       const evaluate = update === updates || isMultiple(update, evaluateEvery);
       const accuracies = evaluate ? await measure() : {};
       if (evaluate || isMultiple(update, recordEvery)) {
+        await this.#requireNoise(session, plan);
         const rate = (update - updateBefore) / Math.max(seconds - secondsBefore, 1e-9);
         this.#tell({
           update,
@@ -220,6 +224,14 @@ class DrivenRun<Result> implements Run<Result> {
     signal?.throwIfAborted();
     await measure();
     return snapshot(update === updates);
+  }
+
+  /** @throws DivergedError where τ has fallen so low that samples are the same */
+  async #requireNoise(session: Session, plan: Plan): Promise<void> {
+    const { precision } = this.#drive;
+    const parameters = async () => (await session.read()).parameters;
+    const lost = precision && (await lostNoise(plan, parameters, precision));
+    if (lost !== null) throw new DivergedError(lost);
   }
 
   /** Says which parameter is no longer finite. */
