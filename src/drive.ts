@@ -9,6 +9,7 @@ import type { DataSplit, Plan, Session, SessionState, Vector } from "./backends/
 import { DivergedError } from "./errors.ts";
 import { nextTurn } from "./host.ts";
 import { Means } from "./means.ts";
+import { lostNoise, type Precision } from "./options/precision.ts";
 import type { Resume } from "./options/types.ts";
 import type { BackendReport, Run, TrainRecord } from "./run.ts";
 
@@ -47,6 +48,8 @@ export interface Drive<Result> {
   readonly backend: BackendReport;
   /** What helps against a divergence: a sentence without its full stop. */
   readonly advice: string;
+  /** What the session computes in, where samples are drawn; null where none are. */
+  readonly precision: Precision | null;
   /** Where a parameter stands, in words. */
   placeOf(index: number): string;
   /** Whether updates report an effective sample size and F_τ. */
@@ -229,6 +232,7 @@ class DrivenRun<Result> implements Run<Result> {
         const evaluate = update === updates || isMultiple(update, evaluateEvery);
         const accuracies = evaluate ? await measure() : {};
         if (evaluate || isMultiple(update, recordEvery)) {
+          await this.#requireNoise(session, plan);
           const rate = (update - updateBefore) / Math.max(seconds - secondsBefore, 1e-9);
           const record = { update, ...means.take(), ...named(accuracies), seconds, updatesPerSecond: rate };
           // Whoever saves or stops on hearing an accuracy means the state that it was measured on.
@@ -272,6 +276,14 @@ class DrivenRun<Result> implements Run<Result> {
       testAccuracy: null,
       validationAccuracy: null,
     };
+  }
+
+  /** @throws DivergedError where τ has fallen so low that samples are the same */
+  async #requireNoise(session: Session, plan: Plan): Promise<void> {
+    const { precision } = this.#drive;
+    const parameters = async () => (await session.read()).parameters;
+    const lost = precision && (await lostNoise(plan, parameters, precision));
+    if (lost !== null) throw new DivergedError(lost);
   }
 
   /** Says which parameter is no longer finite. */

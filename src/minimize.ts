@@ -9,6 +9,7 @@ import { openReference } from "./backends/reference.ts";
 import { startRun } from "./drive.ts";
 import { BackendError } from "./errors.ts";
 import { type CheckedMinimize, checkMinimizeOptions } from "./options/minimize.ts";
+import { drawsSamples, FLOAT64 } from "./options/precision.ts";
 import type { MinimizeOptions } from "./options/types.ts";
 import { gaussian } from "./reference/random/gaussian.ts";
 import { layerStream } from "./reference/random/streams.ts";
@@ -64,6 +65,7 @@ export function minimize(options: MinimizeOptions): Run<MinimizeResult> {
     signal: checked.signal,
     backend,
     advice: checked.advice,
+    precision: drawsSamples(checked.estimator) ? FLOAT64 : null,
     placeOf: (index) => `x[${index}]`,
     weighted: checked.estimator.kind === "importance-sampling",
     updatesPerCrossing: Number.POSITIVE_INFINITY,

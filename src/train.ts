@@ -15,6 +15,7 @@ import { type BackendName, type Declined, selectBackend } from "./backends/regis
 import { minibatches } from "./data/minibatches.ts";
 import { type Snapshot, startRun } from "./drive.ts";
 import { type Network, placeOf } from "./network.ts";
+import { drawsSamples, FLOAT32 } from "./options/precision.ts";
 import { type CheckedTrain, checkTrainOptions } from "./options/train.ts";
 import type { TrainOptions } from "./options/types.ts";
 import type { BackendReport, Run, TrainResult } from "./run.ts";
@@ -92,6 +93,7 @@ function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: r
     resume,
     backend: report,
     advice: checked.advice,
+    precision: drawsSamples(estimator) ? FLOAT32 : null,
     placeOf: (index) => placeOf(network, index),
     weighted: estimator.kind === "importance-sampling",
     updatesPerCrossing: Math.max(1, Math.floor(ROWS_PER_CROSSING / (batches * batchSize))),

@@ -58,6 +58,16 @@ export const TOLERANCES = {
   },
 } as const satisfies Record<string, Tolerance>;
 
+/**
+ * What nearly equal rows of a minibatch add to the relative bound of a projected gradient, ρ the least pivot of the Gram
+ * matrix that is kept, over its diagonal entry. The first layer's gradient is AᵀC, C = L^{−T} V, of two such rows the
+ * coefficients are opposite and 1/√ρ times V, and float32 rounds C before AᵀC takes their difference: 1.2e-7/√ρ,
+ * 3.8e-3 at the bound of 1e-9 at which a row is dropped. The law stays: losses do not see it.
+ */
+export function nearRows(pivot: number): number {
+  return (2 * 2 ** -24) / Math.sqrt(pivot);
+}
+
 const worst = new Map<keyof typeof TOLERANCES, number>();
 
 /** The worst error seen so far in this test file, a line for each row used. */
@@ -67,18 +77,23 @@ export function worstSeen(): string {
     .join("\n");
 }
 
-/** Throws, with the ten worst entries, where `actual` is farther from `expected` than the row allows. */
+/**
+ * Throws, with the ten worst entries, where `actual` is farther from `expected` than the row allows.
+ *
+ * @param more what a case adds to the bound; its errors are not the row's worst
+ */
 export function matches(
   name: keyof typeof TOLERANCES,
   actual: ArrayLike<number> | number,
   expected: ArrayLike<number> | number,
+  more = 0,
 ): void {
   const a = typeof actual === "number" ? [actual] : actual;
   const e = typeof expected === "number" ? [expected] : expected;
   if (a.length !== e.length) throw new Error(`${name}: ${a.length} entries where ${e.length} were expected`);
   let scale = 0;
   for (let i = 0; i < e.length; i++) scale = Math.max(scale, Math.abs(e[i]));
-  const { bound } = TOLERANCES[name];
+  const bound = TOLERANCES[name].bound + more;
   const bad: { readonly i: number; readonly error: number }[] = [];
   let largest = worst.get(name) ?? 0;
   for (let i = 0; i < e.length; i++) {
@@ -87,7 +102,7 @@ export function matches(
     if (!(error <= bound)) bad.push({ i, error });
     largest = Math.max(largest, error);
   }
-  worst.set(name, largest);
+  if (more === 0) worst.set(name, largest);
   if (bad.length === 0) return;
   bad.sort((p, q) => q.error - p.error);
   const lines = bad

@@ -4,6 +4,7 @@
 import type { Examples, Vector } from "../backends/backend.ts";
 import { expected, OptionError, typeName } from "../errors.ts";
 import type { Network } from "../network.ts";
+import { FLOAT32, type Precision } from "./precision.ts";
 
 /** A typed array of one of these types and, where given, of this length, that is still there. */
 export function checkArray<Type extends ArrayBufferView & ArrayLike<number>>(
@@ -34,15 +35,20 @@ function isDetached(buffer: ArrayBufferLike): boolean {
   }
 }
 
-/** Parameters and the like: `length` finite numbers. */
+/** Parameters and the like: `length` numbers that are finite in float32. */
 export function checkVector(path: string, value: unknown, length: number): Vector {
   const vector = checkArray<Vector>(path, value, ["Float32Array", "Float64Array"], length);
-  requireAllFinite(path, vector);
+  requireAllFinite(path, vector, typeName(vector) === "Float64Array" ? FLOAT32 : null);
   return vector;
 }
 
-/** A plain or typed array of finite numbers. @returns a Float64Array copy, of `length` where given */
-export function checkNumbers(path: string, value: unknown, length?: number): Float64Array {
+/** A plain or typed array of numbers finite in `precision`. @returns a Float64Array copy, of `length` where given */
+export function checkNumbers(
+  path: string,
+  value: unknown,
+  length?: number,
+  precision: Precision = FLOAT32,
+): Float64Array {
   const range = length === undefined ? "an array of numbers" : `an array of ${length} numbers`;
   const isArray = Array.isArray(value) || ["Float32Array", "Float64Array"].includes(typeName(value));
   if (!isArray || (length !== undefined && (value as ArrayLike<number>).length !== length)) {
@@ -50,15 +56,28 @@ export function checkNumbers(path: string, value: unknown, length?: number): Flo
   }
   if (!Array.isArray(value)) checkArray(path, value, [typeName(value)]);
   const numbers = Array.from(value as ArrayLike<unknown>);
-  requireAllFinite(path, numbers);
+  requireAllFinite(path, numbers, precision);
   return Float64Array.from(numbers as number[]);
 }
 
-/** Names the first entry that is no finite number; `advice` may say more of its place. */
-function requireAllFinite(path: string, values: ArrayLike<unknown>, advice = (_: number) => ""): void {
+/**
+ * Names the first entry that is no finite number, or none in a `precision` that its array does not have; `advice` may
+ * say more of its place.
+ */
+function requireAllFinite(
+  path: string,
+  values: ArrayLike<unknown>,
+  precision: Precision | null,
+  advice = (_: number) => "",
+): void {
+  const largest = precision?.largest ?? Number.MAX_VALUE;
   for (let i = 0; i < values.length; i++) {
-    if (Number.isFinite(values[i])) continue;
-    throw new OptionError(expected("a finite number", `${path}[${i}]`, values[i], advice(i)));
+    const value = values[i];
+    if (typeof value === "number" && value <= largest && value >= -largest) continue;
+    const range = Number.isFinite(value)
+      ? `a number that is finite in ${precision?.name} (at most ${largest.toPrecision(3)} in size)`
+      : "a finite number";
+    throw new OptionError(expected(range, `${path}[${i}]`, value, advice(i)));
   }
 }
 
@@ -74,7 +93,7 @@ export function checkInputs(path: string, value: unknown, width: number, count?:
     throw new OptionError(expected(range, path, inputs, `a row has the network's ${width} inputs`));
   }
   if (typeName(inputs) === "Float32Array") {
-    requireAllFinite(path, inputs, (i) => `row ${Math.floor(i / width)}, column ${i % width}`);
+    requireAllFinite(path, inputs, null, (i) => `row ${Math.floor(i / width)}, column ${i % width}`);
   }
   return inputs;
 }

@@ -16,6 +16,7 @@ import {
   seamOptimizer,
   walk,
 } from "./objective.ts";
+import { FLOAT64 } from "./precision.ts";
 import {
   type Hold,
   minimizeObjectiveSchema,
@@ -71,13 +72,13 @@ export function checkMinimizeOptions(options: MinimizeOptions | unknown): Checke
     const advice = `${needs} needs it: give gradient(x), or use the estimator "importance-sampling"`;
     throw new OptionError(expected("a function", "minimize.loss.gradient", loss.gradient, advice));
   }
-  const parameters = checkNumbers("minimize.start", given.start, loss.dimension);
+  const parameters = checkNumbers("minimize.start", given.start, loss.dimension, FLOAT64);
   // A function's minimum should not move: no weight decay, but the shift, Algorithms 1 and 2 as they stand.
   const fallback = objective.kind === "loss" ? null : ({ kind: "shift" } as const);
   const resolved = resolveObjective("minimize", objective, false, null);
   const chosen = resolveOptimizer("minimize", given.optimizer, objective, fallback);
   const optimizer = seamOptimizer(chosen);
-  const planValues = resolvePlanValues("minimize", resolved, chosen, updates);
+  const planValues = resolvePlanValues("minimize", resolved, chosen, updates, parameters, FLOAT64);
   walk(planValues, updates, () => {});
   return {
     loss,

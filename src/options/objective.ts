@@ -3,7 +3,7 @@
  * paper's shift x_{k+1} = x_k − (τ_k/δ)∇F (García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, eq. 12) into gradient
  * descent at rate τ_k/δ.
  */
-import type { Estimator, Plan, Optimizer as SeamOptimizer } from "../backends/backend.ts";
+import type { Estimator, Plan, Optimizer as SeamOptimizer, Vector } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import type { Network } from "../network.ts";
 import { describeSchedule, evaluate, type Schedule } from "../schedules.ts";
@@ -11,6 +11,19 @@ import { heat } from "./objectives/heat.ts";
 import { localEntropy } from "./objectives/local-entropy.ts";
 import { loss } from "./objectives/loss.ts";
 import { noiseScales, type ResolvedObjective } from "./objectives/resolved.ts";
+import {
+  drawsSamples,
+  extremes,
+  leastNoise,
+  type Made,
+  madeOfChain,
+  madeOfRate,
+  madeOfSampling,
+  type Precision,
+  requireConstants,
+  requireHeld,
+  requireNoise,
+} from "./precision.ts";
 import { defaultOptimizer, type MinimizeObjective, type Objective, type Optimizer } from "./schemas.ts";
 
 /** What of a plan comes from schedules; each (count). */
@@ -99,13 +112,34 @@ export function adviceAgainstDivergence({ kind }: Estimator, optimizer: Optimize
   }
 }
 
-/** The outer schedules of a run as a function of the updates asked for; τ is 0 where the objective has none. */
+/**
+ * The outer schedules of a run as a function of the updates asked for; τ is 0 where the objective has none.
+ *
+ * @param parameters where the run starts (n): noise must be more than their grain
+ * @param precision of the backends
+ * @throws OptionError, also when values are asked for, for what the precision cannot hold
+ */
 export function resolvePlanValues(
   root: string,
-  { tau, noise, shift }: ResolvedObjective,
+  { estimator, tau, noise, shift }: ResolvedObjective,
   optimizer: Optimizer,
   updates: number,
+  parameters: Vector,
+  precision: Precision,
 ): PlanValues {
+  requireConstants(`${root}.optimizer`, optimizer, precision);
+  const least = leastNoise(parameters, precision);
+  const place = (path: string, schedule: Schedule, k: number) =>
+    typeof schedule === "number" ? `${root}.${path}` : `${root}.${path} at k = ${k}`;
+  const requireTau = (k: number, value: number, s: number) => {
+    const path = place("objective.tau", tau!, k);
+    requireHeld(path, value, madeOf(estimator, value, s, shift, optimizer), precision);
+    if (drawsSamples(estimator)) requireNoise(path, value, s, least, precision);
+  };
+  const requireRate = (k: number, value: number) => {
+    if (optimizer.kind === "shift") return; // τ's own
+    requireHeld(place("optimizer.rate", optimizer.rate, k), value, madeOfRate(optimizer, value), precision);
+  };
   const values = (
     path: string,
     schedule: Schedule,
@@ -120,8 +154,45 @@ export function resolvePlanValues(
       optimizer.kind === "shift"
         ? taus.map((value) => value * (shift ?? 0))
         : values("optimizer.rate", optimizer.rate, first, count, "0 or more");
-    return { tau: taus, noiseScale: noiseScales(taus, noise), rate };
+    const scales = noiseScales(taus, noise);
+    for (let i = 0; i < count; i++) {
+      const repeats = (of: Float64Array) => i > 0 && of[i] === of[i - 1];
+      if (tau !== null && !repeats(taus)) requireTau(first + i, taus[i], scales[i]);
+      if (!repeats(rate)) requireRate(first + i, rate[i]);
+    }
+    return { tau: taus, noiseScale: scales, rate };
   };
+}
+
+/** What is made of τ, by the estimator and by the paper's step. */
+function madeOf(
+  estimator: Estimator,
+  tau: number,
+  s: number,
+  shift: number | null,
+  optimizer: Optimizer,
+): Made[] {
+  const stepped: Made[] =
+    optimizer.kind === "shift"
+      ? [{ formula: "τ/δ, the shift's rate,", value: tau * (shift ?? 0), up: "tau", down: "temperature" }]
+      : [];
+  switch (estimator.kind) {
+    case "sgd":
+      return [];
+    case "importance-sampling":
+      return [...madeOfSampling(tau, s, estimator.temperature), ...stepped];
+    case "evolution-strategies":
+      return [...madeOfSampling(tau, s, null), ...stepped];
+    case "robbins-monro":
+      return [...madeOfChain(tau, extremes(estimator.stepSizes), [s, s]), ...stepped];
+    case "sgld":
+      return [
+        ...madeOfChain(tau, extremes(estimator.stepSizes), extremes(estimator.noiseScales)),
+        ...stepped,
+      ];
+    default:
+      return estimator satisfies never;
+  }
 }
 
 /** Most updates whose schedules are looked at before a run: all of them, or as many evenly spaced (some 50 ms). */

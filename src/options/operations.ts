@@ -32,6 +32,17 @@ import type {
   StepOptions,
   WeightsOptions,
 } from "./operation-types.ts";
+import {
+  extremes,
+  FLOAT32,
+  leastNoise,
+  madeOfChain,
+  madeOfRate,
+  madeOfSampling,
+  requireConstants,
+  requireHeld,
+  requireNoise,
+} from "./precision.ts";
 import { resolveSampling } from "./sampling.ts";
 import {
   adamShape,
@@ -199,20 +210,27 @@ const weightsSchema = object({ ...evolutionStrategiesSchema.shape, temperature: 
 
 function checkWeights(root: string, input: unknown): WeightsInput {
   const given = parse(root, weightsSchema, input);
-  return { ...sampled(root, given), temperature: given.temperature };
+  return { ...sampled(root, given, given.temperature), temperature: given.temperature };
 }
 
 function checkEvolutionStrategies(root: string, input: unknown): EvolutionStrategiesInput {
-  return sampled(root, parse(root, evolutionStrategiesSchema, input));
+  return sampled(root, parse(root, evolutionStrategiesSchema, input), null);
 }
 
-/** What the operations that are made of samples share. */
-function sampled(root: string, given: z.output<typeof evolutionStrategiesSchema>): EvolutionStrategiesInput {
+/** What the operations that are made of samples share; δ where they are weighted. */
+function sampled(
+  root: string,
+  given: z.output<typeof evolutionStrategiesSchema>,
+  delta: number | null,
+): EvolutionStrategiesInput {
   const place = locateWithLoss(root, given);
   const batch = checkRows(`${root}.batch`, given.batch, place.network);
   const { tau, update } = given;
   const projected = given.projection === "auto" && batch.labels.length <= place.network.layers[0];
   const noiseScale = given.noiseScale ?? Math.sqrt(tau);
+  const [path, value] = given.noiseScale === undefined ? ["tau", tau] : ["noiseScale", noiseScale];
+  requireHeld(`${root}.tau`, tau, madeOfSampling(tau, noiseScale, delta));
+  requireNoise(`${root}.${path}`, value, noiseScale, leastNoise(place.parameters));
   return {
     ...place,
     batch,
@@ -296,11 +314,14 @@ function checkSgld(root: string, input: unknown): SgldInput {
   const { parameters, stepSizes } = chain;
   const start =
     given.start === undefined ? parameters : checkVector(`${root}.start`, given.start, parameters.length);
-  if (given.noiseScales === undefined) return { ...chain, start, noiseScales: stepSizes.map(Math.sqrt) };
-  const noiseScales = checkNumbers(`${root}.noiseScales`, given.noiseScales, stepSizes.length);
+  const noiseScales =
+    given.noiseScales === undefined
+      ? stepSizes.map(Math.sqrt)
+      : checkNumbers(`${root}.noiseScales`, given.noiseScales, stepSizes.length);
   noiseScales.forEach((scale, i) => {
     parse(`${root}.noiseScales[${i}]`, notNegative(), scale);
   });
+  requireHeld(`${root}.tau`, chain.tau, madeOfChain(chain.tau, extremes(stepSizes), extremes(noiseScales)));
   return { ...chain, start, noiseScales };
 }
 
@@ -310,7 +331,10 @@ function checkRobbinsMonro(root: string, input: unknown): RobbinsMonroInput {
   const given = parse(root, robbinsMonroSchema, input);
   const chain = checkChain(root, given, (steps) => steps);
   checkDraws(`${root}.samples`, given.samples, chain.stepSizes.length);
-  return { ...chain, samples: given.samples, noiseScale: given.noiseScale ?? Math.sqrt(chain.tau) };
+  const noiseScale = given.noiseScale ?? Math.sqrt(chain.tau);
+  const made = madeOfChain(chain.tau, extremes(chain.stepSizes), [noiseScale, noiseScale]);
+  requireHeld(`${root}.tau`, chain.tau, made);
+  return { ...chain, samples: given.samples, noiseScale };
 }
 
 const stepSchema = object({
@@ -331,6 +355,9 @@ function checkStep(root: string, input: unknown): StepInput {
   const n = checkArray(`${root}.parameters`, given.parameters, ["Float32Array", "Float64Array"]).length;
   const parameters = checkVector(`${root}.parameters`, given.parameters, n);
   const gradient = checkVector(`${root}.gradient`, given.gradient, n);
+  requireConstants(`${root}.optimizer`, optimizer, FLOAT32);
+  requireHeld(`${root}.rate`, rate, madeOfRate(optimizer, rate));
+  if (optimizer.kind === "adam") requireSquares(`${root}.gradient`, gradient);
   const count = MOMENT_COUNTS[optimizer.kind];
   const state = given.state ?? Array.from({ length: count }, () => new Float64Array(n));
   if (state.length !== count) {
@@ -339,6 +366,17 @@ function checkStep(root: string, input: unknown): StepInput {
   }
   const moments = state.map((moment, i) => checkVector(`${root}.state[${i}]`, moment, n));
   return { optimizer, rate, parameters, gradient, moments, index, signal };
+}
+
+/** Adam squares a gradient: the first entry is named whose square is infinite in float32. */
+function requireSquares(path: string, gradient: Vector): void {
+  const largest = Math.sqrt(FLOAT32.largest);
+  for (let i = 0; i < gradient.length; i++) {
+    if (Math.abs(gradient[i]) <= largest) continue;
+    const range = `a number of at most ${largest.toExponential(1)} in size`;
+    const why = "its square, which Adam takes, is infinite in float32";
+    throw new OptionError(expected(range, `${path}[${i}]`, gradient[i], why));
+  }
 }
 
 // The schemas and the public types have the same keys.

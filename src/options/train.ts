@@ -27,6 +27,7 @@ import {
   resolvePlanValues,
   seamOptimizer,
 } from "./objective.ts";
+import { FLOAT32 } from "./precision.ts";
 import {
   type Hold,
   machineShape,
@@ -127,12 +128,13 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
   const { estimator } = resolved;
   const chosen = resolveOptimizer("train", given.optimizer, objective);
   const optimizer = seamOptimizer(chosen);
-  const planValues = resolvePlanValues("train", resolved, chosen, updates);
   const key = keyOf(given.seed);
   const shaping = { network, loss, estimator, optimizer, batchSize, updates, averaging, key };
   const n = parameterCount(network);
   const parameters =
     given.parameters === undefined ? null : checkVector("train.parameters", given.parameters, n).slice();
+  const start = parameters ?? initialParameters(network, key);
+  const planValues = resolvePlanValues("train", resolved, chosen, updates, start, FLOAT32);
   const print = fingerprint(shaping, data.train, planValues, updates);
   const { backend, threads, recordEvery, evaluateEvery } = given;
   return {
@@ -147,7 +149,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     key,
     state: resume
       ? resumedState(resume, print, updates, n, MOMENT_COUNTS[optimizer.kind])
-      : freshState(parameters ?? initialParameters(network, key), MOMENT_COUNTS[optimizer.kind]),
+      : freshState(start, MOMENT_COUNTS[optimizer.kind]),
     backend,
     threads,
     recordEvery,

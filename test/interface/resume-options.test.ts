@@ -101,7 +101,7 @@ describe("fingerprint and resuming", () => {
     [
       "pending",
       { resume: { ...resume, pending: [Number.NaN] } },
-      "Expected an array of finite numbers for train.resume.pending but received an array of length 1",
+      "Expected an array of numbers, none of them NaN, for train.resume.pending but received an array of length 1",
     ],
     [
       "not a checkpoint",
