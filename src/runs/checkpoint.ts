@@ -14,20 +14,12 @@
 
 import type { Vector } from "../backends/backend.ts";
 import { KINDS } from "../backends/description.ts";
+import { pieces, plainReason, readingFile, type Source } from "../disk.ts";
 import { CheckpointError, describe, expected, OptionError } from "../errors.ts";
 import { isNode, nodeModule } from "../host.ts";
 import { type Activation, layerShapes, type Network, parameterCount } from "../network.ts";
 import type { Resume } from "../options/types.ts";
-import { pieces, readingFile, type Source } from "../reading.ts";
-import {
-  CHECKPOINT_FILE,
-  packageVersion,
-  plainReason,
-  RUN_FILE,
-  removeLeftBehind,
-  stage,
-  writing,
-} from "./files.ts";
+import { CHECKPOINT_FILE, packageVersion, RUN_FILE, removeLeftBehind, stage, writing } from "./files.ts";
 import { type RunReport, readRunFile, updatedRunFile } from "./folder.ts";
 import { holdingFolder } from "./lock.ts";
 import {
