@@ -57,10 +57,11 @@ export async function save(directory: string, checkpoint: Checkpoint, report: Ru
       await removeLeftBehind(directory);
       const { fingerprint } = checkpoint.resume;
       const run = await updatedRunFile(directory, { ...report, fingerprint });
-      // A full disk is met here, where nothing has been replaced yet.
-      const files = [await stage(path, parts)];
+      // A full disk is met here, where nothing has been replaced yet. run.json goes first: who is killed between the two
+      // can still go on from the checkpoint before.
+      const files = [await stage(nodeModule("node:path").join(directory, RUN_FILE), [run])];
       try {
-        files.push(await stage(nodeModule("node:path").join(directory, RUN_FILE), [run]));
+        files.push(await stage(path, parts));
         for (const file of files) await file.place();
       } finally {
         for (const file of files) await file.drop();

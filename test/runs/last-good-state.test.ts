@@ -38,7 +38,7 @@ const explodesFrom = (at: number) => (k: number) => (k < at ? 0.01 : 1e300);
 
 describe.each(BACKENDS)("%s", (backend) => {
   /** What a run that stops after so many updates comes to. */
-  const after = async (updates: number) => {
+  const stateAfter = async (updates: number) => {
     const { result } = train({ ...options, backend, updates, optimizer: { kind: "momentum", rate: 0.01 } });
     return (await result).parameters;
   };
@@ -61,7 +61,7 @@ describe.each(BACKENDS)("%s", (backend) => {
     const { resume } = await load(folder);
     expect(resume.update % 20).toBe(0);
     expect(resume.update).toBeLessThanOrEqual(210);
-    if (resume.update > 0) expect(resume.parameters).toEqual(await after(resume.update));
+    if (resume.update > 0) expect(resume.parameters).toEqual(await stateAfter(resume.update));
     expect(await readRunFile(folder)).toMatchObject({ updates: resume.update, completed: false });
   });
 
@@ -80,7 +80,7 @@ describe.each(BACKENDS)("%s", (backend) => {
     await run.save(folder);
     const { resume } = await load(folder);
     expect(resume.update).toBe(200);
-    expect(resume.parameters).toEqual(await after(200));
+    expect(resume.parameters).toEqual(await stateAfter(200));
     const resumed = train({ ...options, backend, resume });
     const whole = await train({ ...options, backend }).result;
     expect((await resumed.result).parameters).toEqual(whole.parameters);
@@ -99,7 +99,7 @@ describe.each(BACKENDS)("%s", (backend) => {
     await run.save(folder);
     const { resume } = await load(folder);
     expect(resume.update).toBeGreaterThanOrEqual(60);
-    expect(resume.parameters).toEqual(await after(resume.update));
+    expect(resume.parameters).toEqual(await stateAfter(resume.update));
   });
 
   // Float64 has no gradient that overflows in one step.
