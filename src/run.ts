@@ -90,7 +90,7 @@ export interface Run<Result = TrainResult> extends AsyncIterable<TrainRecord> {
   stop(): void;
   /**
    * Writes the state between two updates into a `directory`, as `TrainResult.save`; the run goes on. Called on hearing
-   * a record with an accuracy, before anything else is awaited, it writes the state that was measured. Once the run has
+   * a record with an accuracy, by a reader who keeps up, it writes the state that was measured. Once the run has
    * failed it writes the last state known to be good: finite, at the start, at a record or between the last updates
    * before an error.
    */

@@ -4,8 +4,10 @@
  *     0 0 type dimensions | size of each dimension, 32 bits big-endian | values, row-major
  *
  * Here type 8 (unsigned bytes) in 3 dimensions (images: count, rows, columns) or 1 (labels: count). Values are views
- * of the bytes that were read, not copies.
+ * of the bytes that were read, not copies. No file makes this take more memory than a file of its size may ask for.
  */
+
+import { fileBytes, plainReason, readingFile } from "../disk.ts";
 import { DataError } from "../errors.ts";
 import { nodeModule } from "../host.ts";
 
@@ -20,10 +22,13 @@ export interface Images {
 const UNSIGNED_BYTE = 8;
 const IMAGES = { what: "images", dimensions: 3 } as const;
 const LABELS = { what: "labels", dimensions: 1 } as const;
+/** How many times its size a gzip file may hold, MNIST's hold 5 times theirs, and how much any may hold in bytes. */
+const LARGEST_RATIO = 100;
+const SMALL = 2 ** 26;
 
 /** @throws DataError that names the file, what was expected and what was found */
 export async function readImages(path: string): Promise<Images> {
-  return parseImages(await readPossiblyGzipped(path), path);
+  return parseImages(await readPossiblyGzipped(path, IMAGES), path);
 }
 
 /**
@@ -32,7 +37,7 @@ export async function readImages(path: string): Promise<Images> {
  * @throws DataError that names the file, what was expected and what was found
  */
 export async function readLabels(path: string, classes = 256): Promise<Uint8Array> {
-  return parseLabels(await readPossiblyGzipped(path), classes, path);
+  return parseLabels(await readPossiblyGzipped(path, LABELS), classes, path);
 }
 
 /** Images from a file's bytes, unzipped; `name` is for errors. */
@@ -54,7 +59,23 @@ export function parseLabels(bytes: Uint8Array, classes = 256, name = "IDX bytes"
   return labels;
 }
 
-function parse(bytes: Uint8Array, name: string, { what, dimensions }: typeof IMAGES | typeof LABELS) {
+function parse(bytes: Uint8Array, name: string, kind: Kind) {
+  const { sizes, header, length } = parseHeader(bytes, name, kind);
+  const left = bytes.length - header;
+  if (left !== length) {
+    const fault =
+      left < length ? "it is truncated; fetch it again" : "it has trailing bytes and is not plain IDX";
+    throw new DataError(
+      `Expected ${sizes.join(" × ")} = ${length} bytes of ${kind.what} after the header in ${name} but found ${left}: ${fault}`,
+    );
+  }
+  return { sizes, values: bytes.subarray(header) };
+}
+
+type Kind = typeof IMAGES | typeof LABELS;
+
+/** Sizes, bytes of the header and bytes of the values after it, from the beginning of a file. */
+function parseHeader(bytes: Uint8Array, name: string, { what, dimensions }: Kind) {
   const header = 4 + 4 * dimensions;
   const magic = [0, 0, UNSIGNED_BYTE, dimensions];
   if (bytes.length < 4 || magic.some((value, i) => bytes[i] !== value)) {
@@ -74,16 +95,7 @@ function parse(bytes: Uint8Array, name: string, { what, dimensions }: typeof IMA
       `Expected sizes of 1 or more in ${name} but found ${sizes.join(" × ")}: it holds no ${what}`,
     );
   }
-  const length = sizes.reduce((product, size) => product * size, 1);
-  const left = bytes.length - header;
-  if (left !== length) {
-    const fault =
-      left < length ? "it is truncated; fetch it again" : "it has trailing bytes and is not plain IDX";
-    throw new DataError(
-      `Expected ${sizes.join(" × ")} = ${length} bytes of ${what} after the header in ${name} but found ${left}: ${fault}`,
-    );
-  }
-  return { sizes, values: bytes.subarray(header) };
+  return { sizes, header, length: sizes.reduce((product, size) => product * size, 1) };
 }
 
 /** What a foreign file looks like, in a few words. */
@@ -108,29 +120,66 @@ function isGzip(bytes: Uint8Array): boolean {
 }
 
 /** A file's bytes, unzipped where they are gzip, whatever its name. */
-async function readPossiblyGzipped(path: string): Promise<Uint8Array> {
-  const { readFile } = nodeModule("node:fs/promises");
+async function readPossiblyGzipped(path: string, kind: Kind): Promise<Uint8Array> {
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    bytes = readingFile(path, fileBytes);
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const reason = code === "ENOENT" ? "there is no such file" : (cause as Error).message;
-    throw new DataError(`The data file ${path} could not be read: ${reason}`, { cause });
+    throw new DataError(`The data file ${path} could not be read: ${plainReason(cause, "reading")}`, {
+      cause,
+    });
   }
-  if (!isGzip(bytes)) return plainBytes(bytes);
-  const unzip = nodeModule("node:util").promisify(nodeModule("node:zlib").gunzip);
+  return isGzip(bytes) ? unzip(bytes, path, kind) : bytes;
+}
+
+/** The header is unzipped first: it says how much the rest may be, and what says too much is not unzipped. */
+async function unzip(bytes: Uint8Array, path: string, kind: Kind): Promise<Uint8Array> {
+  const first = await unzipped(bytes, path, HEADER);
+  if (first.length < HEADER) return first;
+  const { sizes, header, length } = parseHeader(first, path, kind);
+  const most = Math.max(SMALL, LARGEST_RATIO * bytes.length);
+  if (header + length > most) {
+    throw new DataError(
+      `Expected at most ${most} bytes unzipped from ${path} of ${bytes.length} but its header says ${sizes.join(" × ")}: ` +
+        "it is damaged, or unzip it yourself and give the folder of the plain file",
+    );
+  }
+  // One more, so that trailing bytes are seen.
+  const whole = await unzipped(bytes, path, header + length + 1);
+  if (whole.length <= header + length) return whole;
+  throw new DataError(
+    `Expected ${sizes.join(" × ")} = ${length} bytes of ${kind.what} after the header in ${path} but found more: ` +
+      "it has trailing bytes and is not plain IDX",
+  );
+}
+
+/** Bytes of the longest header. */
+const HEADER = 4 + 4 * IMAGES.dimensions;
+
+/** The first so many unzipped bytes, or all if there are fewer. */
+async function unzipped(bytes: Uint8Array, path: string, most: number): Promise<Uint8Array> {
+  const stream = nodeModule("node:zlib").createGunzip({ chunkSize: 2 ** 18 });
+  stream.on("error", () => {}); // the loop below hears it too, unless it has enough
+  stream.end(bytes);
   try {
-    return plainBytes(await unzip(bytes));
+    const out = new Uint8Array(most);
+    let length = 0;
+    for await (const chunk of stream) {
+      const taken = (chunk as Uint8Array).subarray(0, most - length);
+      out.set(taken, length);
+      length += taken.length;
+      if (length === most) break;
+    }
+    return out.subarray(0, length);
   } catch (cause) {
+    if (cause instanceof RangeError) {
+      throw new DataError(`The data file ${path} could not be read: ${plainReason(cause)}`, { cause });
+    }
     throw new DataError(
       `Expected whole gzip data in ${path} but it is truncated or damaged (${(cause as Error).message}); fetch it again`,
       { cause },
     );
+  } finally {
+    stream.destroy();
   }
-}
-
-/** The same bytes without Buffer's own methods, whose `slice` does not copy. */
-function plainBytes({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }

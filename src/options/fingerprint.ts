@@ -4,9 +4,9 @@
  * The training data goes in whole: MNIST's 47 MB take some 30 ms, once a run.
  */
 import type { Examples } from "../backends/backend.ts";
+import { pieces } from "../disk.ts";
 import { typeName } from "../errors.ts";
 import { isNode, nodeModule } from "../host.ts";
-import { pieces } from "../reading.ts";
 import { type OuterValues, type PlanValues, walk } from "./objective.ts";
 
 /** What shapes the numbers, beside the data and the schedules. */

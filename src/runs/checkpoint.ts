@@ -15,20 +15,12 @@
 import { withLast } from "../averaging.ts";
 import type { Vector } from "../backends/backend.ts";
 import { KINDS } from "../backends/description.ts";
+import { pieces, plainReason, readingFile, type Source } from "../disk.ts";
 import { CheckpointError, describe, expected, OptionError } from "../errors.ts";
 import { isNode, nodeModule } from "../host.ts";
 import { type Activation, layerShapes, type Network, parameterCount } from "../network.ts";
 import type { Resume } from "../options/types.ts";
-import { pieces, readingFile, type Source } from "../reading.ts";
-import {
-  CHECKPOINT_FILE,
-  packageVersion,
-  plainReason,
-  RUN_FILE,
-  removeLeftBehind,
-  stage,
-  writing,
-} from "./files.ts";
+import { CHECKPOINT_FILE, packageVersion, RUN_FILE, removeLeftBehind, stage, writing } from "./files.ts";
 import { type RunReport, readRunFile, updatedRunFile } from "./folder.ts";
 import { holdingFolder } from "./lock.ts";
 import {
@@ -66,10 +58,11 @@ export async function save(directory: string, checkpoint: Checkpoint, report: Ru
       await removeLeftBehind(directory);
       const { fingerprint } = checkpoint.resume;
       const run = await updatedRunFile(directory, { ...report, fingerprint });
-      // A full disk is met here, where nothing has been replaced yet.
-      const files = [await stage(path, parts)];
+      // A full disk is met here, where nothing has been replaced yet. run.json goes first: who is killed between the two
+      // can still go on from the checkpoint before.
+      const files = [await stage(nodeModule("node:path").join(directory, RUN_FILE), [run])];
       try {
-        files.push(await stage(nodeModule("node:path").join(directory, RUN_FILE), [run]));
+        files.push(await stage(path, parts));
         for (const file of files) await file.place();
       } finally {
         for (const file of files) await file.drop();

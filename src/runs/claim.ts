@@ -6,13 +6,14 @@
  * A folder belongs to one run, for its life: whoever starts another one in it says so, and is refused otherwise. And
  * while a run is under way it holds the folder (lock.ts), so nobody else starts, resumes or saves there.
  */
+
+import { plainReason } from "../disk.ts";
 import { CheckpointError } from "../errors.ts";
 import { nodeModule } from "../host.ts";
 import {
   CHECKPOINT_FILE,
   METRICS_FILE,
   makeFolder,
-  plainReason,
   REPORT_FILE,
   RUN_FILE,
   removeLeftBehind,

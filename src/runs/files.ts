@@ -4,9 +4,10 @@
  * A file is written beside its place, flushed to the disk and renamed over what was there: whoever reads sees the
  * old file or the new one, never a part, even if the process or the machine dies in between.
  */
+
+import { pieces, plainReason } from "../disk.ts";
 import { CheckpointError } from "../errors.ts";
 import { nodeModule } from "../host.ts";
-import { pieces } from "../reading.ts";
 
 /** What a run's folder holds. */
 export const RUN_FILE = "run.json";
@@ -94,43 +95,6 @@ export function packageVersion(): string {
   const { readFileSync } = nodeModule("node:fs");
   const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
   return (JSON.parse(text) as { version: string }).version;
-}
-
-/**
- * A system error in plain words: why something could not be done, without the path, which the caller names.
- *
- * @param what was tried
- */
-export function plainReason(error: unknown, what: "writing" | "reading" = "writing"): string {
-  const code = (error as NodeJS.ErrnoException | null)?.code;
-  switch (code) {
-    case "EACCES":
-    case "EPERM":
-    case "EROFS":
-      return `${what} there is not permitted`;
-    case "ENOSPC":
-    case "EDQUOT":
-      return "the disk is full";
-    case "EFBIG":
-      return "the file would be larger than is allowed here";
-    case "ENOTDIR":
-    case "EEXIST":
-      return "a part of this path is a file";
-    case "EISDIR":
-      return "it is a directory";
-    case "ENOENT":
-      return "there is no such place";
-    case "ENAMETOOLONG":
-      return "the path is too long";
-    case "ELOOP":
-      return "its links lead to themselves";
-    case "EMFILE":
-    case "ENFILE":
-      return "too many files are open";
-    default:
-      if (error instanceof RangeError) return `it is too large for this machine's memory (${error.message})`;
-      return error instanceof Error ? error.message : String(error);
-  }
 }
 
 /**

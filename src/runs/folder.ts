@@ -2,11 +2,11 @@
  * `run.json` of a run's folder: the options as given, what ran, versions, times and the result.
  */
 import { z } from "zod";
+import { fileBytes, plainReason, readingFile } from "../disk.ts";
 import { CheckpointError } from "../errors.ts";
 import { nodeModule } from "../host.ts";
-import { fileBytes, readingFile } from "../reading.ts";
 import type { BackendReport } from "../run.ts";
-import { packageVersion, plainReason, RUN_FILE, writeAtomically, writing } from "./files.ts";
+import { packageVersion, RUN_FILE, writeAtomically, writing } from "./files.ts";
 import { parseJson } from "./json.ts";
 
 /** What a run tells `run.json` about itself. */

@@ -25,7 +25,7 @@ const BEAT = 5_000;
 /** Without one for so long, who cannot be asked is dead. */
 const SILENCE = 30_000;
 /** How long a folder is waited for: those who began at the same time sort themselves out; a save ends. */
-const PATIENCE = { run: 1_000, save: 600_000 } as const;
+const PATIENCE = { run: 400, save: 600_000 } as const;
 /** Milliseconds until who stepped back comes again, at least; at most twice as long. */
 const PAUSE = 15;
 

@@ -6,10 +6,10 @@
  */
 import { closeSync, fstatSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { plainReason, readingFile, type Source } from "../disk.ts";
 import { CheckpointError } from "../errors.ts";
-import { readingFile, type Source } from "../reading.ts";
 import type { TrainRecord } from "../run.ts";
-import { METRICS_FILE, plainReason } from "./files.ts";
+import { METRICS_FILE } from "./files.ts";
 import { parseJson } from "./json.ts";
 
 const NEWLINE = 10;

@@ -6,8 +6,9 @@
  *
  * Offsets count from the end of the header. Of the format's types only F32 and F64 are known here.
  */
+
+import type { Source } from "../disk.ts";
 import { describe } from "../errors.ts";
-import type { Source } from "../reading.ts";
 import { parseJson } from "./json.ts";
 
 /** An array with its shape, row-major. */

@@ -329,7 +329,7 @@ describe("folder", () => {
 
   test("a folder without a checkpoint is named", async () => {
     await expect(load(join(directory, "nowhere"))).rejects.toThrow(
-      /nowhere.* could not be read: there is no such place/,
+      /nowhere.* could not be read: there is no such file/,
     );
   });
 

@@ -1,5 +1,5 @@
 /** Bytes of an array as a file's readers take them. */
-import type { Source } from "../../src/reading.ts";
+import type { Source } from "../../src/disk.ts";
 
 export function sourceOf(bytes: Uint8Array): Source {
   return {

@@ -1,5 +1,5 @@
 /**
- * Files in pieces: Node reads no file of 2 GiB at once and hashes no array of that size at once.
+ * Files in pieces, and what the system says about them in plain words: Node reads no file of 2 GiB at once and hashes no array of that size at once.
  *
  * Only files are read: a pipe of that name would be waited for without end, and a device has no end.
  */
@@ -56,5 +56,42 @@ export function* pieces(array: ArrayBufferView, most = PIECE): Generator<Uint8Ar
   for (let begin = 0; begin < array.byteLength; begin += most) {
     const length = Math.min(most, array.byteLength - begin);
     yield new Uint8Array(array.buffer, array.byteOffset + begin, length);
+  }
+}
+
+/**
+ * A system error in plain words: why something could not be done, without the path, which the caller names.
+ *
+ * @param what was tried
+ */
+export function plainReason(error: unknown, what: "writing" | "reading" = "writing"): string {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return `${what} there is not permitted`;
+    case "ENOSPC":
+    case "EDQUOT":
+      return "the disk is full";
+    case "EFBIG":
+      return "the file would be larger than is allowed here";
+    case "ENOTDIR":
+    case "EEXIST":
+      return "a part of this path is a file";
+    case "EISDIR":
+      return "it is a directory";
+    case "ENOENT":
+      return what === "reading" ? "there is no such file" : "there is no such place";
+    case "ENAMETOOLONG":
+      return "the path is too long";
+    case "ELOOP":
+      return "its links lead to themselves";
+    case "EMFILE":
+    case "ENFILE":
+      return "too many files are open";
+    default:
+      if (error instanceof RangeError) return `it is too large for this machine's memory (${error.message})`;
+      return error instanceof Error ? error.message : String(error);
   }
 }
