@@ -19,7 +19,7 @@ export async function diagnose() {
     package: packageVersion(),
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
-    backends: BACKENDS.map(diagnoseBackend),
+    backends: await Promise.all(BACKENDS.map(diagnoseBackend)),
     data: [await mnist()],
     // Needed only to build the native backend from its sources.
     tools: [tool("cmake", "CMAKE", ["cmake"]), tool("C++ compiler", "CXX", ["c++", "g++", "clang++"])],

@@ -30,13 +30,9 @@ interface WebWorker {
 }
 declare const Worker: new (url: URL, options: { type: "module" }) => WebWorker;
 
-/** @returns a new thread, or null where no worker can be made */
-export function startThread(listener: Listener): Thread | null {
-  try {
-    return isNode ? nodeThread(listener) : webThread(listener);
-  } catch {
-    return null;
-  }
+/** @throws what the host does where it makes no worker; one that does not get on tells the listener later */
+export function startThread(listener: Listener): Thread {
+  return isNode ? nodeThread(listener) : webThread(listener);
 }
 
 // From src as from dist it is the compiled worker that runs. Bundlers look for the expression
@@ -56,7 +52,7 @@ function nodeThread(listener: Listener): Thread {
   worker.on("message", (data) => {
     if (!ended) listener.message(data);
   });
-  worker.on("error", ({ message }) => end(message));
+  worker.on("error", ({ message }) => end(message.split("\n")[0]));
   worker.on("exit", (code) => end(`exit code ${code}`));
   worker.unref();
   return {
@@ -74,7 +70,10 @@ function webThread(listener: Listener): Thread {
     type: "module",
   });
   worker.addEventListener("message", ({ data }) => listener.message(data));
-  worker.addEventListener("error", ({ message }) => listener.ended(message ?? "its script did not load"));
+  worker.addEventListener("error", ({ message }) =>
+    listener.ended(message ?? "a worker's script did not load"),
+  );
+  worker.addEventListener("messageerror", () => listener.ended("a worker cannot read what it is sent"));
   return {
     post: (message, transfer = []) => worker.postMessage(message, transfer),
     hold() {},
