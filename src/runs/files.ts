@@ -5,6 +5,7 @@
  * old file or the new one, never a part, even if the process or the machine dies in between.
  */
 import { nodeModule } from "../host.ts";
+import { VERSION } from "../version.ts";
 
 /** What a run's folder holds. */
 export const RUN_FILE = "run.json";
@@ -40,11 +41,9 @@ export async function writeAtomically(path: string, content: Uint8Array | string
   }
 }
 
-/** Version of this package, from its package.json. */
+/** Version of this package: a constant, since in a bundle no package.json of ours lies anywhere. */
 export function packageVersion(): string {
-  const { readFileSync } = nodeModule("node:fs");
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
+  return VERSION;
 }
 
 /** A system error in plain words: what could not be done, without the path, which the caller names. */

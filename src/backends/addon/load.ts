@@ -25,6 +25,8 @@ export interface Addon {
   instructionSets(): string[];
   open(instructionSet: string, threads: number): Queue;
   instructionSet(queue: Queue): string;
+  /** Fewer than it was opened with where the system refuses some. */
+  threads(queue: Queue): number;
   close(queue: Queue): void;
   cancel(job: JobHandle): void;
   /** Copies outputs of the job into arrays of exactly their lengths, by name, and counts them; only inside `done`. */
@@ -151,11 +153,15 @@ export function loadAddonFrom(root: string, engine: Engine = "native"): Loaded {
   return { addon: null, attempts, reason: lines.join("\n") };
 }
 
+const BUNDLED =
+  "a bundle of CommonJS knows no place to load an addon from: leave local-entropy out of the bundle, or bundle modules";
+
 const loaded = new Map<Engine, Loaded>();
 
 /** An engine's addon of this package, looked for once a thread. */
 export function loadAddon(engine: Engine): Loaded {
   if (!isNode) return { addon: null, attempts: [], reason: "a browser loads no native addon" };
+  if (!import.meta.url) return { addon: null, attempts: [], reason: BUNDLED };
   const { dirname, join } = nodeModule("node:path");
   const here = dirname(nodeModule("node:url").fileURLToPath(import.meta.url));
   const found = loaded.get(engine) ?? loadAddonFrom(join(here, "..", "..", ".."), engine);

@@ -67,7 +67,9 @@ export class WasmQueue {
       ...builds.map((build) => ({ build, near: false })),
       ...builds.filter((build) => !build.threads).map((build) => ({ build, near: true })),
     ];
-    const reasons = new Set<string>();
+    /** Each reason, and what did not start for it. */
+    const reasons = new Map<string, string[]>();
+    const told = () => [...reasons].map(([reason, names]) => `${names.join(", ")} (${reason})`).join("; ");
     let workers = true;
     for (const { build, near } of ways) {
       if (!near && !workers) continue;
@@ -81,7 +83,7 @@ export class WasmQueue {
         this.#team = team;
         await team.start();
         team.hold(this.#waiting.length > 0);
-        const instead = reasons.size > 0 ? `${build.name} in place of ${[...reasons].join("; ")}` : "";
+        const instead = reasons.size > 0 ? `${build.name} in place of ${told()}` : "";
         this.#shortfall = [instead, team.shortfall].filter(Boolean).join("; ");
         this.#ready = true;
         this.#next();
@@ -90,10 +92,12 @@ export class WasmQueue {
         team?.end();
         if (this.#failure !== null) throw this.#failure;
         workers &&= !(cause instanceof NoThread);
-        reasons.add(`${build.name}${near ? " on the calling thread" : ""} (${(cause as Error).message})`);
+        const { message } = cause as Error;
+        const name = near ? `${build.name} on the calling thread` : build.name;
+        reasons.set(message, [...(reasons.get(message) ?? []), name]);
       }
     }
-    const failure = new BackendError(`The wasm backend did not start: ${[...reasons].join("; ")}`);
+    const failure = new BackendError(`The wasm backend did not start: ${told()}`);
     this.fail(failure);
     throw failure;
   }
