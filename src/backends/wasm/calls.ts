@@ -46,6 +46,7 @@ export type Answer =
 export interface Port {
   postMessage(message: object, transfer: readonly ArrayBuffer[]): void;
   addEventListener(type: "message", hear: (event: { data: unknown }) => void): void;
+  start?(): void;
 }
 
 /** Begins to answer on a port. */
@@ -77,6 +78,7 @@ export function listen(port: Port): void {
       computer!.answer(request.name, request.input).then((message) => answer(message, buffersOf(message)));
     }
   });
+  port.start?.();
 }
 
 /** A thread's kernels and their memory. */
