@@ -65,8 +65,13 @@ async function mnist(): Promise<Finding> {
 function tool(name: string, variable: string, commands: readonly string[]): Finding {
   const named = process.env[variable];
   for (const command of named ? [named] : commands) {
-    const { status, stdout } = spawnSync(command, ["--version"], { encoding: "utf8" });
-    if (status === 0) return { name, available: true, detail: stdout.split("\n")[0] };
+    try {
+      const { status, stdout } = spawnSync(command, ["--version"], { encoding: "utf8" });
+      if (status === 0) return { name, available: true, detail: stdout.split("\n")[0] };
+    } catch (error) {
+      // Node's permission model lets this process start no other.
+      return { name, available: false, detail: (error as Error).message };
+    }
   }
   return { name, available: false, detail: `none of ${named ?? commands.join(", ")} runs here` };
 }

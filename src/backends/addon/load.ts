@@ -94,6 +94,11 @@ const CAUSES: readonly [RegExp, (make: string) => string][] = [
     (make) =>
       `The binary needs another C or C++ library than this system has: run \`${make}\` here, or install that library`,
   ],
+  [
+    /loading addons is disabled/,
+    () =>
+      "Node was told to load no addon: leave out --no-addons, or under its permission model add --allow-addons",
+  ],
   [/self-register|undefined symbol/, (make) => `The binary is of another version: run \`${make}\``],
 ];
 

@@ -89,7 +89,9 @@ export function wasmStatus(): BackendStatus {
   const builds = runnable.filter(({ file }) => exists(file));
   const reason =
     runnable.length === 0
-      ? "this host runs no WebAssembly with SIMD: use Node 20.19 or newer, or a browser of 2023 or newer"
+      ? typeof WebAssembly === "object"
+        ? "this host runs no WebAssembly with SIMD: use Node 20.19 or newer, or a browser of 2023 or newer"
+        : "this host has no WebAssembly: leave out --jitless and what else switches it off"
       : builds.length === 0
         ? NOT_THERE
         : "";
