@@ -186,6 +186,8 @@ std::vector<std::string> available_kernels();
 // (native/cpu/machine/executor.h), on CUDA a stream (native/cuda/machine/executor.h).
 Executor* new_executor(unsigned threads);
 void delete_executor(Executor*);
+// Fewer than were asked for where the system refuses some.
+unsigned executor_threads(const Executor*);
 
 // Floats that begin on a cache line: a vector of sixteen at a multiple of 64 bytes is one access, else two.
 template <class T>

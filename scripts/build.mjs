@@ -15,7 +15,16 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -59,7 +68,15 @@ function missing() {
   return lacking.length > 0 ? lacking.join(" and no ") : null;
 }
 
+/** src/version.ts, where package.json has another version. */
+function writeVersion() {
+  const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+  const text = `/** As package.json has it. Written by scripts/build.mjs. */\nexport const VERSION = "${version}";\n`;
+  if (readFileSync("src/version.ts", "utf8") !== text) writeFileSync("src/version.ts", text);
+}
+
 async function buildTypeScript() {
+  writeVersion();
   // tsc leaves outputs alone that would not change, so a file of our own says when it last succeeded.
   const stamp = "dist/.built";
   if (upToDate(stamp, ["src", "tsconfig.json", "package.json"])) return;

@@ -50,7 +50,7 @@ export interface OpenBackend {
   readonly instructionSet: string;
   /** Threads that it works on, at least 1. */
   readonly threads: number;
-  /** Each better backend and why it was not taken. */
+  /** Each better backend and why it was not taken; the one that was, where it goes without something, as threads. */
   readonly declined: readonly Declined[];
 
   /** Standard normals (count) of a stream: Philox4x32-10 and Box–Muller, the same bits on every backend. */
@@ -108,7 +108,7 @@ export interface OpenBackend {
 /**
  * Opens a backend for its operations.
  *
- * @param name "auto" (default) takes the best that loads: cuda, native, wasm, reference
+ * @param name "auto" (default) takes the best that starts: cuda, native, wasm, reference
  * @param options.threads of the backend, 1 … 1024 (default: the machine's cores)
  * @throws BackendError if the named one cannot be opened here; OptionError for a wrong option
  */
@@ -118,6 +118,7 @@ export async function openBackend(
 ): Promise<OpenBackend> {
   const { threads } = checkOperation("openBackend", { backend: name, ...options });
   const { backend, declined } = selectBackend(name, threads);
+  await backend.started;
   return openOperations(backend, declined);
 }
 

@@ -30,7 +30,10 @@ export interface TrainRecord {
   readonly updatesPerSecond: number;
 }
 
-/** What ran, and why nothing better did. */
+/**
+ * What ran, and why nothing better did. While a wasm backend starts this is what is being tried: final from the run's first
+ * record on, and in its result.
+ */
 export interface BackendReport {
   /** Which backend ran. */
   readonly name: BackendName;
@@ -44,7 +47,10 @@ export interface BackendReport {
   readonly coupling?: string;
   /** J: loss evaluations or chain steps an update (Robbins–Monro: M·J). */
   readonly samples?: number;
-  /** Each better backend by `name`, and the `reason` why it was not taken. */
+  /**
+   * Each better backend by `name`, and the `reason` why it was not taken; the one that was taken too, where it goes without
+   * something, as threads that the host refuses.
+   */
   readonly declined: readonly { readonly name: BackendName; readonly reason: string }[];
 }
 

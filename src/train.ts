@@ -119,13 +119,27 @@ function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: r
 
 /** What ran, for `run.backend` and `run.json`. */
 export function describeBackend(
-  { name, instructionSet, threads }: Backend<BackendName>,
+  backend: Backend<BackendName>,
   network: Network,
   estimator: Estimator,
   declined: readonly Declined[],
 ): BackendReport {
   const form = "projected" in estimator && estimator.projected ? "projected" : "direct";
-  return { name, instructionSet, threads, form, ...sampling(network, estimator), declined };
+  return {
+    // Asked for when they are read: a backend that is still starting may give way to the next.
+    get name() {
+      return backend.name;
+    },
+    get instructionSet() {
+      return backend.instructionSet;
+    },
+    get threads() {
+      return backend.threads;
+    },
+    form,
+    ...sampling(network, estimator),
+    declined,
+  };
 }
 
 function sampling(network: Network, estimator: Estimator): Pick<BackendReport, "coupling" | "samples"> {

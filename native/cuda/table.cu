@@ -227,5 +227,6 @@ const Kernels* select_kernels(const std::string& name, std::string* why) {
 
 Executor* new_executor(unsigned) { return new Executor(); }
 void delete_executor(Executor* executor) { delete executor; }
+unsigned executor_threads(const Executor*) { return 1; }
 
 }  // namespace local_entropy

@@ -36,6 +36,7 @@ Napi::Object exports_of(Napi::Env, Napi::Object exports) {
   add<instruction_sets>(exports, "instructionSets");
   add<open>(exports, "open");
   add<instruction_set>(exports, "instructionSet");
+  add<threads>(exports, "threads");
   add<close>(exports, "close");
   add<cancel>(exports, "cancel");
   add<collect>(exports, "collect");

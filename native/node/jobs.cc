@@ -23,9 +23,9 @@ JobQueue::JobQueue(Napi::Env env, const Kernels* kernels, unsigned threads)
   napi_add_env_cleanup_hook(env, on_environment_end, this);
   try {
     thread_ = std::thread(&JobQueue::work, this);
-  } catch (...) {
+  } catch (const std::system_error&) {
     release();
-    throw;
+    throw std::runtime_error("The system allows this process no further thread");
   }
 }
 
@@ -197,6 +197,10 @@ Napi::Value open(const Napi::CallbackInfo& info) {
 
 Napi::Value instruction_set(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), queue_of(info[0])->kernels().name);
+}
+
+Napi::Value threads(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), executor_threads(held_by<JobQueue>(info[0])->executor().get()));
 }
 
 Napi::Value close(const Napi::CallbackInfo& info) {

@@ -134,6 +134,7 @@ Napi::Value start(JobQueue& queue, const std::shared_ptr<Job>& job, Napi::Value 
 Napi::Value instruction_sets(const Napi::CallbackInfo& info);  // () → names, best first
 Napi::Value open(const Napi::CallbackInfo& info);             // (name, or "" for the best; threads) → queue
 Napi::Value instruction_set(const Napi::CallbackInfo& info);  // (queue) → name of the table in use
+Napi::Value threads(const Napi::CallbackInfo& info);          // (queue) → how many it has
 Napi::Value close(const Napi::CallbackInfo& info);            // (queue)
 Napi::Value cancel(const Napi::CallbackInfo& info);           // (queue, job)
 Napi::Value collect(const Napi::CallbackInfo& info);  // (queue, typed arrays by name) -> how many, in `done`

@@ -337,6 +337,13 @@ export interface Backend<Name extends string = string> {
   /** "avx512", "avx2", "sse4", "neon"; of wasm the build, as "simd+threads"; "float64" for the reference. */
   readonly instructionSet: string;
   readonly threads: number;
+  /**
+   * Of a backend whose opening goes on after it was opened: resolves when it computes, rejects with a BackendError where
+   * it cannot; calls wait for it. What it is (`instructionSet`, `threads`, `shortfall`) is certain from then on.
+   */
+  readonly started?: Promise<void>;
+  /** Why it runs with less than the host was thought to have, or than was asked for; empty or absent where it does not. */
+  readonly shortfall?: string;
   readonly operations: Operations;
   openSession(setup: SessionSetup): Session;
   /** Cancels what is under way, frees everything; safe to repeat. */

@@ -6,11 +6,12 @@
  * `LOCAL_ENTROPY_BACKEND` names one in its place.
  */
 import { BackendError } from "../errors.ts";
-import { environment } from "../host.ts";
+import { availableThreads, environment } from "../host.ts";
 import { cudaStatus, openCuda } from "./addon/cuda.ts";
 import { nativeStatus, openNative } from "./addon/native.ts";
 import type { Backend, BackendOptions, BackendStatus } from "./backend.ts";
 import { openReference } from "./reference.ts";
+import { StartingBackend } from "./starting.ts";
 import { openWasm } from "./wasm/backend.ts";
 import { wasmStatus } from "./wasm/load.ts";
 
@@ -56,15 +57,15 @@ const REGISTRY: Record<BackendName, Entry> = {
   },
 };
 
-/** A backend that would have been better than the one that was taken. */
+/** A backend that would have been better than the one that was taken: another one, or the same with all that it could have. */
 export interface Declined {
   /** Which. */
   readonly name: BackendName;
-  /** Why it cannot be opened here, and what to do, in a sentence. */
+  /** Why it cannot be opened here, and what to do, in a sentence; of the one that was taken, what it goes without and why. */
   readonly reason: string;
 }
 
-/** Why a backend cannot be opened here, or null if it can. */
+/** Why a backend cannot be opened here, or null if it can as far as can be told without opening it. */
 export function whyNot(name: BackendName): string | null {
   return REGISTRY[name].status().reason || null;
 }
@@ -74,43 +75,87 @@ export function whatIs(name: BackendName): string {
   return REGISTRY[name].what;
 }
 
-/** Whether a backend can be opened here: with what ("instruction sets avx2, sse4"), or why not. */
-export function diagnoseBackend(name: BackendName): { name: string; available: boolean; detail: string } {
-  const { unit, status } = REGISTRY[name];
+/** Whether a backend can be opened here, by opening it: with what ("instruction sets avx2, sse4"), or why not. */
+export async function diagnoseBackend(
+  name: BackendName,
+): Promise<{ name: string; available: boolean; detail: string }> {
+  const { unit, status, open } = REGISTRY[name];
   const { available, instructionSets, reason } = status();
-  return { name, available, detail: available ? `${unit} ${instructionSets.join(", ")}`.trim() : reason };
+  if (!available) return { name, available, detail: reason };
+  try {
+    const backend = open({ threads: availableThreads() });
+    try {
+      await backend.started;
+      const short = backend.shortfall ? ` (${backend.shortfall})` : "";
+      return { name, available, detail: `${unit} ${instructionSets.join(", ")}`.trim() + short };
+    } finally {
+      backend.close();
+    }
+  } catch (error) {
+    return { name, available: false, detail: (error as Error).message };
+  }
+}
+
+interface Selection {
+  readonly backend: Backend<BackendName>;
+  /** Each better one with the reason why it was declined; complete when the backend has started. */
+  readonly declined: Declined[];
 }
 
 /**
- * Opens a backend.
+ * Opens a backend. What "auto" takes may still be starting (`Backend.started`); where the start fails, the next best takes
+ * its place.
  *
- * @param wanted a name, or "auto" for the best that loads
+ * @param wanted a name, or "auto" for the best that works
  * @param threads of the backend, at least 1
- * @returns the backend, and each better one with the reason why it was declined
  * @throws BackendError if the one that was named cannot be opened, with those that can
  */
-export function selectBackend(
-  wanted: BackendName | "auto",
-  threads: number,
-): { backend: Backend<BackendName>; declined: Declined[] } {
-  const forced = environment("LOCAL_ENTROPY_BACKEND");
-  if (wanted === "auto" && forced) {
-    if (!BACKENDS.includes(forced as BackendName)) {
-      throw new BackendError(
-        `Expected ${BACKENDS.join(", ")} for the environment variable LOCAL_ENTROPY_BACKEND but received "${forced}"`,
-      );
-    }
-    wanted = forced as BackendName;
-  }
+export function selectBackend(wanted: BackendName | "auto", threads: number): Selection {
+  const name = wanted === "auto" ? forced() : wanted;
   const declined: Declined[] = [];
-  for (const name of wanted === "auto" ? BACKENDS : [wanted]) {
+  /** Adds what the backend goes without, when that is known. */
+  const noting = (backend: Backend<BackendName>) => {
+    const note = () => {
+      if (backend.shortfall) declined.push({ name: backend.name, reason: backend.shortfall });
+    };
+    if (backend.started === undefined) note();
+    else backend.started.then(note, () => {});
+    return backend;
+  };
+  if (name !== null) {
     const reason = whyNot(name);
-    if (reason === null) return { backend: REGISTRY[name].open({ threads }), declined };
-    declined.push({ name, reason });
+    if (reason === null) return { backend: noting(REGISTRY[name].open({ threads })), declined };
+    const there = BACKENDS.filter((other) => whyNot(other) === null).join(", ");
+    throw new BackendError(`Backend ${name} cannot be used: ${reason}. This machine has: ${there}`);
   }
-  // Only a named one comes here: of all, the reference always opens.
-  const there = BACKENDS.filter((name) => whyNot(name) === null).join(", ");
+  /** The first from a place of the names on: of all, the reference always opens. */
+  const firstFrom = (place: number): Backend<BackendName> => {
+    const name = BACKENDS[place];
+    const reason = whyNot(name);
+    try {
+      if (reason === null) return noting(REGISTRY[name].open({ threads }));
+      declined.push({ name, reason });
+    } catch (error) {
+      if (!(error instanceof BackendError)) throw error;
+      declined.push({ name, reason: error.message });
+    }
+    return firstFrom(place + 1);
+  };
+  const first = firstFrom(0);
+  if (first.started === undefined) return { backend: first, declined };
+  const next = (failed: BackendName, reason: string) => {
+    declined.push({ name: failed, reason });
+    return firstFrom(BACKENDS.indexOf(failed) + 1);
+  };
+  return { backend: new StartingBackend(first, next), declined };
+}
+
+/** The backend that the environment names in place of "auto", or null. */
+function forced(): BackendName | null {
+  const name = environment("LOCAL_ENTROPY_BACKEND");
+  if (!name) return null;
+  if (BACKENDS.includes(name as BackendName)) return name as BackendName;
   throw new BackendError(
-    `Backend ${wanted} cannot be used: ${declined[0].reason}. This machine has: ${there}`,
+    `Expected ${BACKENDS.join(", ")} for the environment variable LOCAL_ENTROPY_BACKEND but received "${name}"`,
   );
 }

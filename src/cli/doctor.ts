@@ -19,7 +19,7 @@ export async function diagnose() {
     package: packageVersion(),
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
-    backends: BACKENDS.map(diagnoseBackend),
+    backends: await Promise.all(BACKENDS.map(diagnoseBackend)),
     data: [await mnist()],
     // Needed only to build the native backend from its sources.
     tools: [tool("cmake", "CMAKE", ["cmake"]), tool("C++ compiler", "CXX", ["c++", "g++", "clang++"])],
@@ -65,8 +65,13 @@ async function mnist(): Promise<Finding> {
 function tool(name: string, variable: string, commands: readonly string[]): Finding {
   const named = process.env[variable];
   for (const command of named ? [named] : commands) {
-    const { status, stdout } = spawnSync(command, ["--version"], { encoding: "utf8" });
-    if (status === 0) return { name, available: true, detail: stdout.split("\n")[0] };
+    try {
+      const { status, stdout } = spawnSync(command, ["--version"], { encoding: "utf8" });
+      if (status === 0) return { name, available: true, detail: stdout.split("\n")[0] };
+    } catch (error) {
+      // Node's permission model lets this process start no other.
+      return { name, available: false, detail: (error as Error).message };
+    }
   }
   return { name, available: false, detail: `none of ${named ?? commands.join(", ")} runs here` };
 }

@@ -8,6 +8,7 @@
 import { pieces, plainReason } from "../disk.ts";
 import { CheckpointError } from "../errors.ts";
 import { nodeModule } from "../host.ts";
+import { VERSION } from "../version.ts";
 
 /** What a run's folder holds. */
 export const RUN_FILE = "run.json";
@@ -90,11 +91,9 @@ export async function removeLeftBehind(directory: string): Promise<void> {
   }
 }
 
-/** Version of this package, from its package.json. */
+/** Version of this package: a constant, since in a bundle no package.json of ours lies anywhere. */
 export function packageVersion(): string {
-  const { readFileSync } = nodeModule("node:fs");
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
+  return VERSION;
 }
 
 /**

@@ -1,12 +1,15 @@
 /**
  * The package in a browser, without a bundler: the example's page trains, with shared memory and without, and WASM gives
- * there the bits that it gives in Node. Needs a Chromium on this machine; else a skip that says so.
+ * there the bits that it gives in Node; under policies and refusals "auto" runs on what works. Needs a Chromium on this machine; else a skip that says so.
  */
 import type { AddressInfo, Server } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { openWasm } from "../../src/backends/wasm/backend.ts";
 import { wasmStatus } from "../../src/backends/wasm/load.ts";
+import type { BackendReport } from "../../src/run.ts";
 import { chromium, withPage } from "../support/chromium.ts";
+import { testAll } from "../support/everything.ts";
+import { type Policies, servePage } from "../support/page-server.ts";
 import { patience } from "../support/patience.ts";
 
 interface Example {
@@ -100,4 +103,60 @@ describeBrowser(`in a browser${lacking && `: ${lacking}`}`, () => {
       expect(actual).toEqual(expected);
     });
   });
+
+  const ISOLATION = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+  };
+  const policy = (text: string): Policies => ({ headers: () => ({ "Content-Security-Policy": text }) });
+  const near = /^simd in place of simd \(.*worker.*\)$/;
+  const none = /^The wasm backend did not start: simd, simd on the calling thread \(.*\)$/;
+  const HOSTS: [string, Policies, string, RegExp | null][] = [
+    ["a worker that answers 404", { refused: /worker\.js$/ }, "wasm simd 1", near],
+    [
+      "a policy without wasm-unsafe-eval",
+      policy("script-src 'self' 'unsafe-inline'"),
+      "reference float64 1",
+      none,
+    ],
+    ["a policy without workers", policy("worker-src 'none'"), "wasm simd 1", near],
+    ["a policy without connections", policy("connect-src 'none'"), "reference float64 1", none],
+    ["kernels that answer 404", { refused: /\.wasm$/ }, "reference float64 1", none],
+    ["no policy", {}, "wasm simd 1", null],
+    [
+      "an isolated page whose worker's file has no COEP",
+      { headers: (path) => (path === "/" ? ISOLATION : {}) },
+      "wasm simd 1",
+      /^simd in place of (relaxed-)?simd\+threads \(.*worker.*\)$/,
+    ],
+    [
+      "an isolated page where the builds with threads answer 404",
+      { headers: () => ISOLATION, refused: /(relaxed|threads)\.wasm$/ },
+      "wasm simd 1",
+      /^simd in place of .*simd\+threads \(.*status 404\)$/,
+    ],
+  ];
+  for (const [place, [name, policies, expected, reason]] of HOSTS.entries()) {
+    (place < 2 ? test : testAll)(`auto runs on what works under ${name}`, async () => {
+      const { address, close } = await servePage(policies);
+      try {
+        const ran = (await withPage(address, (page) =>
+          page.evaluate(`import("/dist/index.js").then(async ({ train }) => {
+            const inputs = Float32Array.from({ length: 384 }, (_, i) => Math.sin(i));
+            const labels = Uint8Array.from({ length: 64 }, (_, i) => i % 3);
+            const data = { train: { inputs, labels, count: 64, width: 6, classes: 3 } };
+            const { backend, updates } = await train({ network: [6, 8, 3], data, updates: 20, threads: 2 }).result;
+            return { backend: { ...backend }, updates };
+          })`),
+        )) as { backend: BackendReport; updates: number };
+        const { backend, updates } = ran;
+        expect(`${backend.name} ${backend.instructionSet} ${backend.threads}`).toBe(expected);
+        expect(updates).toBe(20);
+        const told = backend.declined.filter((declined) => declined.name === "wasm");
+        expect(told).toEqual(reason ? [{ name: "wasm", reason: expect.stringMatching(reason) }] : []);
+      } finally {
+        close();
+      }
+    });
+  }
 });

@@ -27,7 +27,7 @@ describeWasm(`a package without the addon${reason && `: ${reason}`}`, () => {
   /** What a script in the package's folder prints, as JSON. */
   function run(source: string, env: object = {}) {
     const script = join(folder, "script.mjs");
-    writeFileSync(script, `import { train } from "local-entropy";\n${source}`);
+    writeFileSync(script, `import { openBackend, train } from "local-entropy";\n${source}`);
     const { stdout, stderr } = spawnSync(process.execPath, [...RELAXED_SIMD, script], {
       encoding: "utf8",
       env: { ...process.env, ...env },
@@ -69,22 +69,62 @@ describeWasm(`a package without the addon${reason && `: ${reason}`}`, () => {
     expect(run(name, { LOCAL_ENTROPY_BACKEND: "reference" })).toMatchObject({ name: "reference" });
   });
 
-  test("a damaged file rejects, and the process ends by itself", () => {
-    const file = join(folder, "dist", "wasm", "local-entropy.simd.wasm");
-    writeFileSync(file, "no WebAssembly at all");
-    const { code, message } = run(
-      `const error = await train(${OPTIONS}).result.catch((reason) => reason);
-      console.log(JSON.stringify({ code: error.code, message: error.message }));`,
-      { LOCAL_ENTROPY_WASM_BUILD: "simd" },
-    );
-    expect(code).toBe("ERR_BACKEND");
-    expect(message).toMatch(/^The wasm backend did not start: .*magic word/);
+  /** What `train` with "auto" and with "wasm" come to, and what the backend is before it has started. */
+  const TRAINED = `
+    const auto = train(${OPTIONS});
+    const { name, threads } = auto.backend;
+    const { backend, updates, parameters } = await auto.result;
+    const { parameters: specified } = await train({ ...${OPTIONS}, backend: "reference" }).result;
+    const named = await train({ ...${OPTIONS}, backend: "wasm" }).result.catch((error) => error);
+    const opened = await openBackend("auto", { threads: 2 });
+    console.log(JSON.stringify({
+      early: { name, threads }, late: auto.backend, backend, updates,
+      same: parameters.every((x, i) => x === specified[i]),
+      named: named.backend ?? { code: named.code, message: named.message },
+      opened: { name: opened.name, threads: opened.threads, declined: opened.declined },
+    }));
+    opened.close();`;
+
+  test("where the best build is damaged, the next one that starts runs, and says why", () => {
+    for (const name of ["relaxed", "threads"])
+      writeFileSync(join(folder, "dist", "wasm", `local-entropy.${name}.wasm`), "<!doctype html>");
+    const { early, late, backend, updates, named, opened } = run(TRAINED);
+    expect(early).toEqual({ name: "wasm", threads: 2 });
+    expect(updates).toBe(30);
+    for (const ran of [late, backend, named]) {
+      expect(ran).toMatchObject({ name: "wasm", instructionSet: "simd", threads: 1 });
+      expect(ran.declined.at(-1)).toEqual({
+        name: "wasm",
+        reason: expect.stringMatching(
+          /^simd in place of relaxed-simd\+threads \(.*wasm is a page of HTML in place of WebAssembly: install the package/,
+        ),
+      });
+    }
+    expect(opened).toEqual({ name: "wasm", threads: 1, declined: backend.declined });
+  });
+
+  test("where none starts auto runs the reference, and one that was named rejects; the process ends by itself", () => {
+    writeFileSync(join(folder, "dist", "wasm", "local-entropy.simd.wasm"), "no WebAssembly at all");
+    const { early, late, backend, updates, same, named, opened } = run(TRAINED);
+    expect(early.name).toBe("wasm");
+    expect([updates, same]).toEqual([30, true]);
+    expect(late).toEqual(backend);
+    expect(backend).toMatchObject({ name: "reference", instructionSet: "float64", threads: 1 });
+    expect(backend.declined.map(({ name }: { name: string }) => name)).toEqual(["cuda", "native", "wasm"]);
+    const sentence =
+      /^The wasm backend did not start: .*; simd \(.*is something else in place of WebAssembly/;
+    expect(backend.declined[2].reason).toMatch(sentence);
+    expect(named).toEqual({ code: "ERR_BACKEND", message: expect.stringMatching(sentence) });
+    expect(opened).toEqual({ name: "reference", threads: 1, declined: backend.declined });
   });
 
   test("a missing build is one that does not run here; without any the reference does", () => {
     rmSync(join(folder, "dist", "wasm"), { recursive: true });
     const { name, declined } = run(`console.log(JSON.stringify((await train(${OPTIONS}).result).backend))`);
     expect(name).toBe("reference");
-    expect(declined[2]).toEqual({ name: "wasm", reason: "its kernels are not built: run `npm run build`" });
+    expect(declined[2]).toEqual({
+      name: "wasm",
+      reason: expect.stringMatching(/^its kernels are not beside its code: run `npm run build`/),
+    });
   });
 });

@@ -4,6 +4,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { beforeAll, expect, test } from "@jest/globals";
+import { packageVersion } from "../../src/runs/files.ts";
 
 const root = new URL("../../", import.meta.url);
 const manifest = JSON.parse(readFileSync(new URL("package.json", root), "utf8"));
@@ -61,6 +62,10 @@ test("installing compiles nothing and runs nothing", () => {
 test("the addon's interface needs no newer Node than the manifest asks for", () => {
   expect(manifest.engines.node).toBe(">=20.19");
   expect(manifest.binary.napi_versions).toEqual([8]);
+});
+
+test("the constant that the package knows its version by is the manifest's", () => {
+  expect(packageVersion()).toBe(manifest.version);
 });
 
 test("no dependency is pinned to a range or to an address", () => {

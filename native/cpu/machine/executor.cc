@@ -6,6 +6,7 @@
 #endif
 
 #include <chrono>
+#include <system_error>
 
 #include "../../backend.h"
 #include "denormals.h"
@@ -57,10 +58,27 @@ inline void leave_processor(int taken) {
 
 }  // namespace
 
+// Left to the process where the system refuses a thread: the job thread is one, and Node's own pool is four,
+// which ends the process if it cannot have them.
+constexpr size_t kSpareThreads = 5;
+
 Executor::Executor(unsigned threads) : claims_(new std::atomic<uint64_t>[threads]()) {
+  if (make(threads)) return;
+  const size_t made = threads_.size();
+  join_all();
+  threads_.clear();
+  stop_ = false;
+  make(unsigned(made > kSpareThreads ? made - kSpareThreads : 0) + 1);
+}
+
+// Whether the system gave as many threads, the caller's included.
+bool Executor::make(unsigned threads) {
   try {
     for (unsigned worker = 1; worker < threads; worker++)
       threads_.emplace_back([this, worker] { work(worker); });
+    return true;
+  } catch (const std::system_error&) {
+    return false;
   } catch (...) {  // the destructor does not run for an object that was never made
     join_all();
     throw;
@@ -134,5 +152,6 @@ void Executor::run(void (*task)(void*, unsigned), void* argument) {
 
 Executor* new_executor(unsigned threads) { return new Executor(threads < 1 ? 1 : threads); }
 void delete_executor(Executor* executor) { delete executor; }
+unsigned executor_threads(const Executor* executor) { return executor->size(); }
 
 }  // namespace local_entropy

@@ -17,6 +17,7 @@ namespace local_entropy {
 
 class Executor {
  public:
+  // Of fewer threads where the system refuses some.
   explicit Executor(unsigned threads);
   ~Executor();
   Executor(const Executor&) = delete;
@@ -29,6 +30,7 @@ class Executor {
   void run(void (*task)(void*, unsigned), void* argument);
 
  private:
+  bool make(unsigned threads);
   void work(unsigned worker);
   bool claim(unsigned worker, uint64_t round);  // whether this thread is the one to do the share
   void join_all();

@@ -31,6 +31,7 @@ export class AddonBackend implements Backend<Engine> {
   readonly name: Engine;
   readonly instructionSet: string;
   readonly threads: number;
+  readonly shortfall: string;
   readonly operations: Operations;
   readonly #addon: Addon;
   readonly #queue: Queue;
@@ -43,7 +44,11 @@ export class AddonBackend implements Backend<Engine> {
     this.#queue = translated(() => addon.open(instructionSet, threads));
     this.#calls = new Calls(addon, this.#queue, "backend");
     this.instructionSet = addon.instructionSet(this.#queue);
-    this.threads = threads;
+    this.threads = addon.threads(this.#queue);
+    this.shortfall =
+      this.threads < threads
+        ? `${this.threads} of ${threads} threads could be started: the system allows this process no more`
+        : "";
     this.operations = operationsOf(this.#runner());
   }
 

@@ -27,6 +27,8 @@ export interface Addon {
   instructionSets(): string[];
   open(instructionSet: string, threads: number): Queue;
   instructionSet(queue: Queue): string;
+  /** Fewer than it was opened with where the system refuses some. */
+  threads(queue: Queue): number;
   close(queue: Queue): void;
   /** A job that was told of is let be. */
   cancel(queue: Queue, job: JobNumber): void;
@@ -95,6 +97,11 @@ const CAUSES: readonly [RegExp, (make: string) => string][] = [
     (make) =>
       `The binary needs another C or C++ library than this system has: run \`${make}\` here, or install that library`,
   ],
+  [
+    /loading addons is disabled/,
+    () =>
+      "Node was told to load no addon: leave out --no-addons, or under its permission model add --allow-addons",
+  ],
   [/self-register|undefined symbol/, (make) => `The binary is of another version: run \`${make}\``],
 ];
 
@@ -154,11 +161,15 @@ export function loadAddonFrom(root: string, engine: Engine = "native"): Loaded {
   return { addon: null, attempts, reason: lines.join("\n") };
 }
 
+const BUNDLED =
+  "a bundle of CommonJS knows no place to load an addon from: leave local-entropy out of the bundle, or bundle modules";
+
 const loaded = new Map<Engine, Loaded>();
 
 /** An engine's addon of this package, looked for once a thread. */
 export function loadAddon(engine: Engine): Loaded {
   if (!isNode) return { addon: null, attempts: [], reason: "a browser loads no native addon" };
+  if (!import.meta.url) return { addon: null, attempts: [], reason: BUNDLED };
   const { dirname, join } = nodeModule("node:path");
   const here = dirname(nodeModule("node:url").fileURLToPath(import.meta.url));
   const found = loaded.get(engine) ?? loadAddonFrom(join(here, "..", "..", ".."), engine);

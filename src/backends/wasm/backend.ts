@@ -11,11 +11,12 @@ import { type Answer, type Job, sessionJob } from "../job.ts";
 import { operationsOf } from "../job-operations.ts";
 import { JobSession, type SessionRunner } from "../job-session.ts";
 import { type Copied, copyJob, copySession } from "./copies.ts";
-import { chooseBuild } from "./load.ts";
+import { chooseBuilds } from "./load.ts";
 import { WasmQueue } from "./queue.ts";
 
 /**
- * Opens the WASM backend; its file and its threads are loaded meanwhile, and calls wait for them.
+ * Opens the WASM backend; its file and its threads are loaded meanwhile, and calls wait for them. Where the best build or
+ * the threads do not start, it goes on with what does: another build, fewer threads, the calling thread.
  *
  * @param threads of the backend, at least 1, where the build has threads
  * @param instructionSet "relaxed-simd+threads", "simd+threads" or "simd" (default: the environment variable
@@ -23,8 +24,9 @@ import { WasmQueue } from "./queue.ts";
  * @throws BackendError where none runs here, or not the one that was named
  */
 export function openWasm({ threads, instructionSet }: BackendOptions): Backend<"wasm"> {
-  const queue = new WasmQueue(chooseBuild(instructionSet), threads);
-  const backend = new WasmBackend(queue);
+  const builds = chooseBuilds(instructionSet);
+  const queue = new WasmQueue(builds, threads);
+  const backend = new WasmBackend(queue, builds[0].name);
   abandoned.register(backend, () => queue.fail(closed("backend")));
   return backend;
 }
@@ -38,22 +40,36 @@ function closed(owner: "backend" | "session"): BackendError {
 
 class WasmBackend implements Backend<"wasm"> {
   readonly name = "wasm";
-  readonly instructionSet: string;
-  readonly threads: number;
   readonly operations: Operations;
   readonly #queue: WasmQueue;
+  readonly #best: string;
   #opened = 0;
 
-  constructor(queue: WasmQueue) {
+  constructor(queue: WasmQueue, best: string) {
     this.#queue = queue;
-    this.instructionSet = queue.build.name;
-    this.threads = queue.threads;
+    this.#best = best;
     this.operations = operationsOf({
       checkOpen: () => {
         if (queue.failure !== null) throw queue.failure;
       },
       run: (job, signal) => queue.call("job", copyJob(job), this, signal),
     });
+  }
+
+  get instructionSet(): string {
+    return this.#queue.build?.name ?? this.#best;
+  }
+
+  get threads(): number {
+    return this.#queue.threads;
+  }
+
+  get started(): Promise<void> {
+    return this.#queue.started;
+  }
+
+  get shortfall(): string {
+    return this.#queue.shortfall;
   }
 
   openSession(setup: SessionSetup): Session {

@@ -6,28 +6,35 @@ import { BackendError } from "../../errors.ts";
 import type { DataSplit } from "../backend.ts";
 import type { ArrayName } from "../description.ts";
 import type { Job, Answer as JobAnswer, SessionJob } from "../job.ts";
-import { Cancelled, controlOf, instantiate, Machine } from "./machine.ts";
+import type { WasmExports } from "./abi.ts";
+import { Cancelled, cancelAtOf, controlOf, instantiate, Machine } from "./machine.ts";
 import { newMemory, type WasmMemory } from "./memory.ts";
 import { WasmSession } from "./session.ts";
 
-/** The first message to a thread. Thread 0 computes and is asked; the others of a shared memory serve it. */
+/** The first message to a thread. */
 export interface Start {
   readonly kind: "start";
   readonly module: object;
   /** Shared by all threads; null for a memory of the thread's own. */
   readonly memory: WasmMemory | null;
+}
+
+/** The second, when all are ready. Thread 0 computes and is asked; the others of a shared memory serve it. */
+export interface Enter {
+  readonly kind: "enter";
   readonly threads: number;
   readonly thread: number;
 }
 
 export type Request =
   | Start
+  | Enter
   | { readonly kind: "call"; readonly name: keyof Calls; readonly input: unknown }
   /** Stops the call in hand, where no memory is shared. */
   | { readonly kind: "cancel" };
 
 export type Answer =
-  /** The thread takes calls; the word at this byte address of the shared memory cancels the one in hand. */
+  /** The kernels are there; the word at this byte address of the shared memory is to cancel the call in hand. */
   | { readonly kind: "ready"; readonly cancelAt: number }
   | { readonly kind: "result"; readonly result: JobAnswer | null }
   | { readonly kind: "cancelled" }
@@ -45,15 +52,26 @@ export interface Port {
 /** Begins to answer on a port. */
 export function listen(port: Port): void {
   const answer = (message: Answer, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
+  let started: Started | null = null;
   let computer: Computer | null = null;
+  const guarded = (begin: () => void) => {
+    try {
+      begin();
+    } catch (error) {
+      answer({ kind: "trapped", message: (error as Error).message });
+    }
+  };
   port.addEventListener("message", ({ data }) => {
     const request = data as Request;
     if (request.kind === "start") {
-      try {
-        computer = begin(request, answer);
-      } catch (error) {
-        answer({ kind: "trapped", message: (error as Error).message });
-      }
+      guarded(() => {
+        started = start(request);
+        answer({ kind: "ready", cancelAt: cancelAtOf(started.kernels) });
+      });
+    } else if (request.kind === "enter") {
+      guarded(() => {
+        computer = enter(started!, request);
+      });
     } else if (request.kind === "cancel") {
       computer?.cancel();
     } else {
@@ -63,20 +81,23 @@ export function listen(port: Port): void {
   port.start?.();
 }
 
-/** Starts a thread; one that serves does not return. */
-function begin(
-  { module, memory, threads, thread }: Start,
-  answer: (message: Answer) => void,
-): Computer | null {
-  if (thread > 0) {
-    const kernels = instantiate(module, memory!);
-    kernels.serve!(controlOf(kernels), thread);
-    return null;
-  }
-  const shared = memory !== null;
-  const machine = new Machine(module, memory ?? newMemory(false), threads);
-  answer({ kind: "ready", cancelAt: machine.cancelAt });
-  return new Computer(machine, shared);
+/** A thread's kernels and their memory. */
+interface Started {
+  readonly kernels: WasmExports;
+  readonly memory: WasmMemory;
+  readonly shared: boolean;
+}
+
+function start({ module, memory: given }: Start): Started {
+  const memory = given ?? newMemory(false);
+  return { kernels: instantiate(module, memory), memory, shared: given !== null };
+}
+
+/** Takes a thread's place in its team; one that serves does not return. */
+function enter({ kernels, memory, shared }: Started, { thread, threads }: Enter): Computer | null {
+  if (thread === 0) return new Computer(new Machine(kernels, memory, threads), shared);
+  kernels.serve!(controlOf(kernels), thread);
+  return null;
 }
 
 /** What the computing thread is asked, by name; those of a session have its number. */

@@ -22,7 +22,8 @@ export interface Build {
   /** What `backend.instructionSet` says. */
   readonly name: string;
   readonly threads: boolean;
-  readonly file: URL;
+  /** Asked for when it is used: a bundle of CommonJS knows no place, and must load all the same. */
+  readonly file: () => URL;
   readonly runsHere: () => boolean;
 }
 
@@ -31,19 +32,19 @@ const BUILDS: readonly Build[] = [
   {
     name: "relaxed-simd+threads",
     threads: true,
-    file: new URL("../../../dist/wasm/local-entropy.relaxed.wasm", import.meta.url),
+    file: () => new URL("../../../dist/wasm/local-entropy.relaxed.wasm", import.meta.url),
     runsHere: () => hasRelaxedSimd() && hasSharedMemory(),
   },
   {
     name: "simd+threads",
     threads: true,
-    file: new URL("../../../dist/wasm/local-entropy.threads.wasm", import.meta.url),
+    file: () => new URL("../../../dist/wasm/local-entropy.threads.wasm", import.meta.url),
     runsHere: () => hasSimd() && hasSharedMemory(),
   },
   {
     name: "simd",
     threads: false,
-    file: new URL("../../../dist/wasm/local-entropy.simd.wasm", import.meta.url),
+    file: () => new URL("../../../dist/wasm/local-entropy.simd.wasm", import.meta.url),
     runsHere: () => hasSimd(),
   },
 ];
@@ -78,39 +79,51 @@ function hasSharedMemory(): boolean {
   }
 }
 
-/** Which builds of the WASM backend run here. */
+const NOT_THERE =
+  "its kernels are not beside its code: run `npm run build`, or where a bundler has moved the code, leave local-entropy " +
+  "out of the bundle";
+
+/** Which builds of the WASM backend run here, as far as can be told before one starts. */
 export function wasmStatus(): BackendStatus {
   const runnable = BUILDS.filter(({ runsHere }) => runsHere());
   const builds = runnable.filter(({ file }) => exists(file));
   const reason =
     runnable.length === 0
-      ? "this host runs no WebAssembly with SIMD: use Node 20.19 or newer, or a browser of 2023 or newer"
+      ? typeof WebAssembly === "object"
+        ? "this host runs no WebAssembly with SIMD: use Node 20.19 or newer, or a browser of 2023 or newer"
+        : "this host has no WebAssembly: leave out --jitless and what else switches it off"
       : builds.length === 0
-        ? "its kernels are not built: run `npm run build`"
+        ? NOT_THERE
         : "";
   return { available: builds.length > 0, instructionSets: builds.map(({ name }) => name), reason };
 }
 
 /** Whether a file is there; a browser knows when it asks for it. */
-function exists(file: URL): boolean {
-  return !isNode || file.protocol !== "file:" || nodeModule("node:fs").existsSync(file);
+function exists(file: () => URL): boolean {
+  try {
+    const url = file();
+    return !isNode || url.protocol !== "file:" || nodeModule("node:fs").existsSync(url);
+  } catch {
+    return false; // a bundle that knows no place
+  }
 }
 
 /**
- * The build of a name; by default that of the environment variable LOCAL_ENTROPY_WASM_BUILD, else the best that runs here.
+ * The builds to start with, best first: the one of a name, by default that of the environment variable
+ * LOCAL_ENTROPY_WASM_BUILD, else all that run here.
  *
  * @throws BackendError for an unknown name and for a build that does not run here
  */
-export function chooseBuild(name: string = environment("LOCAL_ENTROPY_WASM_BUILD") ?? ""): Build {
+export function chooseBuilds(name: string = environment("LOCAL_ENTROPY_WASM_BUILD") ?? ""): Build[] {
   const { instructionSets, reason } = wasmStatus();
   if (instructionSets.length === 0) throw new BackendError(`The wasm backend cannot be used: ${reason}`);
-  const wanted = name === "" ? instructionSets[0] : name;
-  if (!instructionSets.includes(wanted)) {
+  if (name !== "" && !instructionSets.includes(name)) {
     throw new BackendError(
       `Expected one of ${instructionSets.join(", ")} for the build of the wasm backend but received "${name}"`,
     );
   }
-  return BUILDS.find((build) => build.name === wanted)!;
+  const wanted = name === "" ? instructionSets : [name];
+  return BUILDS.filter((build) => wanted.includes(build.name));
 }
 
 const compiled = new Map<Build, Promise<object>>();
@@ -119,14 +132,29 @@ const compiled = new Map<Build, Promise<object>>();
 export function loadBuild(build: Build): Promise<object> {
   const known = compiled.get(build);
   if (known !== undefined) return known;
-  const module = bytesOf(build.file).then((bytes) => WebAssembly.compile(bytes));
+  const module = bytesOf(build.file()).then((bytes) => WebAssembly.compile(bytes));
   compiled.set(build, module);
   module.catch(() => compiled.delete(build));
   return module;
 }
 
 async function bytesOf(file: URL): Promise<Uint8Array> {
-  if (isNode && file.protocol === "file:") return nodeModule("node:fs/promises").readFile(file);
+  const bytes =
+    isNode && file.protocol === "file:"
+      ? await nodeModule("node:fs/promises").readFile(file)
+      : await fetched(file);
+  if (MAGIC.every((byte, i) => bytes[i] === byte)) return bytes;
+  const advice = isNode
+    ? "install the package again"
+    : "serve the package's folder dist/wasm, and keep bundlers from optimizing local-entropy away from it";
+  const what = bytes[0] === "<".charCodeAt(0) ? "a page of HTML" : "something else";
+  throw new BackendError(`${file} is ${what} in place of WebAssembly: ${advice}`);
+}
+
+/** What a file of WebAssembly begins with. */
+const MAGIC = [0, 0x61, 0x73, 0x6d];
+
+async function fetched(file: URL): Promise<Uint8Array> {
   const response = await fetch(file);
   if (!response.ok) throw new BackendError(`${file} could not be fetched: status ${response.status}`);
   return new Uint8Array(await response.arrayBuffer());

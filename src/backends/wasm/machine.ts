@@ -54,6 +54,14 @@ export function controlOf({ heapBase }: WasmExports): number {
   return Math.ceil(heapBase.value / 64) * 64;
 }
 
+/** Where a memory's one job is: behind the control. */
+const jobOf = (kernels: WasmExports) => controlOf(kernels) + CONTROL_BYTES;
+
+/** Byte address of the word that cancels the job in hand where it is not 0. */
+export function cancelAtOf(kernels: WasmExports): number {
+  return jobOf(kernels) + JOB.cancel;
+}
+
 /** Pieces of the arena that are freed together. */
 export class Pieces {
   readonly #memory: WasmMemory;
@@ -101,18 +109,13 @@ export class Machine {
   #turnEnd = 0;
 
   /** @param threads T; more than one only on a shared memory */
-  constructor(module: object, memory: WasmMemory, threads: number) {
-    this.#exports = instantiate(module, memory);
+  constructor(kernels: WasmExports, memory: WasmMemory, threads: number) {
+    this.#exports = kernels;
     this.#memory = memory;
     this.#threads = threads;
-    this.#control = controlOf(this.#exports);
-    this.#job = this.#control + CONTROL_BYTES;
+    this.#control = controlOf(kernels);
+    this.#job = jobOf(kernels);
     this.#arena = new Arena(memory, this.#job + JOB_BYTES);
-  }
-
-  /** Byte address of the word that cancels the job in hand where it is not 0. */
-  get cancelAt(): number {
-    return this.#job + JOB.cancel;
   }
 
   pieces(): Pieces {

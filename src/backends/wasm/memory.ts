@@ -32,7 +32,7 @@ export function newMemory(shared: boolean): WasmMemory {
       return new WebAssembly.Memory({ initial: MEMORY.initial, maximum, shared });
     } catch (cause) {
       if (maximum > LEAST_MAXIMUM) continue;
-      const message = `The wasm backend was refused a memory of ${maximum / 16} MiB: close other pages or programs`;
+      const message = `The wasm backend was refused a memory of ${maximum / 16} MiB: close other pages or programs, or raise the limit of addresses (ulimit -v)`;
       throw new BackendError(message, { cause });
     }
   }

@@ -1,5 +1,5 @@
 /**
- * The threads of one WASM backend, and the calls on their way to the one that computes, one at a time:
+ * The calls of one WASM backend on their way to the thread that computes, one at a time:
  *
  *     caller's thread                        thread 0                       threads 1 … T − 1
  *     call ─▶ waiting ─▶ in hand ── post ──▶ job in memory, run ◀ barriers ▶ run (else they stand in `serve`)
@@ -10,14 +10,10 @@
  */
 import { BackendError } from "../../errors.ts";
 import type { Answer as JobAnswer } from "../job.ts";
-import type { Answer, Calls, Start } from "./calls.ts";
+import type { Answer, Calls } from "./calls.ts";
 import type { Copied } from "./copies.ts";
-import { type Build, chooseBuild, loadBuild } from "./load.ts";
-import { newMemory, type WasmMemory } from "./memory.ts";
-import { callingThread, startThread, type Thread } from "./thread.ts";
-
-/** A worker of Node takes some 5 MB; results do not depend on how many there are. */
-const MOST_THREADS = 64;
+import type { Build } from "./load.ts";
+import { NoThread, Team } from "./team.ts";
 
 interface Call extends Copied<unknown> {
   readonly name: keyof Calls;
@@ -28,39 +24,33 @@ interface Call extends Copied<unknown> {
 }
 
 export class WasmQueue {
-  readonly build: Build;
-  /** Thread 0 first. */
-  readonly #threads: readonly Thread[];
+  /** Resolves when the threads compute; rejects with a BackendError where no way of starting them worked. */
+  readonly started: Promise<void>;
   readonly #waiting: Call[] = [];
   #inHand: Call | null = null;
   #ready = false;
-  /** Shared by all threads, or null. */
-  #memory: WasmMemory | null = null;
-  #cancelAt = 0;
+  #team: Team | null = null;
   #failure: Error | null = null;
+  #shortfall = "";
 
-  /** @throws BackendError where the build's threads or memory cannot be had */
-  constructor(build: Build, threads: number) {
-    const listener = {
-      message: (data: unknown) => this.#hear(data as Answer),
-      ended: (reason: string) =>
-        this.fail(new BackendError(`A worker of the wasm backend ended (${reason}); open a new backend`)),
-    };
-    const first = startThread(listener);
-    // Where no worker can be made, the calling thread takes turns with the kernels, and none can wait for another.
-    this.build = first ? build : chooseBuild("simd");
-    const others = this.build.threads ? Math.min(threads, MOST_THREADS) - 1 : 0;
-    this.#threads = [
-      first ?? callingThread(listener),
-      ...Array.from({ length: others }, () => startThread(listener)).filter((thread) => thread !== null),
-    ];
-    this.#start().catch((cause) =>
-      this.fail(new BackendError(`The wasm backend did not start: ${cause.message}`, { cause })),
-    );
+  /** @param builds to be tried in this order, at least one */
+  constructor(builds: readonly Build[], threads: number) {
+    this.started = this.#start(builds, threads);
+    this.started.catch(() => {}); // each call says so too
+  }
+
+  /** The build that runs, or is being started. */
+  get build(): Build | undefined {
+    return this.#team?.build;
   }
 
   get threads(): number {
-    return this.#threads.length;
+    return this.#team?.threads ?? 1;
+  }
+
+  /** Why it runs with less than was asked for; empty where it does not. */
+  get shortfall(): string {
+    return this.#shortfall;
   }
 
   /** Why no more calls are taken, or null. */
@@ -68,13 +58,48 @@ export class WasmQueue {
     return this.#failure;
   }
 
-  async #start(): Promise<void> {
-    if (this.build.threads) this.#memory = newMemory(true);
-    const module = await loadBuild(this.build);
-    const threads = this.threads;
-    for (const [thread, { post }] of this.#threads.entries()) {
-      post({ kind: "start", module, memory: this.#memory, threads, thread } satisfies Start);
+  /**
+   * Starts the first that works of: each build on workers, and on the calling thread, which takes turns with the kernels,
+   * the build in which no thread waits for another. What makes workers is done before this returns.
+   */
+  async #start(builds: readonly Build[], threads: number): Promise<void> {
+    const ways = [
+      ...builds.map((build) => ({ build, near: false })),
+      ...builds.filter((build) => !build.threads).map((build) => ({ build, near: true })),
+    ];
+    /** Each reason, and what did not start for it. */
+    const reasons = new Map<string, string[]>();
+    const told = () => [...reasons].map(([reason, names]) => `${names.join(", ")} (${reason})`).join("; ");
+    let workers = true;
+    for (const { build, near } of ways) {
+      if (!near && !workers) continue;
+      let team: Team | null = null;
+      try {
+        team = new Team(build, threads, near, {
+          message: (data) => this.#hear(data as Answer),
+          ended: (reason) =>
+            this.fail(new BackendError(`A worker of the wasm backend ended (${reason}); open a new backend`)),
+        });
+        this.#team = team;
+        await team.start();
+        team.hold(this.#waiting.length > 0);
+        const instead = reasons.size > 0 ? `${build.name} in place of ${told()}` : "";
+        this.#shortfall = [instead, team.shortfall].filter(Boolean).join("; ");
+        this.#ready = true;
+        this.#next();
+        return;
+      } catch (cause) {
+        team?.end();
+        if (this.#failure !== null) throw this.#failure;
+        workers &&= !(cause instanceof NoThread);
+        const { message } = cause as Error;
+        const name = near ? `${build.name} on the calling thread` : build.name;
+        reasons.set(message, [...(reasons.get(message) ?? []), name]);
+      }
     }
+    const failure = new BackendError(`The wasm backend did not start: ${told()}`);
+    this.fail(failure);
+    throw failure;
   }
 
   /** Runs a call on the thread that computes; resolves to its answer, or to null where it was cancelled. */
@@ -119,10 +144,9 @@ export class WasmQueue {
   fail(error: Error): void {
     if (this.#failure !== null) return;
     this.#failure = error;
-    for (const thread of this.#threads) thread.end();
+    this.#team?.end();
     for (const call of [...this.#waiting.splice(0), this.#inHand]) call?.settle?.(error);
     this.#inHand = null;
-    this.#memory = null;
   }
 
   #push(call: Call): void {
@@ -131,7 +155,7 @@ export class WasmQueue {
       return;
     }
     this.#waiting.push(call);
-    this.#threads[0].hold(true);
+    this.#team!.hold(true);
     this.#next();
   }
 
@@ -139,27 +163,23 @@ export class WasmQueue {
     if (!this.#ready || this.#inHand !== null) return;
     const call = this.#waiting.shift();
     if (call === undefined) {
-      this.#threads[0].hold(false);
+      this.#team!.hold(false);
       return;
     }
     this.#inHand = call;
     this.#setCancel(0);
     const { name, input, buffers } = call;
-    this.#threads[0].post({ kind: "call", name, input }, buffers);
+    this.#team!.post({ kind: "call", name, input }, buffers);
   }
 
   #hear(answer: Answer): void {
-    if (answer.kind === "ready") {
-      this.#ready = true;
-      this.#cancelAt = answer.cancelAt;
-    } else if (answer.kind === "trapped") {
+    if (answer.kind === "trapped") {
       this.fail(new BackendError(`The wasm backend failed: ${answer.message}; open a new one`));
       return;
-    } else {
-      const call = this.#inHand;
-      this.#inHand = null;
-      call?.settle?.(answer);
     }
+    const call = this.#inHand;
+    this.#inHand = null;
+    call?.settle?.(answer);
     this.#next();
   }
 
@@ -171,15 +191,16 @@ export class WasmQueue {
       this.#next();
     } else if (call === this.#inHand) {
       this.#setCancel(1);
-      if (this.#memory !== null) return;
-      this.#threads[0].post({ kind: "cancel" });
+      if (this.#team!.memory !== null) return;
+      this.#team!.post({ kind: "cancel" });
       // Only a run leaves something behind that its caller has to know.
       if (call.name !== "run") call.settle?.({ kind: "cancelled" });
     }
   }
 
   #setCancel(value: 0 | 1): void {
-    if (this.#memory !== null) Atomics.store(new Int32Array(this.#memory.buffer), this.#cancelAt / 4, value);
+    const { memory, cancelAt } = this.#team!;
+    if (memory !== null) Atomics.store(new Int32Array(memory.buffer), cancelAt / 4, value);
   }
 }
 

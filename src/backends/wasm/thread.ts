@@ -4,8 +4,8 @@
  *
  * What runs in them is in `wasm/worker.ts`.
  */
-import { isNode, nodeModule } from "../../host.ts";
-import { listen, type Port } from "./calls.ts";
+import { isNode, nextTurn, nodeModule } from "../../host.ts";
+import { listen } from "./calls.ts";
 
 export interface Thread {
   post(message: object, transfer?: readonly ArrayBuffer[]): void;
@@ -30,13 +30,9 @@ interface WebWorker {
 }
 declare const Worker: new (url: URL, options: { type: "module" }) => WebWorker;
 
-/** @returns a new thread, or null where no worker can be made */
-export function startThread(listener: Listener): Thread | null {
-  try {
-    return isNode ? nodeThread(listener) : webThread(listener);
-  } catch {
-    return null;
-  }
+/** @throws what the host does where it makes no worker; one that does not get on tells the listener later */
+export function startThread(listener: Listener): Thread {
+  return isNode ? nodeThread(listener) : webThread(listener);
 }
 
 // From src as from dist it is the compiled worker that runs. Bundlers look for the expression
@@ -56,7 +52,7 @@ function nodeThread(listener: Listener): Thread {
   worker.on("message", (data) => {
     if (!ended) listener.message(data);
   });
-  worker.on("error", ({ message }) => end(message));
+  worker.on("error", ({ message }) => end(message.split("\n")[0]));
   worker.on("exit", (code) => end(`exit code ${code}`));
   worker.unref();
   return {
@@ -74,7 +70,10 @@ function webThread(listener: Listener): Thread {
     type: "module",
   });
   worker.addEventListener("message", ({ data }) => listener.message(data));
-  worker.addEventListener("error", ({ message }) => listener.ended(message ?? "its script did not load"));
+  worker.addEventListener("error", ({ message }) =>
+    listener.ended(message ?? "a worker's script did not load"),
+  );
+  worker.addEventListener("messageerror", () => listener.ended("a worker cannot read what it is sent"));
   return {
     post: (message, transfer = []) => worker.postMessage(message, transfer),
     hold() {},
@@ -82,24 +81,33 @@ function webThread(listener: Listener): Thread {
   };
 }
 
-/** The calling thread itself, in turns. */
+/**
+ * The calling thread itself, in turns. Messages are handed over as they are, since nobody else has their arrays; a
+ * MessageChannel would do, but where memory is short Node dies of making the event.
+ */
 export function callingThread(listener: Listener): Thread {
-  const { port1, port2 } = new MessageChannel();
-  listen(port2 as unknown as Port);
-  const near = port1 as unknown as Port & { ref?(): void; unref?(): void; close(): void };
-  const far = port2 as unknown as typeof near;
-  near.addEventListener("message", ({ data }) => listener.message(data));
-  near.start?.();
-  const hold = (on: boolean) => {
-    for (const port of [near, far]) on ? port.ref?.() : port.unref?.();
+  let ended = false;
+  let last = Promise.resolve();
+  const later = (deliver: () => void) => {
+    last = last.then(nextTurn).then(deliver);
   };
-  hold(false);
+  let hear: (event: { data: unknown }) => void;
+  listen({
+    postMessage: (data) =>
+      later(() => {
+        if (!ended) listener.message(data);
+      }),
+    addEventListener: (_, hears) => {
+      hear = hears;
+    },
+  });
+  const post = (data: object) => later(() => hear({ data }));
   return {
-    post: (message, transfer = []) => near.postMessage(message, transfer),
-    hold,
+    post,
+    hold() {}, // a turn that is to come holds the process
     end() {
-      near.postMessage({ kind: "cancel" }, []);
-      near.close();
+      ended = true;
+      post({ kind: "cancel" });
     },
   };
 }
