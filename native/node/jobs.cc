@@ -200,7 +200,9 @@ Napi::Value instruction_set(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value threads(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), executor_threads(held_by<JobQueue>(info[0])->executor().get()));
+  const auto queue = queue_of(info[0]);
+  if (queue->closed()) throw Failure("CLOSED", "The backend is closed; open a new one");
+  return Napi::Number::New(info.Env(), executor_threads(queue->executor().get()));
 }
 
 Napi::Value close(const Napi::CallbackInfo& info) {
