@@ -137,7 +137,7 @@ async function scenario() {
         if (chance(0.1)) return call("close", any_handle);
         if (chance(0.3)) return collect(any_handle);
         if (chance(0.5)) return call("cancel", any_handle, chance(0.3) ? number() : any([1, ...jobs]));
-        return call("instructionSet", any_handle);
+        return call(any(["instructionSet", "threads"]), any_handle);
       }
     }
   }
