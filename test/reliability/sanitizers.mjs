@@ -12,9 +12,10 @@ import { conclude, ended, long } from "./support/programs.mjs";
 process.chdir(fileURLToPath(new URL("../..", import.meta.url)));
 const { CMake } = createRequire(import.meta.url)("cmake-js");
 
+/** Flags of each build, and its instruction set; all where that is "". Races do not depend on it. */
 const KINDS = {
-  asan: ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g1"],
-  tsan: ["-fsanitize=thread", "-g1"],
+  asan: [["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g1"], ""],
+  tsan: [["-fsanitize=thread", "-g1"], process.arch === "arm64" ? "neon" : "sse4"],
 };
 const compiler = process.env.CXX ?? "c++";
 
@@ -23,8 +24,12 @@ async function build(kind, ...targets) {
   const out = `build/${kind}`;
   const cmake = new CMake({ directory: "native", out, isNodeApi: true });
   const [configure, ...configureArgs] = await cmake.getConfigureCommand();
-  const flags = `-DLOCAL_ENTROPY_FLAGS=${KINDS[kind].join(";")}`;
-  const configured = await ended(configure, [...configureArgs, "-B", out, flags]);
+  const [flags, instructionSet] = KINDS[kind];
+  const settings = [
+    `-DLOCAL_ENTROPY_FLAGS=${flags.join(";")}`,
+    `-DLOCAL_ENTROPY_INSTRUCTION_SET=${instructionSet}`,
+  ];
+  const configured = await ended(configure, [...configureArgs, "-B", out, ...settings]);
   if (!configured.good) return configured.output;
   const jobs = ["--config", "Release", "--parallel", String(availableParallelism())];
   const built = await ended("cmake", ["--build", out, ...jobs, "--target", ...targets]);
