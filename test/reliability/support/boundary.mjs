@@ -1,7 +1,7 @@
 /**
  * Calls the addon itself with jobs, handles and callbacks that are wrong, for so many milliseconds:
  *
- *     node --force-node-api-uncaught-exceptions-policy=true --expose-gc boundary.mjs ADDON MILLISECONDS SEED
+ *     node --force-node-api-uncaught-exceptions-policy=true --expose-gc boundary.mjs ADDON MILLISECONDS SEED [modest]
  *
  * Every call must return or throw an Error with a code, every job that was taken must be told of once, and the process
  * must live. The last line counts calls and how they ended.
@@ -14,7 +14,7 @@ import { seeded } from "./programs.mjs";
 
 const [path, milliseconds, seed] = [process.argv[2], ...process.argv.slice(3).map(Number)];
 const addon = createRequire(import.meta.url)(path);
-const { below, any, chance, number, problem, flat } = hostile(seeded(seed));
+const { below, any, chance, number, problem, flat } = hostile(seeded(seed), process.argv.includes("modest"));
 
 const OURS = "thrown by the caller";
 const counts = { calls: 0, refused: 0, computed: 0, cancelled: 0, failed: 0 };

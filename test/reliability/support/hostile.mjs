@@ -19,8 +19,14 @@ export const NO_HANDLES = [
   ...[new Proxy({}, {}), new ArrayBuffer(8), tls.createSecureContext().context._external],
 ];
 
-/** @param random numbers in [0, 1) */
-export function hostile(random) {
+/** Counts for which memory is taken. */
+const TAKEN = ["entries", "samples", "blocks"];
+
+/**
+ * @param random numbers in [0, 1)
+ * @param modest whether to ask for no more memory than there is: AddressSanitizer's `new` ends the process then
+ */
+export function hostile(random, modest) {
   const below = (count) => Math.floor(random() * count);
   const any = (list) => list[below(list.length)];
   const chance = (probability) => random() < probability;
@@ -158,7 +164,9 @@ export function hostile(random) {
     const given = { ...arrays };
     for (let i = 0; i < wrongs; i++) {
       if (chance(0.5)) {
-        numbers[below(names.length)] = number();
+        const place = below(names.length);
+        const value = number();
+        if (!modest || !TAKEN.includes(names[place]) || !(value > 1023)) numbers[place] = value;
       } else {
         const name = any(Object.keys(arrays));
         given[name] = wrong(arrays[name]);
