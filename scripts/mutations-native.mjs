@@ -1,6 +1,18 @@
 /** Mutations of the native kernels; see `mutations.mjs`. */
 export const native = [
-  ["network/dense", "ReLU's threshold", "max(set(0), x)", "max(set(0.01f), x)", "dense"],
+  ["network/dense", "ReLU's threshold", "return max(set(0), x)", "return max(set(0.01f), x)", "dense"],
+  ["network/dense", "a NaN logit", "? kNoClass :", "? uint16_t(best) :", "non-finite"],
+  ["network/dense", "a step of NaN", "max(set(0), x)); }", "set(0)); }", "non-finite"],
+  ["sampling/walsh-row", "the dearest mistake", "select(none, set(most), cost)", "cost", "non-finite"],
+  [
+    "sampling/importance-sampling",
+    "an infinite loss",
+    "&& log_weight < 0 ? 0 :",
+    "&& log_weight > 0 ? 0 :",
+    "non-finite",
+  ],
+  ["sampling/importance-sampling", "nearly equal weights", "/ delta < 0.01", "/ delta < 0", "walsh-backends"],
+  ["update/step", "a small β₂", "optimizer.beta2 < 0.5", "optimizer.beta2 < 0", "step"],
   ["network/rows", "a bias's gradient", "add_scaled(bias, 1, g", "add_scaled(bias, 1.01f, g", "dense"],
   ["update/step", "Adam's first correction", "(a * (1 - std::pow(beta1, double(index))))", "a", "step"],
   [
@@ -11,7 +23,7 @@ export const native = [
     "step",
   ],
   ["update/step", "decoupled decay", "1 - step * decay", "1 - decay", "step"],
-  ["linear/projection", "Cholesky's tolerance", "pivot > 1e-9 *", "pivot > -1 *", "projection"],
+  ["linear/projection", "Cholesky's tolerance", "pivot > kPivotBound *", "pivot > -1 *", "projection"],
   [
     "sampling/importance-sampling",
     "δ in the weights",

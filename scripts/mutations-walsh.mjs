@@ -41,8 +41,8 @@ const reference = [
   [
     "src/reference/sampling/row-split-walsh.ts",
     "κ's ridge",
-    "FIRST_RIDGE = 0.1",
-    "FIRST_RIDGE = 0.2",
+    "kappaRidge * variance",
+    "2 * kappaRidge * variance",
     ["row-split", "walsh-backends"],
   ],
   [
@@ -114,8 +114,8 @@ const native = [
   [
     "native/cpu/sampling/row-split-walsh-inl.h",
     "λ's ridge",
-    "1e-3f * point.scale2",
-    "1e-2f * point.scale2",
+    "float(kLambdaRidge) * point.scale2",
+    "10 * float(kLambdaRidge) * point.scale2",
     backends,
   ],
   [

@@ -161,8 +161,8 @@ const reference = [
   {
     file: "src/reference/linear/projection.ts",
     why: "Cholesky's tolerance",
-    from: "PIVOT = 1e-9",
-    to: "PIVOT = -1",
+    from: "pivot <= CONSTANTS.pivotBound *",
+    to: "pivot <= -1 *",
     tests: ["projection"],
   },
   {
@@ -299,6 +299,13 @@ const data = [
     why: "the weight of the first iterate",
     from: "(POWER + 1) / (updates",
     to: "POWER / (updates",
+    tests: ["averaging"],
+  },
+  {
+    file: "src/averaging.ts",
+    why: "the share of the last iterate",
+    from: "(rest / AVERAGE_EVERY) * weightAfter",
+    to: "weightAfter",
     tests: ["averaging"],
   },
   {

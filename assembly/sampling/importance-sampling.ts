@@ -69,25 +69,31 @@ function weighSamples(): void {
   );
 }
 
-/** Losses of all blocks → ρ where by rows, else w; their mean, and the diagnostics. By one thread. */
+/**
+ * Losses of all blocks → ρ where by rows, else w; their mean, and the diagnostics. By one thread. Weights that are nearly
+ * equal come less 1, which no sum over a block's signs sees: beside 1 float32 would keep little of them.
+ */
 function weighBlocks(): void {
   const halves: u32 = 2 * blocks;
   const count = f64(halves * m);
   const delta = job.temperature;
   let total: f64 = 0;
   let lowest: f32 = Infinity;
+  let highest: f32 = -Infinity;
   for (let h: u32 = 0; h < halves; h++) {
     let part: f32 = 0;
     for (let g: u32 = 0; g < m; g++) {
       const f = load<f32>(blockValues + 4 * (h * length + g));
       part += f;
       if (f < lowest) lowest = f;
+      if (f > highest) highest = f;
     }
     total += f64(part);
   }
   const level = total / count;
   const most = -(f64(lowest) - level) / delta;
   const top = most > 20 ? most : 0; // only where a weight would leave float32's comfortable range
+  const flat = (f64(highest) - f64(lowest)) / delta < 0.01;
   const lost = set(f32(expDouble(-top)));
   const rate = set(f32(-1 / delta));
   let weight: f64 = 0;
@@ -104,6 +110,8 @@ function weighBlocks(): void {
     if (job.rowwise) {
       if (top === 0) value = expRemainder(x);
       else value = f32x4.sub(w, f32x4.mul(lost, f32x4.add(set(1), x)));
+    } else if (flat) {
+      value = f32x4.add(expRemainder(x), x);
     }
     v128.store(blockValues + at, v128.and(inside, value));
   }

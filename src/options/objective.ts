@@ -155,13 +155,26 @@ export function resolvePlanValues(
         ? taus.map((value) => value * (shift ?? 0))
         : values("optimizer.rate", optimizer.rate, first, count, "0 or more");
     const scales = noiseScales(taus, noise);
-    for (let i = 0; i < count; i++) {
-      const repeats = (of: Float64Array) => i > 0 && of[i] === of[i - 1];
-      if (tau !== null && !repeats(taus)) requireTau(first + i, taus[i], scales[i]);
-      if (!repeats(rate)) requireRate(first + i, rate[i]);
-    }
+    if (tau !== null) requireAll(taus, (i) => requireTau(first + i, taus[i], scales[i]));
+    requireAll(rate, (i) => requireRate(first + i, rate[i]));
     return { tau: taus, noiseScale: scales, rate };
   };
+}
+
+/** Holds what is monotone in `values` against all of them: the least and the largest tell; the first fault is named. */
+function requireAll(values: Float64Array, check: (index: number) => void): void {
+  if (values.length === 0) return;
+  let [least, largest] = [0, 0];
+  values.forEach((value, i) => {
+    if (value < values[least]) least = i;
+    if (value > values[largest]) largest = i;
+  });
+  try {
+    check(least);
+    check(largest);
+  } catch {
+    for (let i = 0; i < values.length; i++) check(i);
+  }
 }
 
 /** What is made of τ, by the estimator and by the paper's step. */

@@ -159,7 +159,7 @@ export function requireNoise(
       `a number whose noise ${name} keeps`,
       path,
       value,
-      `beside parameters of about ${(least / grain).toPrecision(2)} noise of scale ${s.toExponential(1)} is lost, and all samples are the same: keep the scale above ${least.toExponential(1)}`,
+      `beside parameters of about ${(least / grain).toPrecision(2)} noise of scale ${s.toExponential(1)} is lost, and all samples are the same: use a larger one, whose noise has a scale of at least ${least.toExponential(1)}`,
     ),
   );
 }

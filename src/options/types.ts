@@ -96,7 +96,7 @@ export interface ImportanceSamplingOptions {
    * true; false with complement "sample", which it does not have, and for `minimize`).
    */
   readonly rowwise?: boolean;
-  /** δ, above 0, in the loss's unit: weights e^{−f/δ} (default 1, the paper). */
+  /** δ, above 0, in the loss's unit: weights e^{−f/δ} (default 1, the paper). Float32 must hold 1/δ and δ/τ. */
   readonly temperature?: number;
   /** Whether τ is a variance (default) or a standard deviation, the second reading. */
   readonly noise?: NoiseReading;
@@ -158,14 +158,20 @@ export interface EvolutionStrategiesOptions {
 export type ObjectiveOptions =
   | {
       readonly kind: "local-entropy";
-      /** τ_k, k = 0 … updates − 1, above 0, a variance (default 0.01, the paper). */
+      /**
+       * τ_k, k = 0 … updates − 1, above 0, a variance (default 0.01, the paper). Its noise must be more than the grain of
+       * float32 at the parameters' usual size.
+       */
       readonly tau?: Schedule;
       /** Default: importance sampling. */
       readonly estimator?: ImportanceSamplingOptions | SgldOptions;
     }
   | {
       readonly kind: "heat";
-      /** τ_k, k = 0 … updates − 1, above 0, a variance (default 0.01, the paper). */
+      /**
+       * τ_k, k = 0 … updates − 1, above 0, a variance (default 0.01, the paper). Its noise must be more than the grain of
+       * float32 at the parameters' usual size.
+       */
       readonly tau?: Schedule;
       /** Has no default. */
       readonly estimator: RobbinsMonroOptions | EvolutionStrategiesOptions;
@@ -190,7 +196,10 @@ export type OptimizerOptions =
       readonly beta1?: number;
       /** Decay of the second moment's average, from 0 to below 1 (default 0.999). */
       readonly beta2?: number;
-      /** Added to the root of the second moment, above 0 (default 1e-8). */
+      /**
+       * Added to the root of the second moment (default 1e-8), not below √(1.2e-38/(1 − beta2)): what float32 keeps of a
+       * gradient's square.
+       */
       readonly epsilon?: number;
       /** Decoupled, biases too: x ← (1 − rate·weightDecay)·x − … (default 0). */
       readonly weightDecay?: number;
@@ -234,8 +243,8 @@ export interface TrainOptions {
   /** Accuracy on `data.test` and `data.validation` each so many updates (default 0: at the end only). */
   readonly evaluateEvery?: number;
   /**
-   * Whether the result, and every accuracy, is the average of the iterates, by polynomial decay, and not the last one
-   * (default false). It takes the place of a rate that falls: give a constant one, twice as high as usual.
+   * Whether the result, and every accuracy, is the average of the iterates after each 50 updates and of the last, by
+   * polynomial decay, and not the last one (default false). It takes the place of a rate that falls: give a constant one, twice as high as usual.
    */
   readonly averaging?: boolean;
   /** Ends the run between two updates; its `result` and its iteration then reject with the signal's reason. */
@@ -256,7 +265,7 @@ export interface Resume {
   readonly moments: readonly Vector[];
   /** x^J of the last Langevin chain (n), where chains go on from it; else null. */
   readonly chain: Vector | null;
-  /** Average of the iterates so far (n), with `averaging`; else null. */
+  /** Average of the iterates after each 50 updates so far (n), with `averaging`; else, and before the first, null. */
   readonly average: Vector | null;
   /** Sums of the record under way, so that it comes out as if never interrupted. */
   readonly pending: readonly number[];

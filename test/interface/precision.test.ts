@@ -128,7 +128,7 @@ describe("constants", () => {
   test("noise below the grain of the parameters is refused before the run, by its update", () => {
     const lost = (options: object) => sentence(() => check({ parameters, ...options }));
     const why =
-      "beside parameters of about 0.17 noise of scale 1.0e-15 is lost, and all samples are the same: keep the scale above 9.9e-9";
+      "beside parameters of about 0.17 noise of scale 1.0e-15 is lost, and all samples are the same: use a larger one, whose noise has a scale of at least 9.9e-9";
     expect(lost(entropy(1e-30))).toBe(
       `Expected a number whose noise float32 keeps for train.objective.tau but received 1e-30; ${why}`,
     );

@@ -74,6 +74,15 @@ onEveryFastBackend((given) => {
     );
   });
 
+  test.each([1e4, 1e8])("weights that are nearly equal: δ = %d", async (temperature) => {
+    const input = samplingInput(FORMS[3], COUPLINGS[3], temperature);
+    const [actual, expected] = [
+      await given().operations.importanceSampling(input),
+      await reference.importanceSampling(input),
+    ];
+    matches("walsh gradient", actual.gradient, expected.gradient);
+  });
+
   test("weights far apart: δ = 1/500", async () => {
     const input = samplingInput(FORMS[3], COUPLINGS[1], 1 / 500);
     const [actual, expected] = [

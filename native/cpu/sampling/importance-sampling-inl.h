@@ -285,26 +285,29 @@ inline Float exp_remainder(Float x) {
 }
 
 // losses (K x 2 x length, f of each sample) -> weights where `remainder` is false, else rho; both relative to
-// exp(top). top is 0 unless a weight would leave float32's comfortable range.
+// exp(top). top is 0 unless a weight would leave float32's comfortable range. Weights that are nearly equal
+// come less 1, which no sum over a block's signs sees: beside 1 float32 would keep little of them.
 inline WalshWeights walsh_weights(const WalshRun& run, bool remainder, float* losses) {
   const WalshShape& shape = run.point.shape;
   const size_t size = run.blocks * 2 * shape.length, halves = 2 * run.blocks, count = halves * shape.m;
   const double delta = run.estimator->temperature;
   WalshWeights all{};
   double total = 0;
-  float least = std::numeric_limits<float>::infinity();
+  float least = std::numeric_limits<float>::infinity(), greatest = -least;
   for (size_t h = 0; h < halves; h++) {
     float part = 0;
     for (size_t g = 0; g < shape.m; g++) {
       const float f = losses[h * shape.length + g];
       part += f;
       least = std::min(least, f);
+      greatest = std::max(greatest, f);
     }
     total += part;
   }
   all.level = total / double(count);
   const double most = -(double(least) - all.level) / delta;
   all.top = most > 20 ? most : 0;
+  const bool flat = (double(greatest) - double(least)) / delta < 0.01;
   const Float level = set(float(all.level)), rate = set(float(-1 / delta)), top = set(float(all.top));
   const Float lost = set(float(std::exp(-all.top))), one = set(1);
   double sum_of = 0, squares = 0;
@@ -321,7 +324,7 @@ inline WalshWeights walsh_weights(const WalshRun& run, bool remainder, float* lo
       const Float rho = all.top == 0 ? exp_remainder(x) : w - lost * (one + x);
       store(losses + at, select(inside, rho, set(0)));
     } else {
-      store(losses + at, w);
+      store(losses + at, flat ? select(inside, exp_remainder(x) + x, set(0)) : w);
     }
   }
   all.mean = sum_of / double(count);
