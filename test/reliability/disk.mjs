@@ -13,7 +13,17 @@ import { begin, check, command, finish, folder, long, MAIN, records, smallData }
 
 const data = smallData();
 const UPDATES = 3000;
-const args = ["train", "--data", data, "--network", "64-16-10", "--updates", String(UPDATES), "--record-every", "10"];
+const args = [
+  "train",
+  "--data",
+  data,
+  "--network",
+  "64-16-10",
+  "--updates",
+  String(UPDATES),
+  "--record-every",
+  "10",
+];
 args.push("--evaluate-every", "20", "--backend", "native", "--threads", "1", "--no-report");
 const TMPDIR = join(folder, "tmp");
 mkdirSync(TMPDIR);
@@ -58,7 +68,9 @@ for (let round = 0; round < (long ? 20 : 1); round++) {
     fill(disk);
     const before = records(place).length;
     await delay(300);
-    await load(place).catch(({ message }) => check(false, `a full disk: the checkpoint is not whole: ${message}`));
+    await load(place).catch(({ message }) =>
+      check(false, `a full disk: the checkpoint is not whole: ${message}`),
+    );
     check(records(place).length <= before + 30, "a full disk: nothing was full");
     rmSync(join(disk, "filler"));
     let outcome = await ended;
@@ -151,14 +163,29 @@ for (let round = 0; round < (long ? 20 : 1); round++) {
   trials++;
 
   const diverged = join(folder, `diverged-${round}`);
-  const rate = ["--objective", "loss", "--optimizer", "gradient-descent", "--rate", "reversed:annealed:1e300,0.5"];
+  const rate = [
+    "--objective",
+    "loss",
+    "--optimizer",
+    "gradient-descent",
+    "--rate",
+    "reversed:annealed:1e300,0.5",
+  ];
   const explosion = await command([...args, ...rate, "--run", diverged], { env });
-  check(explosion.code === 1 && /the run diverged/.test(explosion.stderr), `a divergence: ${explosion.stderr}`);
-  check(/The last good state, after \d+ updates, is in /.test(explosion.stderr), `a divergence: ${explosion.stderr}`);
+  check(
+    explosion.code === 1 && /the run diverged/.test(explosion.stderr),
+    `a divergence: ${explosion.stderr}`,
+  );
+  check(
+    /The last good state, after \d+ updates, is in /.test(explosion.stderr),
+    `a divergence: ${explosion.stderr}`,
+  );
   await load(diverged).catch(({ message }) => check(false, `a divergence: ${message}`));
   trials++;
 }
-finish(`${trials} times disk, folder, output or clock were taken away${left.map((each) => `, without ${each}`).join("")}`);
+finish(
+  `${trials} times disk, folder, output or clock were taken away${left.map((each) => `, without ${each}`).join("")}`,
+);
 
 function fill(disk) {
   for (let bytes = 2 ** 18; bytes >= 1; bytes = Math.floor(bytes / 2)) {

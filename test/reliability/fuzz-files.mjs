@@ -62,7 +62,9 @@ function withChecksum(bytes) {
     return bytes;
   }
   const { checksum: _, ...metadata } = file.metadata;
-  const hash = createHash("sha256").update(joined(encodeSafetensors({ ...file, metadata }))).digest("hex");
+  const hash = createHash("sha256")
+    .update(joined(encodeSafetensors({ ...file, metadata })))
+    .digest("hex");
   return joined(encodeSafetensors({ ...file, metadata: { ...metadata, checksum: hash } }));
 }
 
@@ -71,16 +73,32 @@ const run = {
   started: "2026-01-02T03:04:05.678Z",
   fingerprint: "f".repeat(64),
   command: { updates: "100", averaging: true },
-  options: { network: { layers: [3, 2], activation: "relu" }, optimizer: { kind: "adam", rate: { name: "cosine", arguments: [0.001, 0] } } },
-  backend: { name: "native", instructionSet: "avx2", threads: 2, form: "projected", coupling: "walsh", samples: 32, declined: [{ name: "cuda", reason: "no" }] },
+  options: {
+    network: { layers: [3, 2], activation: "relu" },
+    optimizer: { kind: "adam", rate: { name: "cosine", arguments: [0.001, 0] } },
+  },
+  backend: {
+    name: "native",
+    instructionSet: "avx2",
+    threads: 2,
+    form: "projected",
+    coupling: "walsh",
+    samples: 32,
+    declined: [{ name: "cuda", reason: "no" }],
+  },
   updates: 100,
   seconds: 1.5,
   completed: true,
   testAccuracy: 0.5,
   validationAccuracy: null,
-  confusion: [[5, 1], [2, 2]],
+  confusion: [
+    [5, 1],
+    [2, 2],
+  ],
 };
-const runs = [run, { versions: run.versions, started: run.started }].map((each) => text(JSON.stringify(each, null, 1)));
+const runs = [run, { versions: run.versions, started: run.started }].map((each) =>
+  text(JSON.stringify(each, null, 1)),
+);
 const record = { update: 10, loss: 0.5, gradientNorm: 1.5, seconds: 0.1, updatesPerSecond: 100 };
 const metrics = [
   [record, { ...record, update: 20, testAccuracy: 0.5 }],
@@ -116,7 +134,12 @@ const PARSERS = [
     parse: (bytes) => decodeCheckpoint(source(withChecksum(bytes)), "a checkpoint"),
     allowed: isCheckpointError,
   },
-  { name: "run.json", seeds: runs, parse: (bytes) => parseRunFile(bytes, "run.json"), allowed: isCheckpointError },
+  {
+    name: "run.json",
+    seeds: runs,
+    parse: (bytes) => parseRunFile(bytes, "run.json"),
+    allowed: isCheckpointError,
+  },
   {
     name: "metrics.jsonl",
     seeds: metrics,

@@ -31,7 +31,8 @@ function headed(json, data = 0) {
   return Buffer.concat([length, text, Buffer.alloc(data)]);
 }
 
-const tensor = (name, begin, end) => `${JSON.stringify(name)}:{"dtype":"F32","shape":[${(end - begin) / 4}],"data_offsets":[${begin},${end}]}`;
+const tensor = (name, begin, end) =>
+  `${JSON.stringify(name)}:{"dtype":"F32","shape":[${(end - begin) / 4}],"data_offsets":[${begin},${end}]}`;
 const run = '{"versions":{"package":"1","node":"2","platform":"3"},"started":"2026"';
 const record = '{"update":1,"loss":1,"gradientNorm":1,"seconds":1,"updatesPerSecond":1';
 const deep = (open, close) => open.repeat(MANY) + close.repeat(MANY);
@@ -42,7 +43,8 @@ const sparse = (path, bytes) => {
 };
 
 const IMAGES = {
-  "a bomb behind an honest header of another size": (path) => bomb(path, idx([60_000, 28, 28], []), 64, 2 ** 26),
+  "a bomb behind an honest header of another size": (path) =>
+    bomb(path, idx([60_000, 28, 28], []), 64, 2 ** 26),
   "a bomb that its header announces": (path) => bomb(path, idx([65_535, 256, 256], []), 64, 2 ** 26),
   "a bomb of zeros": (path) => bomb(path, Buffer.alloc(16), 64, 2 ** 26),
   "gzip in gzip": (path) => writeFileSync(path, gzipSync(gzipSync(Buffer.alloc(2 ** 24)))),
@@ -56,22 +58,35 @@ const CHECKPOINTS = {
   "a header of 2^64 − 1 bytes": (path) => writeFileSync(path, Buffer.alloc(64, 255)),
   "a header of 90 MB": (path) => writeFileSync(path, headed(`{"a":"${"b".repeat(90_000_000)}"}`)),
   "a type of a million lists": (path) => writeFileSync(path, headed(`{"x":{"dtype":${deep("[", "]")}}}`)),
-  "a million objects in each other": (path) => writeFileSync(path, headed(deep('{"a":', "}").replace(":}", ":1}"))),
+  "a million objects in each other": (path) =>
+    writeFileSync(path, headed(deep('{"a":', "}").replace(":}", ":1}"))),
   "many tensors": (path) =>
-    writeFileSync(path, headed(`{${Array.from({ length: 150_000 }, (_, i) => tensor(`t${i}`, 4 * i, 4 * i + 4))}}`, 600_000)),
+    writeFileSync(
+      path,
+      headed(`{${Array.from({ length: 150_000 }, (_, i) => tensor(`t${i}`, 4 * i, 4 * i + 4))}}`, 600_000),
+    ),
   "a shape that overflows": (path) =>
-    writeFileSync(path, headed('{"x":{"dtype":"F32","shape":[9007199254740991,9007199254740991],"data_offsets":[0,16]}}', 16)),
-  "a tensor __proto__": (path) => writeFileSync(path, headed(`{${tensor("__proto__", 0, 8)},${tensor("constructor", 8, 16)}}`, 16)),
+    writeFileSync(
+      path,
+      headed('{"x":{"dtype":"F32","shape":[9007199254740991,9007199254740991],"data_offsets":[0,16]}}', 16),
+    ),
+  "a tensor __proto__": (path) =>
+    writeFileSync(path, headed(`{${tensor("__proto__", 0, 8)},${tensor("constructor", 8, 16)}}`, 16)),
   "a tensor ../../evil": (path) =>
-    writeFileSync(path, headed(`{"__metadata__":{"format":"local-entropy-1","checksum":"0"},${tensor("../../evil", 0, 8)}}`, 8)),
-  "metadata with a prototype": (path) => writeFileSync(path, headed('{"__metadata__":{"__proto__":{"format":"local-entropy-1"}}}')),
+    writeFileSync(
+      path,
+      headed(`{"__metadata__":{"format":"local-entropy-1","checksum":"0"},${tensor("../../evil", 0, 8)}}`, 8),
+    ),
+  "metadata with a prototype": (path) =>
+    writeFileSync(path, headed('{"__metadata__":{"__proto__":{"format":"local-entropy-1"}}}')),
   "a file of 8 GiB without a byte on the disk": (path) => sparse(path, 2 ** 33),
   "a pipe": fifo,
   "a device": (path) => symlinkSync("/dev/zero", path),
 };
 const RUNS = {
   "a million lists in each other": (path) => writeFileSync(path, `${run},"options":{"a":${deep("[", "]")}}}`),
-  "a million objects in each other": (path) => writeFileSync(path, `${run},"options":${deep('{"a":', "}").replace(":}", ":1}")}}`),
+  "a million objects in each other": (path) =>
+    writeFileSync(path, `${run},"options":${deep('{"a":', "}").replace(":}", ":1}")}}`),
   "a million quotes": (path) => writeFileSync(path, run + ',"'.concat('\\"'.repeat(MANY))),
   "1 GiB of nothing": (path) => sparse(path, 2 ** 30),
   "numbers for texts": (path) => writeFileSync(path, '{"versions":1,"started":2}'),
@@ -107,7 +122,10 @@ for (const [file, cases, module, call] of [
 // What such a run.json may say of prototypes reaches nothing, and the command names what it cannot use.
 const place = join(folder, "prototype");
 mkdirSync(place);
-writeFileSync(join(place, "run.json"), `${run},"__proto__":{"command":{"updates":"9"}},"command":{"__proto__":"1","constructor":"2"}}`);
+writeFileSync(
+  join(place, "run.json"),
+  `${run},"__proto__":{"command":{"updates":"9"}},"command":{"__proto__":"1","constructor":"2"}}`,
+);
 const { code, stderr } = await command(["train", "--resume", place, "--data", smallData()]);
 check(code === 2 && !/^\s+at /m.test(stderr), `a command of prototypes: ${code} ${stderr}`);
 trials++;
@@ -122,7 +140,9 @@ async function refused(what, module, call, argument, expected) {
     try { await ${call}(${JSON.stringify(argument)}); } catch (error) { told = error.code + " " + error.message; }
     const { maxRSS } = process.resourceUsage();
     console.log(JSON.stringify({ told, memory: maxRSS * 1024, polluted: ({}).format !== undefined }));`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", source], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, ["--input-type=module", "-e", source], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const timer = setTimeout(() => child.kill("SIGKILL"), 1000 * SECONDS);
   let [stdout, errors] = ["", ""];
   child.stdout.on("data", (text) => {

@@ -94,6 +94,8 @@ export function check(holds, what) {
 
 /** The last line, and the exit code. */
 export function finish(outcome) {
-  console.log(`${outcome} on Node ${process.versions.node}: ${broken === 0 ? "nothing broke" : `${broken} broke`}`);
+  console.log(
+    `${outcome} on Node ${process.versions.node}: ${broken === 0 ? "nothing broke" : `${broken} broke`}`,
+  );
   process.exitCode = broken === 0 ? 0 : 1;
 }

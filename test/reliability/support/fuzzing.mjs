@@ -18,11 +18,52 @@ const SLOWEST = 5_000;
 /** Bytes that arrays may take for an input, beside this many times the input's own size. */
 const SPARE = 2 ** 21;
 const TIMES = 8;
-const EDGES = [0, 1, 2, 7, 8, 127, 128, 255, 256, 2 ** 15, 2 ** 16, 2 ** 24, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
+const EDGES = [
+  0,
+  1,
+  2,
+  7,
+  8,
+  127,
+  128,
+  255,
+  256,
+  2 ** 15,
+  2 ** 16,
+  2 ** 24,
+  2 ** 31 - 1,
+  2 ** 31,
+  2 ** 32 - 1,
+];
 const WIDE = [0n, 1n, 2n ** 31n, 2n ** 32n, 2n ** 53n - 1n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
 const TEXTS = [
-  "__proto__", "constructor", "null", "true", "-0", "1e999", "-1", "9007199254740993", "1e-400", '"', "\\", "\\u0000",
-  "\ud800", "[]", "{}", "[[[[[[[[", '{"a":', "../../etc/passwd", "/", "\n", "\r\n", "\0", "0x10", "NaN", ",", ":", " ",
+  "__proto__",
+  "constructor",
+  "null",
+  "true",
+  "-0",
+  "1e999",
+  "-1",
+  "9007199254740993",
+  "1e-400",
+  '"',
+  "\\",
+  "\\u0000",
+  "\ud800",
+  "[]",
+  "{}",
+  "[[[[[[[[",
+  '{"a":',
+  "../../etc/passwd",
+  "/",
+  "\n",
+  "\r\n",
+  "\0",
+  "0x10",
+  "NaN",
+  ",",
+  ":",
+  " ",
 ].map((text) => new TextEncoder().encode(text));
 const LARGEST = 2 ** 16;
 const CORPUS = 2_000;
@@ -74,7 +115,11 @@ export async function fuzz({ name, seeds, parse, allowed }, { inputs, millisecon
 /** An error's sentence without what is quoted in it, numbers and bytes. */
 function sentence(error) {
   const words = String(error?.message).replaceAll(/"(?:[^"\\]|\\.)*"/g, '""');
-  return words.replaceAll(/\b[\da-f]{2}\b/g, "#").replaceAll(/[\d.e+×…-]+/g, "#").replaceAll(/(?:# ?)+/g, "#").slice(0, 200);
+  return words
+    .replaceAll(/\b[\da-f]{2}\b/g, "#")
+    .replaceAll(/[\d.e+×…-]+/g, "#")
+    .replaceAll(/(?:# ?)+/g, "#")
+    .slice(0, 200);
 }
 
 function changed(input, corpus, below) {
@@ -147,5 +192,7 @@ function shape(value, depth = 0) {
   if (ArrayBuffer.isView(value)) return `${value.constructor.name} ${Math.min(value.length, 3)}`;
   if (typeof value !== "object" || value === null) return typeof value;
   if (depth > 1) return "{}";
-  return `{${Object.keys(value).slice(0, 12).map((key) => `${key.slice(0, 12)}: ${shape(value[key], depth + 1)}`)}}`;
+  return `{${Object.keys(value)
+    .slice(0, 12)
+    .map((key) => `${key.slice(0, 12)}: ${shape(value[key], depth + 1)}`)}}`;
 }
