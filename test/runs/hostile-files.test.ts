@@ -198,7 +198,7 @@ describe("metrics.jsonl", () => {
 
   test("what could not be written comes with the next record, whole and once", () => {
     const folder = fresh();
-    const writer = new MetricsWriter(folder);
+    const writer = new MetricsWriter(folder, () => true);
     expect(() => writer.append(record)).toThrow(/records .* could not be written: there is no such place/);
     expect(() => writer.append({ ...record, update: 2 })).toThrow(/could not be written/);
     mkdirSync(folder);
