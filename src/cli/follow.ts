@@ -9,6 +9,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { CheckpointError, DivergedError } from "../errors.ts";
 import type { Run, TrainResult } from "../run.ts";
+import type { Claimed } from "../runs/claim.ts";
 import { METRICS_FILE } from "../runs/files.ts";
 import { type RunFile, readRunFile, updateRunFile } from "../runs/folder.ts";
 import { MetricsWriter } from "../runs/metrics.ts";
@@ -22,7 +23,7 @@ const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 /** A run, and where it goes. */
 export interface Followed {
   readonly run: Run;
-  readonly directory: string;
+  readonly claimed: Claimed;
   /** What `run.json` told at the beginning, without which nobody can go on with the run. */
   readonly beginning: Pick<RunFile, "command" | "started">;
   readonly progress: Progress;
@@ -43,7 +44,7 @@ export interface Ended {
  *   nowhere
  */
 export async function follow(followed: Followed): Promise<Ended> {
-  const { run, directory, progress } = followed;
+  const { run, claimed, progress } = followed;
   let exitCode = 0;
   const onSignal = (signal: NodeJS.Signals) => {
     const code = SIGNALS[signal as keyof typeof SIGNALS];
@@ -79,7 +80,7 @@ export async function follow(followed: Followed): Promise<Ended> {
   }
   await keeper.ended();
   const place = await saveSomewhere(followed);
-  return { result, directory: place, exitCode: place === directory ? exitCode : 1 };
+  return { result, directory: place, exitCode: place === claimed.directory ? exitCode : 1 };
 }
 
 /** Writes what a run's folder holds while the run is under way, and tells once of each kind of file that it could not. */
@@ -91,7 +92,7 @@ class Keeper {
 
   constructor(followed: Followed) {
     this.#followed = followed;
-    this.#metrics = new MetricsWriter(followed.directory);
+    this.#metrics = new MetricsWriter(followed.claimed.directory, () => followed.claimed.held);
   }
 
   record(record: Parameters<MetricsWriter["append"]>[0]): void {
@@ -106,7 +107,7 @@ class Keeper {
   /** Begins to write a checkpoint, unless one is being written. */
   checkpoint(): void {
     if (this.#saving !== null) return;
-    this.#saving = saveInto(this.#followed.directory, this.#followed)
+    this.#saving = saveInto(this.#followed.claimed.directory, this.#followed)
       .then(
         () => void this.#told.delete("checkpoint"),
         (error) => this.#tell("checkpoint", error, "the next checkpoint"),
@@ -139,7 +140,8 @@ async function saveInto(directory: string, { run, beginning }: Followed): Promis
 
 /** Saves into the run's folder or, told, where there is room; where it was. */
 async function saveSomewhere(followed: Followed): Promise<string> {
-  const { directory, progress } = followed;
+  const { progress } = followed;
+  const { directory } = followed.claimed;
   try {
     await saveInto(directory, followed);
     return directory;

@@ -105,7 +105,7 @@ async function running(
   if (!request.quiet) progress.note(opening(run, directory, first));
   try {
     const { command, started: when } = beginning;
-    const ended = await follow({ run, directory, beginning: { command, started: when }, progress });
+    const ended = await follow({ run, claimed, beginning: { command, started: when }, progress });
     const whole = await finish(ended, data, request).catch((error: Error) => error);
     tell(ended, request, progress);
     if (whole instanceof Error) throw whole;

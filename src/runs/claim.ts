@@ -29,6 +29,8 @@ const FILES = [METRICS_FILE, CHECKPOINT_FILE, REPORT_FILE, RUN_FILE];
 /** A folder that is held for a run. */
 export interface Claimed {
   readonly directory: string;
+  /** Whether it still is: somebody may have moved it, and another run may have the name now. */
+  readonly held: boolean;
   /** Lets others have the folder. */
   release(): Promise<void>;
   /** The same for a run that did not start after all: a folder that was made for it is removed. */
@@ -84,20 +86,23 @@ export async function claimNewFolder(): Promise<Claimed> {
 }
 
 async function holdFolder(directory: string, made: boolean): Promise<Claimed> {
-  let lock: FolderLock | undefined;
+  const lock = await FolderLock.take(directory, "run").catch((error) => {
+    throw notWritable(directory, error);
+  });
   try {
-    lock = await FolderLock.take(directory, "run");
     await removeLeftBehind(directory);
   } catch (error) {
-    await lock?.release();
+    await lock.release();
     throw notWritable(directory, error);
   }
-  const held = lock;
   return {
     directory,
-    release: () => held.release(),
+    get held() {
+      return lock.held;
+    },
+    release: () => lock.release(),
     async giveBack() {
-      await held.release();
+      await lock.release();
       if (made)
         await nodeModule("node:fs/promises")
           .rmdir(directory)

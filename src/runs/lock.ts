@@ -75,9 +75,14 @@ export class FolderLock {
     return [...own.values()].find((lock) => lock.kind === "run" && lock.directory === resolved);
   }
 
-  /** Makes sure that the folder is still there and still held: somebody may have removed or moved it. */
+  /** Whether the folder is still there and held: somebody may have removed or moved it. */
+  get held(): boolean {
+    return nodeModule("node:fs").existsSync(this.#path);
+  }
+
+  /** Makes sure that the folder is still there and held. */
   async keep(): Promise<void> {
-    if (!nodeModule("node:fs").existsSync(this.#path)) await this.#take();
+    if (!this.held) await this.#take();
   }
 
   async release(): Promise<void> {

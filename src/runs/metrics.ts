@@ -28,9 +28,12 @@ export function recordLine(record: TrainRecord): string {
 /** Appends to a run's records. What could not be written is kept, and goes with the next record. */
 export class MetricsWriter {
   readonly #path: string;
+  readonly #held: () => boolean;
   #waiting: string[] = [];
 
-  constructor(directory: string) {
+  /** @param held whether the folder still is the run's */
+  constructor(directory: string, held: () => boolean) {
+    this.#held = held;
     this.#path = join(directory, METRICS_FILE);
   }
 
@@ -47,6 +50,7 @@ export class MetricsWriter {
 
   #flush(): void {
     try {
+      if (!this.#held()) throw new Error("its folder was moved or removed");
       const file = openSync(this.#path, "a");
       const before = fstatSync(file).size;
       try {

@@ -9,7 +9,17 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { load, train } from "../../dist/index.js";
-import { begin, check, command, finish, folder, long, random, records, smallData } from "./support/command.mjs";
+import {
+  begin,
+  check,
+  command,
+  finish,
+  folder,
+  long,
+  random,
+  records,
+  smallData,
+} from "./support/command.mjs";
 
 const ROUNDS = long ? 60 : 4;
 const next = random(5);
@@ -27,7 +37,10 @@ function checkWhole(place, updates, what) {
   const once = Array.from({ length: updates / 10 }, (_, i) => 10 * (i + 1));
   check(JSON.stringify(told) === JSON.stringify(once), `${what}: records ${told.length} of ${once.length}`);
   const run = parse(place);
-  check(run.completed && run.updates === updates && run.command !== undefined, `${what}: run.json is another's`);
+  check(
+    run.completed && run.updates === updates && run.command !== undefined,
+    `${what}: run.json is another's`,
+  );
   const left = readdirSync(place).filter((file) => /tmp$|^\.local/.test(file));
   check(left.length === 0, `${what}: leaves ${left}`);
 }
@@ -36,13 +49,18 @@ function checkWhole(place, updates, what) {
 function checkOne(ended, sentence, what) {
   const won = ended.filter(({ code }) => code === 0).length;
   const told = ended.filter(({ code, stderr }) => code === 1 && sentence.test(stderr)).length;
-  check(won === 1 && told === ended.length - 1, `${what}: ${won} of ${ended.length} won\n${ended.map(({ stderr }) => stderr).join("")}`);
+  check(
+    won === 1 && told === ended.length - 1,
+    `${what}: ${won} of ${ended.length} won\n${ended.map(({ stderr }) => stderr).join("")}`,
+  );
   races++;
 }
 
 for (let round = 0; round < ROUNDS; round++) {
   const name = `same-${round}`;
-  const two = [1, 2].map((seed) => command([...args, "--run", name, "--updates", "400", "--seed", String(seed)]));
+  const two = [1, 2].map((seed) =>
+    command([...args, "--run", name, "--updates", "400", "--seed", String(seed)]),
+  );
   checkOne(await Promise.all(two), /is not free|holds a run already/, "two runs of one name");
   checkWhole(join(folder, name), 400, "two runs of one name");
 
@@ -53,14 +71,21 @@ for (let round = 0; round < ROUNDS; round++) {
   child.kill("SIGKILL");
   await ended;
   const resume = ["train", "--resume", killed, "--no-report", "--quiet"];
-  checkOne(await Promise.all([1, 2, 3].map(() => command(resume))), /is not free|is complete/, "three resumes");
+  checkOne(
+    await Promise.all([1, 2, 3].map(() => command(resume))),
+    /is not free|is complete/,
+    "three resumes",
+  );
   checkWhole(join(folder, killed), 4000, "three resumes");
 
   const unnamed = mkdtempSync(join(folder, "unnamed-"));
   const six = await Promise.all(
     Array.from({ length: 6 }, () => command([...args, "--updates", "100"], { cwd: unnamed })),
   );
-  check(six.every(({ code }) => code === 0), `runs without a name: ${six.map(({ stderr }) => stderr).join("")}`);
+  check(
+    six.every(({ code }) => code === 0),
+    `runs without a name: ${six.map(({ stderr }) => stderr).join("")}`,
+  );
   const made = readdirSync(join(unnamed, "runs"));
   check(made.length === 6, `runs without a name: ${made.length} folders of 6`);
   for (const each of made) checkWhole(join(unnamed, "runs", each), 100, "a run without a name");
@@ -73,13 +98,19 @@ for (let round = 0; round < ROUNDS; round++) {
   const intruders = await Promise.all([
     command([...args, "--run", busy, "--updates", "100", "--overwrite"]),
     command(["train", "--resume", busy, "--quiet"]),
-    saver({ directory: join(folder, busy), seed: 3, times: 1 }).catch(({ message }) => ({ code: 1, stderr: message })),
+    saver({ directory: join(folder, busy), seed: 3, times: 1 }).catch(({ message }) => ({
+      code: 1,
+      stderr: message,
+    })),
   ]);
   under.child.kill("SIGINT");
   const stopped = await under.ended;
   // Under load the run may have ended before they asked.
   if (stopped.code === 130) {
-    check(intruders.every(({ code, stderr }) => code === 1 && /is not free|is under way/.test(stderr)), `intruders: ${intruders.map(({ stderr }) => stderr)}`);
+    check(
+      intruders.every(({ code, stderr }) => code === 1 && /is not free|is under way/.test(stderr)),
+      `intruders: ${intruders.map(({ stderr }) => stderr)}`,
+    );
   }
   races++;
 
@@ -90,9 +121,15 @@ for (let round = 0; round < ROUNDS; round++) {
     return seed <= 3 ? saver(given) : thread(given);
   });
   const outcomes = await Promise.allSettled(savers);
-  check(outcomes.every(({ status }) => status === "fulfilled"), `saves into one folder: ${outcomes.map(({ reason }) => reason)}`);
+  check(
+    outcomes.every(({ status }) => status === "fulfilled"),
+    `saves into one folder: ${outcomes.map(({ reason }) => reason)}`,
+  );
   const { resume: saved } = await load(shared);
-  check(parse(shared).fingerprint === saved.fingerprint && parse(shared).updates === saved.update, "a folder of two saves");
+  check(
+    parse(shared).fingerprint === saved.fingerprint && parse(shared).updates === saved.update,
+    "a folder of two saves",
+  );
   check(readdirSync(shared).length === 2, `saves leave ${readdirSync(shared)}`);
   races++;
 
@@ -100,7 +137,10 @@ for (let round = 0; round < ROUNDS; round++) {
   const results = await Promise.all([1, 2, 3, 4].map((seed) => result(seed)));
   const side = join(folder, `side-${round}`);
   const four = await Promise.allSettled(results.map(({ save }, i) => save(join(side, "by", `side-${i}`))));
-  check(four.every(({ status }) => status === "fulfilled"), `saves side by side: ${four.map(({ reason }) => reason)}`);
+  check(
+    four.every(({ status }) => status === "fulfilled"),
+    `saves side by side: ${four.map(({ reason }) => reason)}`,
+  );
   races++;
 }
 
@@ -122,7 +162,8 @@ function result(seed) {
   const inputs = new Float32Array(64 * 6).map((_, i) => Math.sin(i));
   const labels = new Uint8Array(64).map((_, i) => i % 3);
   const rows = { inputs, labels, count: 64, width: 6, classes: 3 };
-  return train({ network: [6, 8, 3], data: { train: rows }, updates: seed, seed, backend: "reference" }).result;
+  return train({ network: [6, 8, 3], data: { train: rows }, updates: seed, seed, backend: "reference" })
+    .result;
 }
 
 function thread(workerData) {
@@ -131,7 +172,9 @@ function thread(workerData) {
 }
 
 function saver(given) {
-  const child = spawn(process.execPath, [SAVER, JSON.stringify(given)], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(process.execPath, [SAVER, JSON.stringify(given)], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let stderr = "";
   child.stderr.on("data", (text) => {
     stderr += text;

@@ -5,14 +5,35 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { begin, check, checkpoint, command, finish, folder, long, random, records, smallData } from "./support/command.mjs";
+import {
+  begin,
+  check,
+  checkpoint,
+  command,
+  finish,
+  folder,
+  long,
+  random,
+  records,
+  smallData,
+} from "./support/command.mjs";
 
 const KILLS = long ? 1000 : 100;
 const next = random(20261201);
 const data = smallData();
 // A checkpoint every 20 updates: most of the time goes into saving.
 const args = ["train", "--data", data, "--network", "64-16-10", "--updates", "1500", "--record-every", "10"];
-args.push("--evaluate-every", "20", "--backend", "native", "--threads", "1", "--no-report", "--quiet", "--json");
+args.push(
+  "--evaluate-every",
+  "20",
+  "--backend",
+  "native",
+  "--threads",
+  "1",
+  "--no-report",
+  "--quiet",
+  "--json",
+);
 
 const started = performance.now();
 const whole = await command([...args, "--run", "whole"]);
@@ -47,10 +68,7 @@ for (let trial = 0; kills < KILLS; trial++) {
   }
   ends++;
   check(checkpoint(place).equals(expected), `trial ${trial}: other bytes`);
-  check(
-    JSON.stringify(records(place)) === JSON.stringify(expectedRecords),
-    `trial ${trial}: other records`,
-  );
+  check(JSON.stringify(records(place)) === JSON.stringify(expectedRecords), `trial ${trial}: other records`);
   const left = readdirSync(place).filter((file) => file.endsWith(".tmp") || file.startsWith(".local"));
   check(left.length === 0, `trial ${trial} leaves ${left.join(", ")}`);
   rmSync(place, { recursive: true });

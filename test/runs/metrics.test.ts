@@ -13,7 +13,7 @@ let writer: MetricsWriter;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "metrics-"));
   path = join(directory, METRICS_FILE);
-  writer = new MetricsWriter(directory);
+  writer = new MetricsWriter(directory, () => true);
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
@@ -75,4 +75,14 @@ test("truncating at a record's update keeps that record", async () => {
 test.each(["no json", "[]", '{"update":"ten"}'])("a line %s in the middle is named", (line) => {
   writeFileSync(path, `${recordLine(records[0])}${line}\n${recordLine(records[1])}`);
   expect(() => readMetrics(directory)).toThrow(`Line 2 of ${path} is not a record of a run`);
+});
+
+test("a folder that is no longer the run's gets no record, and all of them once it is again", () => {
+  let held = false;
+  const careful = new MetricsWriter(directory, () => held);
+  expect(() => careful.append(records[0])).toThrow(/could not be written: its folder was moved or removed/);
+  expect(readMetrics(directory)).toEqual([]);
+  held = true;
+  careful.append(records[1]);
+  expect(readMetrics(directory)).toEqual(records.slice(0, 2));
 });

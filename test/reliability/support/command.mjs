@@ -18,7 +18,7 @@ export function idx(sizes, bytes) {
   sizes.forEach((size, i) => {
     new DataView(head.buffer).setUint32(4 + 4 * i, size);
   });
-  return Buffer.concat([head, bytes]);
+  return Buffer.concat([head, Uint8Array.from(bytes)]);
 }
 
 /** A folder of 400 training and 100 test images of 8 × 8 pixels, a class to each bright stripe. */
@@ -94,6 +94,8 @@ export function check(holds, what) {
 
 /** The last line, and the exit code. */
 export function finish(outcome) {
-  console.log(`${outcome} on Node ${process.versions.node}: ${broken === 0 ? "nothing broke" : `${broken} broke`}`);
+  console.log(
+    `${outcome} on Node ${process.versions.node}: ${broken === 0 ? "nothing broke" : `${broken} broke`}`,
+  );
   process.exitCode = broken === 0 ? 0 : 1;
 }
