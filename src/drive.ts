@@ -25,7 +25,8 @@ export interface Snapshot {
 
 /** What a run drives and how far. */
 export interface Drive<Result> {
-  readonly session: Session;
+  /** Opens the session, in turns; the run owns it. */
+  open(): Promise<Session>;
   /** Turns update numbers into rows and schedule values. */
   plan(first: number, count: number): Plan;
   readonly updates: number;
@@ -128,16 +129,18 @@ class DrivenRun<Result> implements Run<Result> {
   }
 
   async #run(): Promise<Result> {
-    const { session, signal, close } = this.#drive;
+    const { signal, close } = this.#drive;
+    let session: Session | null = null;
     const abort = () => this.#halt.abort();
     signal?.addEventListener("abort", abort, { once: true });
     try {
       signal?.throwIfAborted();
+      session = await this.#drive.open();
       this.#last = await this.#loop(session);
       return this.#drive.finish(this.#last);
     } finally {
       signal?.removeEventListener("abort", abort);
-      session.close();
+      session?.close();
       close();
     }
   }

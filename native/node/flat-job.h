@@ -40,7 +40,8 @@ class FlatJob {
   uint64_t seed() const;
   Network network() const;
   Loss loss(const Network& network) const;
-  // Rows of `width` inputs, with a label each where there are any.
+  // Rows of `width` inputs, with a label each where there are any. Without inputs there is room for them,
+  // which append_inputs fills.
   Examples examples(size_t width) const;
   Estimator estimator() const;
   Optimizer optimizer() const;
@@ -54,5 +55,8 @@ class FlatJob {
   std::array<double, kScalars> scalars_;
   Napi::Object arrays_;
 };
+
+// Copies the next inputs of `rows`, which have room for no more than theirs.
+void append_inputs(Examples& rows, Napi::Value inputs);
 
 }  // namespace local_entropy

@@ -19,12 +19,21 @@ class OwnedSession {
 
   Session& get() {
     if (setup_) {
+      for (const Examples* rows : {&setup_->train, &setup_->test, &setup_->validation})
+        if (rows->bytes.size() + rows->floats.size() != rows->count * rows->width)
+          throw std::runtime_error("The session has not all of its rows; open a new one");
       session_ = std::make_unique<Session>(std::move(*setup_), kernels_, executor_.get());
       setup_.reset();
     }
     if (!session_)
       throw std::runtime_error("The session could not be built in its first call; open a new one");
     return *session_;
+  }
+  // The next inputs of a split that was opened without; only before the first job.
+  void add_inputs(unsigned split, Napi::Value inputs) {
+    if (!setup_ || split > 2) throw std::runtime_error("The session has begun; its rows are what they are");
+    Examples* const splits[] = {&setup_->train, &setup_->test, &setup_->validation};
+    append_inputs(*splits[split], inputs);
   }
   // Row numbers that one update takes: batches x B.
   size_t batch_rows() const { return batch_rows_; }
@@ -126,6 +135,11 @@ Napi::Value open_session(const Napi::CallbackInfo& info) {
   setup.validation = read_split(info[4], width);
   return make_handle(info.Env(),
                      std::make_shared<OwnedSession>(std::move(setup), *held_by<JobQueue>(info[0])));
+}
+
+Napi::Value add_inputs(const Napi::CallbackInfo& info) {
+  held_by<OwnedSession>(info[0])->add_inputs(info[1].As<Napi::Number>().Uint32Value(), info[2]);
+  return info.Env().Undefined();
 }
 
 Napi::Value close_session(const Napi::CallbackInfo& info) {

@@ -13,8 +13,8 @@ import {
   resolveOptimizer,
   resolvePlanValues,
   seamOptimizer,
-  walk,
 } from "./objective.ts";
+import { outerSchedules } from "./outer-schedules.ts";
 import {
   type Hold,
   minimizeObjectiveSchema,
@@ -74,8 +74,9 @@ export function checkMinimizeOptions(options: MinimizeOptions | unknown): Checke
   const resolved = resolveObjective("minimize", objective, false, null);
   const chosen = resolveOptimizer("minimize", given.optimizer, objective, fallback);
   const optimizer = seamOptimizer(chosen);
-  const planValues = resolvePlanValues("minimize", resolved, chosen, updates);
-  walk(planValues, updates, () => {});
+  const rate = chosen.kind === "shift" ? null : chosen.rate;
+  const values = resolvePlanValues("minimize", resolved, chosen, updates);
+  const { planValues } = outerSchedules(values, [resolved.tau, rate], updates);
   return {
     loss,
     estimator: resolved.estimator,
