@@ -28,8 +28,9 @@ export interface Snapshot {
 
 /** What a run drives and how far. */
 export interface Drive<Result> {
-  readonly session: Session;
-  /** What the session was opened with, finite. */
+  /** Opens the session, in turns; the run owns it. */
+  open(): Promise<Session>;
+  /** What the session is opened with, finite. */
   readonly start: SessionState;
   /** Turns update numbers into rows and schedule values. */
   plan(first: number, count: number): Plan;
@@ -150,16 +151,19 @@ class DrivenRun<Result> implements Run<Result> {
   }
 
   async #run(): Promise<Result> {
-    const { session, signal, close } = this.#drive;
+    const { signal, close } = this.#drive;
+    let session: Session | null = null;
     const abort = () => this.#halt.abort();
     signal?.addEventListener("abort", abort, { once: true });
     try {
       signal?.throwIfAborted();
+      this.#good = this.#begun(); // before the session takes the arrays that it is opened with
+      session = await this.#drive.open();
       this.#last = await this.#loop(session);
       return this.#drive.finish(this.#last);
     } finally {
       signal?.removeEventListener("abort", abort);
-      session.close();
+      session?.close();
       close();
     }
   }
@@ -206,7 +210,6 @@ class DrivenRun<Result> implements Run<Result> {
     };
     /** Whether the session's state is that after `update` updates. */
     let between = true;
-    this.#good = this.#begun();
     try {
       while (update < updates && !this.#halt.signal.aborted) {
         const count = Math.min(

@@ -175,7 +175,7 @@ function openOperations(backend: Backend<BackendName>, declined: readonly Declin
     name: backend.name,
     instructionSet: backend.instructionSet,
     threads: backend.threads,
-    declined,
+    declined: Object.freeze(declined.map((one) => Object.freeze(one))),
     gaussian: async (options) => run.gaussian(checkOperation("gaussian", options)),
     async gaussianInto(options, out) {
       const normals = async (input: OperationInputs["gaussian"]) => ({ values: await run.gaussian(input) });

@@ -6,27 +6,32 @@
 import { withLast } from "./averaging.ts";
 import {
   type Backend,
+  type BatchInput,
   type DataSplit,
   type Estimator,
-  type Examples,
+  type Session,
   sampleCount,
 } from "./backends/backend.ts";
 import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import { minibatches } from "./data/minibatches.ts";
 import { type Snapshot, startRun } from "./drive.ts";
+import { nextTurn } from "./host.ts";
 import { type Network, placeOf } from "./network.ts";
 import { drawsSamples, FLOAT32 } from "./options/precision.ts";
 import { type CheckedTrain, checkTrainOptions } from "./options/train.ts";
 import type { TrainOptions } from "./options/types.ts";
+import type { Work } from "./reference/machine/work.ts";
 import type { BackendReport, Run, TrainResult } from "./run.ts";
 import { save } from "./runs/checkpoint.ts";
 
-/** Most row numbers in one crossing: 16 MB. */
-const ROWS_PER_CROSSING = 2 ** 22;
+/** Most row numbers in one crossing: they are made in a millisecond. */
+const ROWS_PER_CROSSING = 2 ** 16;
+/** Bytes of inputs that cross at a time where the average's accuracy is measured. */
+const EVALUATED_BYTES = 2 ** 21;
 
 /**
- * Trains a network. Everything is checked before it returns; the run then goes on by itself, on the backend's own
- * threads, whether or not anyone reads its records.
+ * Trains a network. Everything is checked and copied before it returns; the run then goes on by itself, on the backend's
+ * own threads, whether or not anyone reads its records.
  *
  * @returns the run: iterate over its records, await its `result`, which rejects with a DivergedError once the
  *   loss, the gradient or, at a record, a parameter is no longer finite (importance sampling gives a sample of infinite
@@ -45,22 +50,23 @@ export function train(options: TrainOptions): Run {
 }
 
 function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: readonly Declined[]): Run {
-  const { network, loss, data, estimator, optimizer, batchSize, updates, key, state, resume } = checked;
-  const session = backend.openSession({ network, loss, data, batchSize, estimator, optimizer, key, state });
+  const { network, loss, data, estimator, optimizer, batchSize, updates, key, state, resume, averaging } =
+    checked;
   const batches = "batches" in estimator ? estimator.batches : 1;
   const rowsOf = minibatches(key, data.train.labels.length, batchSize);
   const report = describeBackend(backend, network, estimator, declined);
   const shown = ({ average, state, update }: Snapshot) =>
     average === null ? state.parameters : withLast(average, state.parameters, update);
+  let session: Session;
+  let fingerprint = "";
   const write = (snapshot: Snapshot, directory: string) => {
     const { average, update, pending, seconds, completed, testAccuracy, validationAccuracy } = snapshot;
     const where = { backend: backend.name, instructionSet: backend.instructionSet };
-    const { fingerprint, description } = checked;
     return save(
       directory,
       { network, resume: { ...snapshot.state, average, ...where, update, fingerprint, pending, seconds } },
       {
-        options: description,
+        options: checked.description,
         backend: report,
         updates: update,
         seconds,
@@ -71,7 +77,15 @@ function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: r
     );
   };
   return startRun<TrainResult>({
-    session,
+    async open() {
+      fingerprint = await inTurns(checked.fingerprint);
+      await checked.forward(resume?.update ?? 0);
+      // The average is measured on rows that stay here.
+      const held = averaging ? { train: data.train } : data;
+      const setup = { network, loss, data: held, batchSize, estimator, optimizer, key, state };
+      session = await backend.takeSession(setup);
+      return session;
+    },
     start: state,
     plan(first, count) {
       const rows = new Uint32Array(count * batches * batchSize);
@@ -84,10 +98,11 @@ function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: r
     recordEvery: checked.recordEvery,
     evaluateEvery: checked.evaluateEvery,
     splits: (["test", "validation"] satisfies DataSplit[]).filter((split) => data[split] !== undefined),
-    averaging: checked.averaging,
-    accuracy(split, average) {
-      if (average === null) return session.accuracy(split);
-      return backend.operations.accuracy({ network, parameters: average, batch: data[split] as Examples });
+    averaging,
+    async accuracy(split, average) {
+      if (!averaging) return session.accuracy(split);
+      const parameters = average ?? (await session.read()).parameters;
+      return accuracyInParts(backend, { network, parameters, batch: data[split]! });
     },
     signal: checked.signal,
     resume,
@@ -100,9 +115,9 @@ function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: r
     finish(snapshot) {
       const { update, seconds, completed, testAccuracy, validationAccuracy } = snapshot;
       return {
-        // A copy: the file is written in pieces, and must not change with what the caller does meanwhile.
+        // Its reader's own: whatever becomes of them, `save` writes what the run came to.
         parameters: shown(snapshot).slice(),
-        network,
+        network: { ...network, layers: [...network.layers] },
         testAccuracy,
         validationAccuracy,
         updates: update,
@@ -117,6 +132,35 @@ function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: r
   });
 }
 
+/** Does work piece by piece, with a turn of the event loop after each. */
+async function inTurns<T>(work: Work<T>): Promise<T> {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value as T;
+    await nextTurn();
+  }
+}
+
+/** The accuracy on so many rows at a time that copying them holds nothing up. */
+async function accuracyInParts(
+  { operations }: Backend,
+  { network, parameters, batch }: Omit<BatchInput, "loss">,
+): Promise<number> {
+  const { inputs, labels } = batch;
+  const width = network.layers[0];
+  const rows = Math.max(1, Math.floor(EVALUATED_BYTES / (width * inputs.BYTES_PER_ELEMENT)));
+  let correct = 0;
+  for (let at = 0; at < labels.length; at += rows) {
+    const part = {
+      inputs: inputs.subarray(at * width, (at + rows) * width),
+      labels: labels.subarray(at, at + rows),
+    };
+    const fraction = await operations.accuracy({ network, parameters, batch: part });
+    correct += Math.round(fraction * part.labels.length);
+  }
+  return correct / labels.length;
+}
+
 /** What ran, for `run.backend` and `run.json`. */
 export function describeBackend(
   backend: Backend<BackendName>,
@@ -125,7 +169,7 @@ export function describeBackend(
   declined: readonly Declined[],
 ): BackendReport {
   const form = "projected" in estimator && estimator.projected ? "projected" : "direct";
-  return {
+  return Object.freeze({
     // Asked for when they are read: a backend that is still starting may give way to the next.
     get name() {
       return backend.name;
@@ -138,8 +182,10 @@ export function describeBackend(
     },
     form,
     ...sampling(network, estimator),
-    declined,
-  };
+    get declined() {
+      return declined.map((one) => ({ ...one }));
+    },
+  });
 }
 
 function sampling(network: Network, estimator: Estimator): Pick<BackendReport, "coupling" | "samples"> {

@@ -44,6 +44,7 @@ Napi::Object exports_of(Napi::Env, Napi::Object exports) {
   add<start_operation>(exports, "start");
 
   add<open_session>(exports, "openSession");
+  add<add_inputs>(exports, "addInputs");
   add<close_session>(exports, "closeSession");
   add<run>(exports, "run");
   add<accuracy>(exports, "accuracy");

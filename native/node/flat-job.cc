@@ -202,7 +202,9 @@ Examples FlatJob::examples(const Network& network, bool labelled) const {
   examples.count = size_t(whole(Scalar::kExampleCount));
   if (examples.count == 0) throw wrong_length("at least 1", "labels", 0);
   const size_t entries = product(examples.count, examples.width);
-  if (flag(Scalar::kInputsAreFloats))
+  if (!has("inputs"))
+    flag(Scalar::kInputsAreFloats) ? examples.floats.reserve(entries) : examples.bytes.reserve(entries);
+  else if (flag(Scalar::kInputsAreFloats))
     examples.floats = array<float>("inputs", entries);
   else
     examples.bytes = array<uint8_t>("inputs", entries);
@@ -210,6 +212,21 @@ Examples FlatJob::examples(const Network& network, bool labelled) const {
   examples.labels = array<uint16_t>("labels", examples.count);
   check_below(examples.labels, network.classes(), "labels", "classes");
   return examples;
+}
+
+void append_inputs(Examples& rows, Napi::Value inputs) {
+  const View view = view_of(inputs, "inputs");
+  const size_t missing = rows.count * rows.width - rows.bytes.size() - rows.floats.size();
+  if (view.length > missing) throw wrong_length("at most " + std::to_string(missing), "inputs", view.length);
+  if (view.type == napi_uint8_array && rows.floats.empty()) {
+    const auto* from = static_cast<const uint8_t*>(view.data);
+    rows.bytes.insert(rows.bytes.end(), from, from + view.length);
+  } else if (view.type == napi_float32_array && rows.bytes.empty()) {
+    const auto* from = static_cast<const float*>(view.data);
+    rows.floats.insert(rows.floats.end(), from, from + view.length);
+  } else {
+    throw Failure("ARRAY_TYPE", "Expected bytes, or 32-bit floats, for all inputs");
+  }
 }
 
 Coupling FlatJob::coupling(const Network& network) const {

@@ -56,7 +56,8 @@ class FlatJob {
   uint64_t seed() const;
   Network network() const;
   Loss loss(const Network& network) const;
-  // Rows of the network's inputs, each with a label unless nobody asks for one.
+  // Rows of the network's inputs, each with a label unless nobody asks for one. Without inputs there is room
+  // for them, which append_inputs fills.
   Examples examples(const Network& network, bool labelled = true) const;
   Estimator estimator(const Network& network) const;
   Optimizer optimizer() const;
@@ -71,5 +72,8 @@ class FlatJob {
   std::array<double, kScalars> scalars_;
   Napi::Object arrays_;
 };
+
+// Copies the next inputs of `rows`, which have room for no more than theirs.
+void append_inputs(Examples& rows, Napi::Value inputs);
 
 }  // namespace local_entropy

@@ -24,6 +24,9 @@ class OwnedSession {
   // On the job thread of its queue, which alone computes with it.
   Session& get() {
     if (setup_) {
+      for (const Examples* rows : {&setup_->train, &setup_->test, &setup_->validation})
+        if (rows->bytes.size() + rows->floats.size() != rows->count * rows->width)
+          throw std::runtime_error("The session has not all of its rows; open a new one");
       session_ = std::make_unique<Session>(std::move(*setup_), &queue_->kernels(), executor_.get());
       setup_.reset();
     }
@@ -31,16 +34,25 @@ class OwnedSession {
       throw std::runtime_error("The session could not be built in its first call; open a new one");
     return *session_;
   }
+  // The next inputs of a split that was opened without; only before the first job, whose thread has them
+  // then.
+  void add_inputs(size_t split, Napi::Value inputs) {
+    if (begun_) throw Failure("ARGUMENT", "The session has begun; its rows are what they are");
+    Examples* const splits[] = {&setup_->train, &setup_->test, &setup_->validation};
+    append_inputs(*splits[split], inputs);
+  }
   // Row numbers that one update takes: batches x B.
   size_t batch_rows() const { return batch_rows_; }
   // Rows of a data split.
   size_t rows(size_t split) const { return rows_[split]; }
   JobQueue& queue() const { return *queue_; }
+  void begin() { begun_ = true; }
 
  private:
   size_t batch_rows_, rows_[kSplits];
   std::shared_ptr<JobQueue> queue_;
   std::shared_ptr<Executor> executor_;  // before the session, which it outlives: closing takes the queue's
+  bool begun_ = false;                  // JavaScript's thread: a job has been made
   std::optional<SessionSetup> setup_;
   std::unique_ptr<Session> session_;
 };
@@ -90,7 +102,7 @@ static Plan read_plan(const FlatJob& from, const OwnedSession& session) {
 
 struct SessionJob : Job {
   std::shared_ptr<OwnedSession> session;
-  explicit SessionJob(std::shared_ptr<OwnedSession> session) : session(std::move(session)) {}
+  explicit SessionJob(const std::shared_ptr<OwnedSession>& session) : session(session) { session->begin(); }
 };
 
 struct RunJob : SessionJob {
@@ -149,6 +161,11 @@ Napi::Value open_session(const Napi::CallbackInfo& info) {
   setup.test = read_split(info[3], setup.network);
   setup.validation = read_split(info[4], setup.network);
   return make_handle(info.Env(), std::make_shared<OwnedSession>(std::move(setup), queue));
+}
+
+Napi::Value add_inputs(const Napi::CallbackInfo& info) {
+  session_of(info[0])->add_inputs(whole_number(info[1], "the data split", kTrain, kSplits - 1), info[2]);
+  return info.Env().Undefined();
 }
 
 Napi::Value close_session(const Napi::CallbackInfo& info) {

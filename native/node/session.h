@@ -8,6 +8,8 @@ namespace local_entropy {
 // (queue, job, train, test or undefined, validation or undefined) → session; each a flat job {scalars,
 // arrays}.
 Napi::Value open_session(const Napi::CallbackInfo& info);
+// (session, split, inputs): the next inputs of a split that was opened without.
+Napi::Value add_inputs(const Napi::CallbackInfo& info);
 Napi::Value close_session(const Napi::CallbackInfo& info);  // (session): freed after the job in hand
 
 // (session, …, done) → job of the session's backend; src/backends/description.ts names what each answers.

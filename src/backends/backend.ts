@@ -345,7 +345,10 @@ export interface Backend<Name extends string = string> {
   /** Why it runs with less than the host was thought to have, or than was asked for; empty or absent where it does not. */
   readonly shortfall?: string;
   readonly operations: Operations;
+  /** What it is given is copied before it returns. */
   openSession(setup: SessionSetup): Session;
+  /** In turns of a few milliseconds, on data that nobody else has: its arrays are the session's, or are moved away. */
+  takeSession(setup: SessionSetup): Promise<Session>;
   /** Cancels what is under way, frees everything; safe to repeat. */
   close(): void;
 }

@@ -45,7 +45,11 @@ export function openReference(): Backend<"reference"> {
     operations: operations(isClosed),
     openSession(setup) {
       checkOpen(closed);
-      return openSession(setup, isClosed);
+      return openSession(setup, isClosed, copyRows);
+    },
+    async takeSession(setup) {
+      checkOpen(closed);
+      return openSession(setup, isClosed, ({ inputs, labels }) => ({ inputs, labels: labels! }));
     },
     close() {
       closed = true;
@@ -128,8 +132,8 @@ function operations(isClosed: () => boolean): Operations {
   };
 }
 
-/** Opens a session: its data copied, its minibatches picked by row numbers. */
-function openSession(setup: SessionSetup, isClosed: () => boolean): Session {
+/** Opens a session on data that `take` makes its own, its minibatches picked by row numbers. */
+function openSession(setup: SessionSetup, isClosed: () => boolean, take: typeof copyRows): Session {
   const { network, batchSize, optimizer, key, state } = setup;
   const [d0] = network.layers;
   const loss = knownLoss(setup.loss, network);
@@ -139,7 +143,7 @@ function openSession(setup: SessionSetup, isClosed: () => boolean): Session {
   code("optimizer", optimizer.kind);
   const data: Partial<Record<DataSplit, Examples>> = {};
   for (const [split, examples] of Object.entries(setup.data)) {
-    if (examples) data[split as DataSplit] = copyRows(examples, d0);
+    if (examples) data[split as DataSplit] = take(examples, d0);
   }
   return openUpdates({
     dimension: parameterCount(network),

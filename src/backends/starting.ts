@@ -68,6 +68,11 @@ export class StartingBackend<Name extends string> implements Backend<Name> {
     return new StartingSession(this.started.then(() => this.#backend.openSession(copy)));
   }
 
+  async takeSession(setup: SessionSetup): Promise<Session> {
+    await this.started;
+    return this.#backend.takeSession(setup);
+  }
+
   close(): void {
     this.#closed = true;
     this.#backend.close();

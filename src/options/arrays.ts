@@ -2,7 +2,7 @@
  * The checks of arrays and of rows of data. What an array is goes by its tag, so that another realm's pass.
  */
 import type { Examples, Vector } from "../backends/backend.ts";
-import { expected, OptionError, typeName } from "../errors.ts";
+import { BackendError, expected, OptionError, typeName } from "../errors.ts";
 import type { Network } from "../network.ts";
 import { FLOAT32, type Precision } from "./precision.ts";
 
@@ -81,28 +81,50 @@ function requireAllFinite(
   }
 }
 
-/** Inputs of rows of this width: bytes, or finite floats. */
-export function checkInputs(path: string, value: unknown, width: number, count?: number) {
-  const inputs = checkArray<Uint8Array | Float32Array>(path, value, ["Uint8Array", "Float32Array"]);
-  const fits = count === undefined ? inputs.length % width === 0 : inputs.length === count * width;
+/** What a check leaves in the place of an array whose type and length are right: itself, or a copy. */
+type Take = <Type extends Uint8Array | Uint16Array | Float32Array>(path: string, array: Type) => Type;
+
+const itself: Take = (_path, array) => array;
+
+/** A copy in a buffer of its own, an array of this realm. */
+export const copied: Take = (path, array) => {
+  const types = { Uint8Array, Uint16Array, Float32Array };
+  try {
+    return new types[typeName(array) as keyof typeof types](array) as typeof array;
+  } catch (cause) {
+    const what = `a copy of ${path}, of ${array.byteLength} bytes`;
+    throw new BackendError(`The machine has not enough memory for ${what}; pass fewer rows`, { cause });
+  }
+};
+
+/** Inputs of rows of this width: bytes, or finite floats. What is there is checked in what `take` leaves. */
+export function checkInputs(path: string, value: unknown, width: number, count?: number, take = itself) {
+  const given = checkArray<Uint8Array | Float32Array>(path, value, ["Uint8Array", "Float32Array"]);
+  const fits = count === undefined ? given.length % width === 0 : given.length === count * width;
   if (!fits) {
     const range =
       count === undefined
         ? `a multiple of ${width} numbers`
         : `${count} × ${width} = ${count * width} numbers`;
-    throw new OptionError(expected(range, path, inputs, `a row has the network's ${width} inputs`));
+    throw new OptionError(expected(range, path, given, `a row has the network's ${width} inputs`));
   }
+  const inputs = take(path, given);
   if (typeName(inputs) === "Float32Array") {
     requireAllFinite(path, inputs, null, (i) => `row ${Math.floor(i / width)}, column ${i % width}`);
   }
   return inputs;
 }
 
-/** Rows for a network: as many inputs as labels, each label a class. Labels come out as 16-bit numbers. */
+/**
+ * Rows for a network: as many inputs as labels, each label a class. Labels come out as 16-bit numbers.
+ *
+ * @param take by default the caller's arrays stay its own; `copied` makes both copies, before what is in them is checked
+ */
 export function checkExamples(
   path: string,
   value: { inputs: unknown; labels: unknown },
   network: Network,
+  take = itself,
 ): Examples {
   const classes = network.layers[network.layers.length - 1];
   const given = checkArray<Uint8Array | Uint16Array>(`${path}.labels`, value.labels, [
@@ -110,16 +132,15 @@ export function checkExamples(
     "Uint16Array",
   ]);
   if (given.length === 0) throw new OptionError(expected("at least one row", `${path}.labels`, given));
-  const inputs = checkInputs(`${path}.inputs`, value.inputs, network.layers[0], given.length);
-  for (let i = 0; i < given.length; i++) {
-    if (given[i] < classes) continue;
+  const inputs = checkInputs(`${path}.inputs`, value.inputs, network.layers[0], given.length, take);
+  const labels =
+    typeName(given) === "Uint16Array" ? take(`${path}.labels`, given as Uint16Array) : new Uint16Array(given);
+  for (let i = 0; i < labels.length; i++) {
+    if (labels[i] < classes) continue;
     const advice = `row ${i} has a class that the network, of ${classes} classes, lacks`;
     throw new OptionError(
-      expected(`an integer 0 … ${classes - 1}`, `${path}.labels[${i}]`, given[i], advice),
+      expected(`an integer 0 … ${classes - 1}`, `${path}.labels[${i}]`, labels[i], advice),
     );
   }
-  return {
-    inputs,
-    labels: typeName(given) === "Uint16Array" ? (given as Uint16Array) : Uint16Array.from(given),
-  };
+  return { inputs, labels };
 }

@@ -14,8 +14,8 @@ import {
   resolveOptimizer,
   resolvePlanValues,
   seamOptimizer,
-  walk,
 } from "./objective.ts";
+import { outerSchedules } from "./outer-schedules.ts";
 import { FLOAT64 } from "./precision.ts";
 import {
   type Hold,
@@ -78,8 +78,9 @@ export function checkMinimizeOptions(options: MinimizeOptions | unknown): Checke
   const resolved = resolveObjective("minimize", objective, false, null);
   const chosen = resolveOptimizer("minimize", given.optimizer, objective, fallback);
   const optimizer = seamOptimizer(chosen);
-  const planValues = resolvePlanValues("minimize", resolved, chosen, updates, parameters, FLOAT64);
-  walk(planValues, updates, () => {});
+  const rate = chosen.kind === "shift" ? null : chosen.rate;
+  const values = resolvePlanValues("minimize", resolved, chosen, updates, parameters, FLOAT64);
+  const { planValues } = outerSchedules(values, [resolved.tau, rate], updates);
   return {
     loss,
     estimator: resolved.estimator,

@@ -208,23 +208,6 @@ function madeOf(
   }
 }
 
-/** Most updates whose schedules are looked at before a run: all of them, or as many evenly spaced (some 50 ms). */
-const LOOKED_AT = 2 ** 16;
-
-/**
- * Shows `visit` the outer schedules from end to end; throws at a wrong value. In a longer run than `LOOKED_AT` what
- * lies between is checked when its turn comes.
- */
-export function walk(planValues: PlanValues, updates: number, visit: (values: OuterValues) => void): void {
-  if (updates <= LOOKED_AT) {
-    visit(planValues(0, updates));
-    return;
-  }
-  for (let i = 0; i < LOOKED_AT; i++) {
-    visit(planValues(Math.floor((i * (updates - 1)) / (LOOKED_AT - 1)), 1));
-  }
-}
-
 /** Options as JSON: schedules by name and arguments, bigints as text. */
 export function describeOptions(options: object): Record<string, unknown> {
   return JSON.parse(

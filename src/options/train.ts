@@ -13,8 +13,9 @@ import {
 import { expected, OptionError } from "../errors.ts";
 import { initialParameters } from "../initialization.ts";
 import { type Network, parameterCount } from "../network.ts";
+import { atOnce, finish, type Work } from "../reference/machine/work.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
-import { checkArray, checkExamples, checkVector } from "./arrays.ts";
+import { checkArray, checkExamples, checkVector, copied } from "./arrays.ts";
 import { DEFAULTS, NAMES } from "./defaults.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
@@ -27,6 +28,7 @@ import {
   resolvePlanValues,
   seamOptimizer,
 } from "./objective.ts";
+import { outerSchedules } from "./outer-schedules.ts";
 import { FLOAT32 } from "./precision.ts";
 import {
   type Hold,
@@ -48,15 +50,17 @@ import type {
 } from "./types.ts";
 import { checkedElsewhere, flag, integer, leaf, notNegative, object, parse, seed, signal } from "./values.ts";
 
-/** Options of a run in the seam's language. */
+/** Options of a run in the seam's language: no array in it, and no object, is the caller's. */
 export interface CheckedTrain {
   readonly network: Network;
   readonly loss: Loss;
   readonly data: { readonly train: Examples; readonly test?: Examples; readonly validation?: Examples };
   readonly estimator: Estimator;
   readonly optimizer: Optimizer;
-  /** τ, noise scale and rate of updates first … first + count − 1. */
+  /** τ, noise scale and rate of updates first … first + count − 1, asked for in order. */
   readonly planValues: PlanValues;
+  /** As `OuterSchedules.forward`. */
+  forward(first: number): Promise<void>;
   readonly batchSize: number;
   readonly updates: number;
   readonly key: Key;
@@ -69,7 +73,8 @@ export interface CheckedTrain {
   readonly averaging: boolean;
   readonly signal?: AbortSignal;
   readonly resume?: Resume;
-  readonly fingerprint: string;
+  /** Of `data.train` as it is until then; done where there is a `resume` to hold it against. */
+  readonly fingerprint: Work<string>;
   /** What helps where the run diverges. */
   readonly advice: string;
   /** The options as given, with their defaults, as JSON: for `run.json`. */
@@ -113,7 +118,7 @@ const trainSchema = object({
 /** @throws OptionError that names the option, what is allowed and what was given */
 export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain {
   const given = parse("train", trainSchema, options);
-  const { objective, batchSize, updates, averaging, resume } = given;
+  const { objective, batchSize, updates, averaging } = given;
   const network = checkNetwork("train.network", given.network);
   const loss = checkLoss("train.loss", given.loss, network.layers[network.layers.length - 1]);
   const needs = needsGradient(objective);
@@ -134,8 +139,17 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
   const parameters =
     given.parameters === undefined ? null : checkVector("train.parameters", given.parameters, n).slice();
   const start = parameters ?? initialParameters(network, key);
-  const planValues = resolvePlanValues("train", resolved, chosen, updates, start, FLOAT32);
-  const print = fingerprint(shaping, data.train, planValues, updates);
+  const rate = chosen.kind === "shift" ? null : chosen.rate;
+  const values = resolvePlanValues("train", resolved, chosen, updates, start, FLOAT32);
+  const outer = outerSchedules(values, [resolved.tau, rate], updates);
+  const moments = MOMENT_COUNTS[optimizer.kind];
+  let print = fingerprint(shaping, data.train, outer);
+  let resume: Resume | undefined;
+  if (given.resume !== undefined) {
+    const text = finish(print);
+    print = atOnce(() => text);
+    resume = checkResume(given.resume, text, updates, n, moments);
+  }
   const { backend, threads, recordEvery, evaluateEvery } = given;
   return {
     network,
@@ -143,13 +157,14 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     data,
     estimator,
     optimizer,
-    planValues,
+    planValues: outer.planValues,
+    forward: outer.forward,
     batchSize,
     updates,
     key,
     state: resume
-      ? resumedState(resume, print, updates, n, MOMENT_COUNTS[optimizer.kind])
-      : freshState(start, MOMENT_COUNTS[optimizer.kind]),
+      ? { parameters: resume.parameters, moments: resume.moments, chain: resume.chain }
+      : freshState(start, moments),
     backend,
     threads,
     recordEvery,
@@ -217,7 +232,7 @@ function checkData(
     requireSame(`${path}.width`, width, network.layers[0], "first width");
     requireSame(`${path}.classes`, classes, network.layers[network.layers.length - 1], "last width");
     checkArray(`${path}.labels`, dataset.labels, ["Uint8Array", "Uint16Array"], count);
-    data[name] = checkExamples(path, dataset, network);
+    data[name] = checkExamples(path, dataset, network, copied);
     sizes[name] = { count, width, classes };
   }
   return { data: data as unknown as CheckedTrain["data"], sizes };
@@ -234,13 +249,8 @@ function freshState(parameters: Vector, moments: number): SessionState {
   return { parameters, moments: Array.from({ length: moments }, () => parameters.map(() => 0)), chain: null };
 }
 
-function resumedState(
-  resume: Resume,
-  print: string,
-  updates: number,
-  n: number,
-  moments: number,
-): SessionState {
+/** @returns a copy of where the run goes on from */
+function checkResume(resume: Resume, print: string, updates: number, n: number, moments: number): Resume {
   if (resume.fingerprint !== print) {
     throw new OptionError(
       expected(
@@ -257,12 +267,15 @@ function resumedState(
   if (resume.moments.length !== moments) {
     throw new OptionError(expected(`${moments} vectors`, "train.resume.moments", resume.moments));
   }
-  const vector = (name: string, value: unknown) => checkVector(`train.resume.${name}`, value, n);
-  if (resume.average !== null) vector("average", resume.average);
+  const vector = (name: string, value: unknown) => checkVector(`train.resume.${name}`, value, n).slice();
+  const { chain, average } = resume;
   return {
+    ...resume,
     parameters: vector("parameters", resume.parameters),
     moments: resume.moments.map((moment, i) => vector(`moments[${i}]`, moment)),
-    chain: resume.chain === null ? null : vector("chain", resume.chain),
+    chain: chain === null ? null : vector("chain", chain),
+    average: average === null ? null : vector("average", average),
+    pending: [...resume.pending],
   };
 }
 

@@ -212,10 +212,7 @@ export type BackendChoice = "auto" | BackendName;
 export interface TrainOptions {
   /** Widths d_0 … d_L, or widths and activation. */
   readonly network: NetworkOptions;
-  /**
-   * Rows to train on, and to measure accuracy on. Copied before `train` returns, but with `averaging`: then leave `test`
-   * and `validation` as they are until the run has ended.
-   */
+  /** Rows to train on, and to measure accuracy on. Copied before `train` returns. */
   readonly data: Data;
   /** Default "cross-entropy". */
   readonly loss?: LossOptions;
@@ -277,7 +274,10 @@ export interface Resume {
   readonly seconds: number;
 }
 
-/** A function R^dimension → R to minimize. Arrays are lent for the call: keep a copy, not the array. */
+/**
+ * A function R^dimension → R to minimize. Each call has an array of its own, and what it returns is copied. Anything but
+ * a number, or for the gradient `dimension` numbers, ends the run with an OptionError.
+ */
 export interface FunctionLoss {
   /** n, the number of arguments, 1 … 2³⁰. */
   readonly dimension: number;

@@ -227,6 +227,7 @@ onEachEngine((given) => {
         expect(await rejection(call(other, name, operationInputs()[name]))).toMatchObject(CLOSED);
       }
       expect(() => other.openSession(sessionSetup())).toThrow("The backend is closed; open a new one");
+      expect(await rejection(other.takeSession(sessionSetup()))).toMatchObject(CLOSED);
       for (const calls of callsOf(session)) expect(await rejection(calls())).toMatchObject(CLOSED);
       session.close();
     });
@@ -304,5 +305,25 @@ onEachEngine((given) => {
       expect(await updated(clearArrays, same)).toEqual(expected);
       expect(await updated(() => {}, fromAnotherRealm)).toEqual(expected);
     });
+
+    test.each(["bytes", "floats"] as const)(
+      "a session that takes its %s has the numbers of one that copies",
+      async (kind) => {
+        const updated = async (session: ReturnType<typeof open>) => {
+          const result = [
+            await session.run(planOf(0, 3)),
+            await session.accuracy("test"),
+            fingerprint(await session.read()),
+          ];
+          session.close();
+          return result;
+        };
+        const expected = await updated(open(sessionSetup(kind)));
+        const setup = sessionSetup(kind);
+        const taking = backend.takeSession(setup);
+        clearArrays({ ...setup, data: {} }); // all but the data is copied
+        expect(await updated(await taking)).toEqual(expected);
+      },
+    );
   });
 });

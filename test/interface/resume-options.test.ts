@@ -3,10 +3,11 @@
  */
 import { describe, expect, test } from "@jest/globals";
 import type { Resume } from "../../src/options/types.ts";
+import { finish } from "../../src/reference/machine/work.ts";
 import { check, dataset, langevin, sentence } from "../support/option-fixtures.ts";
 
 describe("fingerprint and resuming", () => {
-  const print = (more: object = {}) => check(more).fingerprint;
+  const print = (more: object = {}) => finish(check(more).fingerprint);
   test("options that shape the numbers change it, others do not", () => {
     const importance = (more: object) => ({
       objective: { kind: "local-entropy", estimator: { kind: "importance-sampling", ...more } },

@@ -56,19 +56,45 @@ inline void leave_processor(int taken) {
 #endif
 }
 
+// How many times as long the better of two ways goes on as the other was tried.
+constexpr int kRest = 20;
+
 }  // namespace
+
+void Worth::count(Clock::duration worked, Clock::duration waited) {
+  worked_ += worked;
+  waited_ += waited;
+  forks_++;
+  const Clock::duration took = worked_ + waited_;
+  if (took < enough_) return;
+  if (alone_) {
+    const bool tried = alone_pace_.forks == 0;
+    alone_pace_.add(forks_, double(took.count()));
+    alone_ = tried && alone_pace_.beats(team_);
+    enough_ = alone_ ? kRest * took : Clock::duration(kLeast);
+  } else {
+    team_.add(forks_, double(took.count()));
+    // Alone it would work up to `others_` times longer: a team that costs a quarter of that is looked into.
+    const bool suspect = 4 * waited_ > others_ * worked_;
+    alone_ = alone_pace_.forks == 0 ? suspect : suspect && alone_pace_.beats(team_);
+    enough_ = !alone_ ? Clock::duration(kLeast) : alone_pace_.forks == 0 ? took : kRest * took;
+  }
+  worked_ = waited_ = Clock::duration(0);
+  forks_ = 0;
+}
 
 // Left to the process where the system refuses a thread: the job thread is one, and Node's own pool is four,
 // which ends the process if it cannot have them.
 constexpr size_t kSpareThreads = 5;
 
-Executor::Executor(unsigned threads) : claims_(new std::atomic<uint64_t>[threads]()) {
+Executor::Executor(unsigned threads) : claims_(new std::atomic<uint64_t>[threads]()), worth_(threads) {
   if (make(threads)) return;
   const size_t made = threads_.size();
   join_all();
   threads_.clear();
   stop_ = false;
   make(unsigned(made > kSpareThreads ? made - kSpareThreads : 0) + 1);
+  worth_ = Worth(size());
 }
 
 // Whether the system gave as many threads, the caller's included.
@@ -125,6 +151,11 @@ bool Executor::claim(unsigned worker, uint64_t round) {
 void Executor::run(void (*task)(void*, unsigned), void* argument) {
   if (threads_.empty()) return task(argument, 0);
   std::lock_guard<std::mutex> turn(turn_);
+  const auto began = Worth::Clock::now();
+  if (worth_.alone()) {
+    for (unsigned worker = 0; worker < size(); worker++) task(argument, worker);
+    return worth_.count(Worth::Clock::now() - began, Worth::Clock::duration(0));
+  }
   task_ = task;
   argument_ = argument;
 #if defined(__linux__)
@@ -144,10 +175,12 @@ void Executor::run(void (*task)(void*, unsigned), void* argument) {
     running_.fetch_sub(1);
   }
   const auto done = [&] { return running_.load() == 0; };
+  const auto waiting = Worth::Clock::now();
   if (!spin(done)) {
     std::unique_lock<std::mutex> lock(mutex_);
     finish_.wait(lock, done);
   }
+  worth_.count(waiting - began, Worth::Clock::now() - waiting);
 }
 
 Executor* new_executor(unsigned threads) { return new Executor(threads < 1 ? 1 : threads); }

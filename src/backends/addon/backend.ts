@@ -5,6 +5,7 @@
  * typed arrays that outputs are copied into. A backend's calls run one after another, in order, on a thread of its own
  * (native/node/jobs.h).
  */
+import { nextTurn } from "../../host.ts";
 import type { Backend, DataSplit, Operations, Session, SessionSetup } from "../backend.ts";
 import { type ArrayName, KINDS } from "../description.ts";
 import {
@@ -14,12 +15,16 @@ import {
   type JobArrays,
   type Runner,
   SCALAR_NAMES,
+  type SessionJob,
   sessionJob,
 } from "../job.ts";
 import { operationsOf } from "../job-operations.ts";
 import { JobSession, type SessionRunner } from "../job-session.ts";
 import { Calls, newArrays, translated } from "./calls.ts";
 import type { Addon, Done, Engine, NativeSession, Queue } from "./load.ts";
+
+/** Bytes of inputs that the addon copies at one go: about a millisecond. */
+const PIECE = 2 ** 20;
 
 interface AddonOptions {
   /** Name of one of the addon's, or "" for the best. */
@@ -53,15 +58,42 @@ export class AddonBackend implements Backend<Engine> {
   }
 
   openSession(setup: SessionSetup): Session {
-    this.#calls.checkOpen();
+    return this.#open(setup, sessionJob(setup)).session;
+  }
+
+  async takeSession(setup: SessionSetup): Promise<Session> {
     const { job, splits } = sessionJob(setup);
+    const withoutInputs = Object.entries(splits).map(
+      ([
+        split,
+        {
+          arrays: { inputs: _, ...arrays },
+          ...rows
+        },
+      ]) => [split, { ...rows, arrays }],
+    );
+    const { session, handle } = this.#open(setup, { job, splits: Object.fromEntries(withoutInputs) });
+    for (const [place, split] of DATA_SPLITS.entries()) {
+      const inputs = setup.data[split]?.inputs;
+      const step = PIECE / (inputs?.BYTES_PER_ELEMENT ?? 1);
+      for (let at = 0; inputs !== undefined && at < inputs.length; at += step) {
+        await nextTurn();
+        this.#calls.checkOpen();
+        translated(() => this.#addon.addInputs(handle, place, inputs.subarray(at, at + step)));
+      }
+    }
+    return session;
+  }
+
+  #open(setup: SessionSetup, { job, splits }: SessionJob): { session: Session; handle: NativeSession } {
+    this.#calls.checkOpen();
     const handle = translated(() =>
       this.#addon.openSession(this.#queue, job, ...DATA_SPLITS.map((split) => splits[split])),
     );
     const runner = new AddonSession(this.#addon, this.#queue, handle, () => this.#sessions.delete(session));
     const session = new JobSession(runner, setup);
     this.#sessions.add(session);
-    return session;
+    return { session, handle };
   }
 
   close(): void {

@@ -38,7 +38,10 @@ export interface Addon {
   /** Any operation but `run`. */
   start(queue: Queue, scalars: Float64Array, arrays: JobArrays, done: Done): JobNumber;
 
+  /** A split's job may leave its `inputs` out; then they are to be added before the session's first call. */
   openSession(queue: Queue, job: Job, ...splits: (Job | undefined)[]): NativeSession;
+  /** The next inputs of a split, by its place in `DATA_SPLITS`. */
+  addInputs(session: NativeSession, split: number, inputs: Uint8Array | Float32Array): void;
   closeSession(session: NativeSession): void;
   run(session: NativeSession, scalars: Float64Array, arrays: JobArrays, done: Done): JobNumber;
   /** @param split its place in `DATA_SPLITS` */

@@ -7,7 +7,7 @@
 import { BackendError } from "../../errors.ts";
 import type { Backend, BackendOptions, DataSplit, Operations, Session, SessionSetup } from "../backend.ts";
 import type { ArrayName } from "../description.ts";
-import { type Answer, type Job, sessionJob } from "../job.ts";
+import { type Answer, type Job, type SessionJob, sessionJob } from "../job.ts";
 import { operationsOf } from "../job-operations.ts";
 import { JobSession, type SessionRunner } from "../job-session.ts";
 import { type Copied, copyJob, copySession } from "./copies.ts";
@@ -73,11 +73,22 @@ class WasmBackend implements Backend<"wasm"> {
   }
 
   openSession(setup: SessionSetup): Session {
+    return this.#open(setup, copySession(sessionJob(setup)));
+  }
+
+  async takeSession(setup: SessionSetup): Promise<Session> {
+    return this.#open(
+      setup,
+      copySession(sessionJob(setup), (rows) => rows),
+    );
+  }
+
+  #open(setup: SessionSetup, copied: Copied<SessionJob>): Session {
     const failure = this.#queue.failure;
     if (failure !== null) throw failure;
     const queue = this.#queue;
     const id = this.#opened++;
-    queue.tell("open", addressed(id, copySession(sessionJob(setup))));
+    queue.tell("open", addressed(id, copied));
     const session = new WasmBackendSession(new WasmSessionRunner(queue, id), setup, this);
     abandoned.register(session, () => queue.tell("close", addressed(id)));
     return session;

@@ -39,8 +39,9 @@ export function copyJob(job: Job): Copied<Job> {
   return { input, buffers: buffersOf(input) };
 }
 
-export function copySession({ job, splits }: SessionJob): Copied<SessionJob> {
-  const held = Object.entries(splits).map(([split, rows]) => [split, copyOf(rows)] as const);
+/** @param rowsOf a split's rows, that move: by default copies */
+export function copySession({ job, splits }: SessionJob, rowsOf = copyOf): Copied<SessionJob> {
+  const held = Object.entries(splits).map(([split, rows]) => [split, rowsOf(rows)] as const);
   const input = { job: copyOf(job), splits: Object.fromEntries(held) };
   return { input, buffers: [input.job, ...held.map(([, rows]) => rows)].flatMap(buffersOf) };
 }
