@@ -64,9 +64,10 @@ onEveryBackend((given) => {
   });
 
   // m and v of 1 and a gradient of 1e-4: in v + (1 − β₂)(g² − v) nothing of g² would be left beside v.
-  test.each([0, 1e-6, 0.3])("Adam forgets by β = %d", async (beta) => {
+  const decays = [[0, 0], [1e-6, 1e-6], [0.9, 0], [0.9, 1e-6], [0.9, 0.3], [0, 0.999]] as const; // biome-ignore format: pairs
+  test.each(decays)("Adam forgets by β₁ = %d, β₂ = %d", async (beta1, beta2) => {
     const [g, t] = [1e-4, 3];
-    const optimizer = { kind: "adam", beta1: beta, beta2: beta, epsilon: 1e-8, weightDecay: 0 } as const;
+    const optimizer = { kind: "adam", beta1, beta2, epsilon: 1e-8, weightDecay: 0 } as const;
     const result = await given().operations.step({
       optimizer,
       rate: 0.1,
@@ -75,11 +76,11 @@ onEveryBackend((given) => {
       moments: [Float32Array.of(1), Float32Array.of(1)],
       index: t,
     });
-    const [m, v] = [beta + (1 - beta) * g, beta + (1 - beta) * g ** 2];
+    const [m, v] = [beta1 + (1 - beta1) * g, beta2 + (1 - beta2) * g ** 2];
     matches("step", result.moments[0], [m]);
     matches("step", result.moments[1], [v]);
-    const scale = 1 - beta ** t;
-    matches("step", result.parameters, [(-0.1 * m) / scale / (Math.sqrt(v / scale) + 1e-8)]);
+    const corrected = m / (1 - beta1 ** t) / (Math.sqrt(v / (1 - beta2 ** t)) + 1e-8);
+    matches("step", result.parameters, [-0.1 * corrected]);
   });
 
   test("Adam's last index, 2^32, has no correction left", async () => {
