@@ -32,17 +32,22 @@ const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 const outcomes = [];
 let broken = false;
 for (const programs of PROGRAMS) {
-  const busy = Array.from({ length: programs }, () => spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" }));
+  const busy = Array.from({ length: programs }, () =>
+    spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" }),
+  );
   try {
     for (const backend of BACKENDS) {
       const times = { 1: [], 2: [] };
       await measure(backend, 2); // loads and compiles
       for (let i = 0; i < ALTERNATIONS; i++) {
-        for (const threads of i % 2 === 0 ? [1, 2] : [2, 1]) times[threads].push(await measure(backend, threads));
+        for (const threads of i % 2 === 0 ? [1, 2] : [2, 1])
+          times[threads].push(await measure(backend, threads));
       }
       const [one, two] = [median(times[1]), median(times[2])];
       const ratios = times[2].map((time, i) => (time / times[1][i]).toFixed(2)).join(" ");
-      console.log(`${backend}, ${programs} busy: ${one.toFixed(2)} ms on one thread, ${two.toFixed(2)} on two; ${ratios}`);
+      console.log(
+        `${backend}, ${programs} busy: ${one.toFixed(2)} ms on one thread, ${two.toFixed(2)} on two; ${ratios}`,
+      );
       outcomes.push(`${backend} ${(two / one).toFixed(2)} beside ${programs}`);
       if (two > MOST * one) broken = true;
     }
@@ -50,5 +55,7 @@ for (const programs of PROGRAMS) {
     for (const program of busy) program.kill("SIGKILL");
   }
 }
-console.log(`Two threads' time of one's, medians of ${ALTERNATIONS}: ${outcomes.join(", ")} (at most ${MOST})`);
+console.log(
+  `Two threads' time of one's, medians of ${ALTERNATIONS}: ${outcomes.join(", ")} (at most ${MOST})`,
+);
 process.exitCode = broken ? 1 : 0;
