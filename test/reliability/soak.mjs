@@ -1,6 +1,6 @@
 /**
- * Trains, computes, saves and loads over and over, on native and WASM, and looks at resident memory after each minute's
- * work: between the tenth part of the time (with `--long` the tenth minute) and the end it stays within 2 %.
+ * Trains, computes, stops, aborts, saves and loads over and over, on native and WASM, and looks at resident memory after
+ * each round: between the sixth part of the time (of an hour, the tenth minute) and the end it stays within 2 %.
  *
  * Ten minutes; `--long`: an hour. Each sample is taken after a full collection, and is the least of the last ten rounds,
  * since freed memory goes back to the system when the allocator pleases.
