@@ -23,7 +23,7 @@ const data = { train: { inputs, labels, count, width: 784, classes: 10 } };
 
 /** Milliseconds an update. */
 async function measure(backend, threads) {
-  const updates = backend === "native" ? 600 : 150;
+  const updates = backend === "native" ? 2000 : 400;
   const { result } = train({ network: [784, 200, 10], data, batchSize: 20, updates, threads, backend });
   return (1000 * (await result).seconds) / updates;
 }

@@ -5,6 +5,7 @@
 #include <sched.h>
 #endif
 
+#include <algorithm>
 #include <chrono>
 #include <system_error>
 
@@ -56,9 +57,6 @@ inline void leave_processor(int taken) {
 #endif
 }
 
-// How many times as long the better of two ways goes on as the other was tried.
-constexpr int kRest = 20;
-
 }  // namespace
 
 void Worth::count(Clock::duration worked, Clock::duration waited) {
@@ -67,17 +65,20 @@ void Worth::count(Clock::duration worked, Clock::duration waited) {
   forks_++;
   const Clock::duration took = worked_ + waited_;
   if (took < enough_) return;
+  enough_ = kLeast;
   if (alone_) {
     const bool tried = alone_pace_.forks == 0;
     alone_pace_.add(forks_, double(took.count()));
     alone_ = tried && alone_pace_.beats(team_);
-    enough_ = alone_ ? kRest * took : Clock::duration(kLeast);
+    if (alone_) enough_ = rest_ * took;
   } else {
     team_.add(forks_, double(took.count()));
     // Alone it would work up to `others_` times longer: a team that costs a quarter of that is looked into.
     const bool suspect = 4 * waited_ > others_ * worked_;
-    alone_ = alone_pace_.forks == 0 ? suspect : suspect && alone_pace_.beats(team_);
-    enough_ = !alone_ ? Clock::duration(kLeast) : alone_pace_.forks == 0 ? took : kRest * took;
+    const bool untried = alone_pace_.forks == 0;
+    alone_ = suspect && (untried || alone_pace_.beats(team_));
+    if (alone_) enough_ = untried ? took : rest_ * took;
+    rest_ = alone_ ? std::min(2 * rest_, kLongestRest) : std::max(rest_ / 2, kFirstRest);
   }
   worked_ = waited_ = Clock::duration(0);
   forks_ = 0;

@@ -19,13 +19,13 @@
 namespace local_entropy {
 
 // Whether the team is worth asking: by how many forks a millisecond it does and how many the caller does
-// alone, which is tried only where the caller has waited long for its team. What loses rests for many times
-// as long as it took to see that, so that asking again costs little.
+// alone, which is tried only where the caller has waited long for its team. A team that loses rests, the
+// longer the more often it lost, so that asking again costs little.
 class Worth {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit Worth(unsigned threads) : others_(threads - 1) {}
+  explicit Worth(unsigned threads) : others_(int(threads) - 1) {}
   bool alone() const { return alone_; }
   // One fork is done, by the team or alone.
   void count(Clock::duration worked, Clock::duration waited);
@@ -35,19 +35,21 @@ class Worth {
   struct Pace {
     double forks = 0, time = 0;
     void add(double more, double took) {
-      forks = forks / 2 + more;
-      time = time / 2 + took;
+      forks = forks / 4 + more;
+      time = time / 4 + took;
     }
     bool beats(const Pace& other) const { return forks * other.time > other.forks * time; }
   };
 
-  unsigned others_;
+  static constexpr std::chrono::milliseconds kLeast{10};    // that are weighed together
+  static constexpr int kFirstRest = 16, kLongestRest = 32;  // times what was weighed
+
+  int others_;
   Clock::duration worked_{0}, waited_{0}, enough_{kLeast};
   unsigned forks_ = 0;
+  int rest_ = kFirstRest;
   Pace team_, alone_pace_;
   bool alone_ = false;
-
-  static constexpr std::chrono::milliseconds kLeast{10};
 };
 
 class Executor {

@@ -27,11 +27,14 @@ export function openWasm({ threads, instructionSet }: BackendOptions): Backend<"
   const builds = chooseBuilds(instructionSet);
   const queue = new WasmQueue(builds, threads);
   const backend = new WasmBackend(queue, builds[0].name);
-  abandoned.register(backend, () => queue.fail(closed("backend")));
+  abandoned.register(backend, () => queue.fail(closed("backend")), queue);
   return backend;
 }
 
-/** Frees what a backend or a session that nobody closed leaves behind. */
+/**
+ * Frees what a backend or a session that nobody closed leaves behind. One that was closed is taken out: its queue keeps
+ * the error of its closing, whose stack can hold whoever closed it, and that one holds the backend.
+ */
 const abandoned = new FinalizationRegistry<() => void>((free) => free());
 
 function closed(owner: "backend" | "session"): BackendError {
@@ -89,12 +92,14 @@ class WasmBackend implements Backend<"wasm"> {
     const queue = this.#queue;
     const id = this.#opened++;
     queue.tell("open", addressed(id, copied));
-    const session = new WasmBackendSession(new WasmSessionRunner(queue, id), setup, this);
-    abandoned.register(session, () => queue.tell("close", addressed(id)));
+    const runner = new WasmSessionRunner(queue, id);
+    const session = new WasmBackendSession(runner, setup, this);
+    abandoned.register(session, () => queue.tell("close", addressed(id)), runner);
     return session;
   }
 
   close(): void {
+    abandoned.unregister(this.#queue);
     this.#queue.fail(closed("backend"));
   }
 }
@@ -141,6 +146,7 @@ class WasmSessionRunner implements SessionRunner {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    abandoned.unregister(this);
     this.#queue.drop(this, closed("session"));
     this.#queue.tell("close", addressed(this.#id));
   }
