@@ -40,6 +40,19 @@ export function availableThreads(): number {
   return (globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator?.hardwareConcurrency ?? 1;
 }
 
+/** Bytes of addresses that this process may still take; without a limit (`ulimit -v`) there is no end to them. */
+export function addressesLeft(): number {
+  if (!isNode) return Number.POSITIVE_INFINITY;
+  try {
+    const { readFileSync } = nodeModule("node:fs");
+    const limit = /^Max address space +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
+    const taken = /^VmSize:\s+(\d+) kB/m.exec(readFileSync("/proc/self/status", "utf8"));
+    return limit && taken ? Number(limit[1]) - 1024 * Number(taken[1]) : Number.POSITIVE_INFINITY;
+  } catch {
+    return Number.POSITIVE_INFINITY; // another system than Linux, or one that may not be read
+  }
+}
+
 /** Lets the event loop run: timers, messages and abort signals have their turn. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {

@@ -112,7 +112,7 @@ describeWasm(`a package without the addon${reason && `: ${reason}`}`, () => {
     expect(backend).toMatchObject({ name: "reference", instructionSet: "float64", threads: 1 });
     expect(backend.declined.map(({ name }: { name: string }) => name)).toEqual(["cuda", "native", "wasm"]);
     const sentence =
-      /^The wasm backend did not start: .*; simd \(.*is something else in place of WebAssembly/;
+      /^The wasm backend did not start: .*; simd, simd on the calling thread \(.*is something else in place of WebAssembly/;
     expect(backend.declined[2].reason).toMatch(sentence);
     expect(named).toEqual({ code: "ERR_BACKEND", message: expect.stringMatching(sentence) });
     expect(opened).toEqual({ name: "reference", threads: 1, declined: backend.declined });

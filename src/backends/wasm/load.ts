@@ -15,7 +15,6 @@ import type { BackendStatus } from "../backend.ts";
 declare const WebAssembly: {
   validate(code: Uint8Array): boolean;
   compile(code: Uint8Array): Promise<object>;
-  Memory: new (size: object) => { readonly buffer: ArrayBufferLike };
 };
 
 export interface Build {
@@ -49,8 +48,9 @@ const BUILDS: readonly Build[] = [
   },
 ];
 
-/** Opcodes of vector instructions (WebAssembly core specification, and its relaxed SIMD). */
+/** Opcodes of vector instructions and of threads (WebAssembly core specification, its relaxed SIMD and its threads). */
 const ZERO_VECTOR = [0x41, 0, 0xfd, 0x0f]; // i32.const 0, i8x16.splat
+const FENCE = [0xfe, 0x03, 0]; // atomic.fence
 const FUSED = [0xfd, 0x85, 0x02]; // f32x4.relaxed_madd
 
 const hasSimd = () => accepts(ZERO_VECTOR);
@@ -68,15 +68,13 @@ function accepts(instructions: readonly number[]): boolean {
   return typeof WebAssembly === "object" && WebAssembly.validate(Uint8Array.from(module));
 }
 
-/** A browser shares memory with its workers only in a page that is isolated from other sites. */
+/**
+ * A browser shares memory with its workers only in a page that is isolated from other sites. No memory is made to see it:
+ * each takes ten gigabytes of addresses, which under a limit the start would then lack.
+ */
 function hasSharedMemory(): boolean {
   if ((globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated === false) return false;
-  try {
-    const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-    return Object.prototype.toString.call(buffer) === "[object SharedArrayBuffer]";
-  } catch {
-    return false;
-  }
+  return typeof SharedArrayBuffer === "function" && accepts([...FENCE, ...ZERO_VECTOR]);
 }
 
 const NOT_THERE =

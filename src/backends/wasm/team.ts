@@ -6,6 +6,7 @@
  *
  * Nobody enters before all are ready or gone, so those that the host does not let start are missed by none.
  */
+import { addressesLeft } from "../../host.ts";
 import type { Answer, Enter, Start } from "./calls.ts";
 import { type Build, loadBuild } from "./load.ts";
 import { newMemory, type WasmMemory } from "./memory.ts";
@@ -15,6 +16,15 @@ import { callingThread, type Listener, startThread, type Thread } from "./thread
 const MOST_THREADS = 64;
 /** Left to the process where the system refuses one: Node's own pool is as many, and ends the process without them. */
 const SPARE_THREADS = 4;
+
+/**
+ * Addresses that V8 takes at most: ten gigabytes and more for each WebAssembly memory with its guard, of which Node 22
+ * makes one in every thread that hears a message, and ends that thread where it is refused.
+ */
+const MEMORY_ADDRESSES = 23 * 2 ** 30;
+const WORKER_ADDRESSES = 11 * 2 ** 30;
+
+const NO_ROOM = "the limit of addresses (ulimit -v) leaves no room for more";
 
 /** No thread started: workers are of no use here. */
 export class NoThread extends Error {}
@@ -36,6 +46,7 @@ export class Team {
   shortfall = "";
   readonly #wanted: number;
   readonly #listener: Listener;
+  readonly #module: Promise<object>;
   #seats: Seat[] = [];
   #ended = false;
 
@@ -49,11 +60,18 @@ export class Team {
   constructor(build: Build, threads: number, near: boolean, listener: Listener) {
     this.build = build;
     this.#listener = listener;
-    this.memory = build.threads ? newMemory(true) : null;
+    // Before any thread: reading makes Node's own pool, which ends the process where it can have none.
+    this.#module = loadBuild(build);
+    this.#module.catch(() => {}); // `start` says so
     this.#wanted = build.threads ? Math.min(threads, MOST_THREADS) : 1;
+    const room = near ? 1 : Math.floor((addressesLeft() - MEMORY_ADDRESSES) / WORKER_ADDRESSES);
+    // V8 ends the process too, where a worker's addresses are refused.
+    if (room < 1) throw new NoThread(NO_ROOM);
+    this.memory = build.threads ? newMemory(true) : null;
     try {
-      while (this.#seats.length < this.#wanted)
+      while (this.#seats.length < Math.min(this.#wanted, room))
         this.#seats.push(this.#seat(near ? callingThread : startThread));
+      if (room < this.#wanted) this.#fewer(this.#seats, NO_ROOM);
     } catch (error) {
       const { message } = error as Error;
       if (this.#seats.length === 0) throw new NoThread(message);
@@ -72,7 +90,7 @@ export class Team {
    */
   async start(): Promise<void> {
     for (const { thread } of this.#seats) thread.hold(true);
-    const module = await loadBuild(this.build);
+    const module = await this.#module;
     for (const { thread } of this.#seats) {
       thread.post({ kind: "start", module, memory: this.memory } satisfies Start);
     }
