@@ -22,7 +22,7 @@ const options: TrainOptions = {
   network: [6, 8, 3],
   data: { train: rows },
   objective: { kind: "loss" },
-  optimizer: { kind: "momentum", rate: 0.01 },
+  optimizer: { kind: "adam", rate: 0.01, weightDecay: 0.1 },
   batchSize: 5,
   updates: UPDATES,
   recordEvery: 20,
@@ -33,13 +33,18 @@ const parent = mkdtempSync(join(tmpdir(), "last-good-"));
 afterAll(() => rmSync(parent, { recursive: true }));
 const directory = () => mkdtempSync(join(parent, "run-"));
 
-/** A rate that is large enough for float32 and float64 to overflow from an update on. */
-const explodesFrom = (at: number) => (k: number) => (k < at ? 0.01 : 1e300);
+/** A rate from an update on that float32 can hold, and whose decay makes float32 and float64 overflow within a few. */
+const explodesFrom = (at: number) => (k: number) => (k < at ? 0.01 : 1e35);
 
 describe.each(BACKENDS)("%s", (backend) => {
   /** What a run that stops after so many updates comes to. */
   const stateAfter = async (updates: number) => {
-    const { result } = train({ ...options, backend, updates, optimizer: { kind: "momentum", rate: 0.01 } });
+    const { result } = train({
+      ...options,
+      backend,
+      updates,
+      optimizer: { kind: "adam", rate: 0.01, weightDecay: 0.1 },
+    });
     return (await result).parameters;
   };
 
@@ -47,7 +52,7 @@ describe.each(BACKENDS)("%s", (backend) => {
     ["without an average", false],
     ["with one", true],
   ])("a run that diverges leaves a state that it had, all records told, %s", async (_, averaging) => {
-    const optimizer = { kind: "momentum", rate: explodesFrom(210) } as const;
+    const optimizer = { kind: "adam", rate: explodesFrom(210), weightDecay: 0.1 } as const;
     const run = train({ ...options, backend, averaging, optimizer });
     const told: number[] = [];
     const reading = (async () => {
@@ -65,25 +70,12 @@ describe.each(BACKENDS)("%s", (backend) => {
     expect(await readRunFile(folder)).toMatchObject({ updates: resume.update, completed: false });
   });
 
-  test("a function that throws leaves the state after the last update, and the run goes on from there", async () => {
-    let calls = 0;
-    // Each of the 300 values is checked before the run, and asked for again in it.
+  test("a schedule that throws is asked before the run begins", () => {
     const rate = (k: number) => {
-      if (calls++ >= UPDATES && k === 217) throw new TypeError("no rate today");
+      if (k === 217) throw new TypeError("no rate today");
       return 0.01;
     };
-    const run = train({ ...options, backend, optimizer: { kind: "momentum", rate } });
-    const folder = directory();
-    const early = run.save(join(folder, "early")); // of a run that is under way, or has failed before its turn
-    await expect(run.result).rejects.toThrow("no rate today");
-    await early;
-    await run.save(folder);
-    const { resume } = await load(folder);
-    expect(resume.update).toBe(200);
-    expect(resume.parameters).toEqual(await stateAfter(200));
-    const resumed = train({ ...options, backend, resume });
-    const whole = await train({ ...options, backend }).result;
-    expect((await resumed.result).parameters).toEqual(whole.parameters);
+    expect(() => train({ ...options, backend, optimizer: { kind: "adam", rate } })).toThrow("no rate today");
   });
 
   test("an aborted run can be saved, and goes on from there", async () => {
@@ -100,21 +92,6 @@ describe.each(BACKENDS)("%s", (backend) => {
     const { resume } = await load(folder);
     expect(resume.update).toBeGreaterThanOrEqual(60);
     expect(resume.parameters).toEqual(await stateAfter(resume.update));
-  });
-
-  // Float64 has no gradient that overflows in one step.
-  const inFloat32 = backend === "reference" ? test.skip : test;
-  inFloat32("a state that is not finite at the end is not what run.save writes", async () => {
-    const run = train({
-      ...options,
-      backend,
-      optimizer: { kind: "gradient-descent", rate: (k) => (k < UPDATES - 1 ? 0.01 : Number.MAX_VALUE) },
-    });
-    const folder = directory();
-    const result = await run.result;
-    await expect(result.save(folder)).rejects.toThrow(/has the value .*: `run.save` writes its last state/);
-    await run.save(folder);
-    expect((await load(folder)).resume.update).toBeLessThan(UPDATES);
   });
 });
 
