@@ -170,7 +170,7 @@ class DrivenRun<Result> implements Run<Result> {
 
   /** The updates, crossing by crossing, to the end or until it is halted; then the final accuracy. */
   async #loop(session: Session): Promise<Snapshot> {
-    const { updates, recordEvery, evaluateEvery, averaging, signal, resume } = this.#drive;
+    const { updates, recordEvery, evaluateEvery, splits, averaging, signal, resume } = this.#drive;
     const averageEvery = averaging ? AVERAGE_EVERY : 0;
     const means = new Means(this.#drive.weighted, this.#drive.advice, resume?.pending);
     let update = resume?.update ?? 0;
@@ -239,7 +239,7 @@ class DrivenRun<Result> implements Run<Result> {
           const rate = (update - updateBefore) / Math.max(seconds - secondsBefore, 1e-9);
           const record = { update, ...means.take(), ...named(accuracies), seconds, updatesPerSecond: rate };
           // Whoever saves or stops on hearing an accuracy means the state that it was measured on.
-          if (this.#tell(record) && evaluate) await nextTurn();
+          if (this.#tell(record) && evaluate && splits.length > 0) await nextTurn();
           secondsBefore = seconds;
           updateBefore = update;
           if (update < updates && performance.now() >= keepNext) await keep();
