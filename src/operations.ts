@@ -5,13 +5,13 @@
  * resolves to the rest. Inputs are checked and copied before the call returns.
  */
 import {
-  type Backend,
   type EvolutionStrategiesOutput,
   type ImportanceSamplingOutput,
   sampleCount,
   type Vector,
 } from "./backends/backend.ts";
 import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
+import type { Started } from "./backends/starting.ts";
 import { meanOf } from "./network.ts";
 import type {
   AccuracyOptions,
@@ -145,7 +145,7 @@ async function into<Name extends keyof OperationInputs, Result extends object, F
   return rest;
 }
 
-function openOperations(backend: Backend<BackendName>, declined: readonly Declined[]): OpenBackend {
+function openOperations(backend: Started<BackendName>, declined: readonly Declined[]): OpenBackend {
   const run = backend.operations;
   const n = ({ parameters }: { parameters: Vector }) => parameters.length;
   const weights = async (input: OperationInputs["weights"]) => {

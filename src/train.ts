@@ -5,7 +5,6 @@
 
 import { withLast } from "./averaging.ts";
 import {
-  type Backend,
   type BatchInput,
   type DataSplit,
   type Estimator,
@@ -13,6 +12,7 @@ import {
   sampleCount,
 } from "./backends/backend.ts";
 import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
+import type { Started } from "./backends/starting.ts";
 import { minibatches } from "./data/minibatches.ts";
 import { type Snapshot, startRun } from "./drive.ts";
 import { nextTurn } from "./host.ts";
@@ -49,7 +49,7 @@ export function train(options: TrainOptions): Run {
   }
 }
 
-function start(checked: CheckedTrain, backend: Backend<BackendName>, declined: readonly Declined[]): Run {
+function start(checked: CheckedTrain, backend: Started<BackendName>, declined: readonly Declined[]): Run {
   const { network, loss, data, estimator, optimizer, batchSize, updates, key, state, resume, averaging } =
     checked;
   const batches = "batches" in estimator ? estimator.batches : 1;
@@ -143,7 +143,7 @@ async function inTurns<T>(work: Work<T>): Promise<T> {
 
 /** The accuracy on so many rows at a time that copying them holds nothing up. */
 async function accuracyInParts(
-  { operations }: Backend,
+  { operations }: Started<BackendName>,
   { network, parameters, batch }: Omit<BatchInput, "loss">,
 ): Promise<number> {
   const { inputs, labels } = batch;
@@ -163,7 +163,7 @@ async function accuracyInParts(
 
 /** What ran, for `run.backend` and `run.json`. */
 export function describeBackend(
-  backend: Backend<BackendName>,
+  backend: Started<BackendName>,
   network: Network,
   estimator: Estimator,
   declined: readonly Declined[],
@@ -183,7 +183,7 @@ export function describeBackend(
     form,
     ...sampling(network, estimator),
     get declined() {
-      return declined.map((one) => ({ ...one }));
+      return Object.freeze(declined.map((one) => Object.freeze({ ...one })));
     },
   });
 }

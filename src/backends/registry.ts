@@ -11,7 +11,7 @@ import { cudaStatus, openCuda } from "./addon/cuda.ts";
 import { nativeStatus, openNative } from "./addon/native.ts";
 import type { Backend, BackendOptions, BackendStatus } from "./backend.ts";
 import { openReference } from "./reference.ts";
-import { StartingBackend } from "./starting.ts";
+import { type Started, StartingBackend } from "./starting.ts";
 import { openWasm } from "./wasm/backend.ts";
 import { wasmStatus } from "./wasm/load.ts";
 
@@ -97,7 +97,7 @@ export async function diagnoseBackend(
 }
 
 interface Selection {
-  readonly backend: Backend<BackendName>;
+  readonly backend: Started<BackendName>;
   /** Each better one with the reason why it was declined; complete when the backend has started. */
   readonly declined: Declined[];
 }
