@@ -25,10 +25,10 @@ __global__ void report(const EstimateNumbers* numbers, const double* norm, doubl
   values[3] = numbers->free_energy;
 }
 
-// *found <- 1 where one of x (n) is not finite; 0 before.
-__global__ void find_not_finite(const float* x, size_t n, uint32_t* found) {
+// *found, 0 before, counts what of x (n) is not finite.
+__global__ void count_not_finite(const float* x, size_t n, unsigned long long* found) {
   const size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (i < n && !(fabsf(x[i]) < INFINITY)) atomicAdd(found, 1u);
+  if (i < n && !(fabsf(x[i]) < INFINITY)) atomicAdd(found, 1ull);
 }
 
 }  // namespace
@@ -190,11 +190,11 @@ bool Session::finite() {
   constexpr unsigned kThreads = 256;
   Impl& run = *impl_;
   const size_t n = run.network.parameters();
-  const std::vector<uint32_t> none{0};
-  const DeviceArray<uint32_t> found(run.stream, none);
-  launch(find_not_finite, {blocks_for(n, kThreads), kThreads}, run.stream, run.parameters.data(), n,
+  const std::vector<unsigned long long> none{0};
+  const DeviceArray<unsigned long long> found(run.stream, none);
+  launch(count_not_finite, {blocks_for(n, kThreads), kThreads}, run.stream, run.parameters.data(), n,
          found.data());
-  return found.read<std::vector<uint32_t>>(run.stream)[0] == 0;
+  return found.read<std::vector<unsigned long long>>(run.stream)[0] == 0;
 }
 
 bool Session::accuracy(int data_split, const std::atomic<bool>& cancelled, uint64_t* correct) {
