@@ -196,13 +196,13 @@ Loss FlatJob::loss(const Network& network) const {
   return loss;
 }
 
-Examples FlatJob::examples(const Network& network, bool labelled) const {
+Examples FlatJob::examples(const Network& network, bool labelled, bool may_follow) const {
   Examples examples;
   examples.width = network.layers[0];
   examples.count = size_t(whole(Scalar::kExampleCount));
   if (examples.count == 0) throw wrong_length("at least 1", "labels", 0);
   const size_t entries = product(examples.count, examples.width);
-  if (!has("inputs"))
+  if (may_follow && !has("inputs"))
     flag(Scalar::kInputsAreFloats) ? examples.floats.reserve(entries) : examples.bytes.reserve(entries);
   else if (flag(Scalar::kInputsAreFloats))
     examples.floats = array<float>("inputs", entries);

@@ -56,9 +56,9 @@ class FlatJob {
   uint64_t seed() const;
   Network network() const;
   Loss loss(const Network& network) const;
-  // Rows of the network's inputs, each with a label unless nobody asks for one. Without inputs there is room
-  // for them, which append_inputs fills.
-  Examples examples(const Network& network, bool labelled = true) const;
+  // Rows of the network's inputs, each with a label unless nobody asks for one. Where inputs may follow and
+  // are not there, there is room for them, which append_inputs fills.
+  Examples examples(const Network& network, bool labelled = true, bool may_follow = false) const;
   Estimator estimator(const Network& network) const;
   Optimizer optimizer() const;
   std::vector<Floats> moments(const Optimizer& optimizer, size_t parameters) const;

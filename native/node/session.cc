@@ -71,7 +71,7 @@ static std::shared_ptr<OwnedSession> session_of(Napi::Value handle) {
 
 // Rows of a data split, where there are any.
 static Examples read_split(Napi::Value from, const Network& network) {
-  return from.IsUndefined() ? Examples{} : FlatJob(from).examples(network);
+  return from.IsUndefined() ? Examples{} : FlatJob(from).examples(network, true, true);
 }
 
 static SessionSetup read_setup(const FlatJob& from) {

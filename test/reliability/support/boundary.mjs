@@ -106,7 +106,12 @@ async function scenario() {
       case 3: {
         const one = problem("run");
         const job = flat(one, wrongs);
-        const split = () => (chance(0.3) ? undefined : flat(one, chance(0.8) ? 0 : 1));
+        const split = () => {
+          if (chance(0.3)) return undefined;
+          const rows = flat(one, chance(0.8) ? 0 : 1);
+          if (chance(0.2)) delete rows.arrays.inputs; // they may follow
+          return rows;
+        };
         const session = call(
           "openSession",
           handle(queue),
@@ -134,6 +139,10 @@ async function scenario() {
       default: {
         const any_handle = handle(any([queue, ...sessions.map(({ handle }) => handle), ...jobs]));
         if (chance(0.2)) return call("closeSession", any_handle);
+        if (chance(0.1)) {
+          const rows = any([new Uint8Array(below(99)), new Float32Array(below(99)), new Float64Array(3), 3]);
+          return call("addInputs", any_handle, chance(0.1) ? number() : below(4), rows);
+        }
         if (chance(0.1)) return call("close", any_handle);
         if (chance(0.3)) return collect(any_handle);
         if (chance(0.5)) return call("cancel", any_handle, chance(0.3) ? number() : any([1, ...jobs]));
