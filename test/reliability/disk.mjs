@@ -165,9 +165,11 @@ for (let round = 0; round < (long ? 20 : 1); round++) {
     "--objective",
     "loss",
     "--optimizer",
-    "gradient-descent",
+    "adam",
+    "--weight-decay",
+    "1",
     "--rate",
-    "reversed:annealed:1e300,0.5",
+    "reversed:annealed:1e35,0.5",
   ];
   const explosion = await command([...args, ...rate, "--run", diverged], { env });
   check(
