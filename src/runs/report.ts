@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Vector } from "../backends/backend.ts";
 import { CheckpointError } from "../errors.ts";
+import { nextTurn } from "../host.ts";
 import type { Network } from "../network.ts";
 import type { TrainRecord } from "../run.ts";
 import { load } from "./checkpoint.ts";
@@ -50,23 +51,38 @@ export async function writeReport(directory: string): Promise<string> {
   }
   const state = existsSync(join(directory, CHECKPOINT_FILE)) ? await load(directory) : {};
   const path = join(directory, REPORT_FILE);
-  const page = renderReport({ run, records: readMetrics(directory), ...state });
+  const data = { run, records: readMetrics(directory), ...state };
+  const figures: (Figure | null)[] = [];
+  for (const draw of drawings(data)) {
+    figures.push(draw());
+    await nextTurn(); // a figure takes some ten milliseconds
+  }
+  const page = pageOf(data, figures);
   await writing(`The report ${path}`, () => writeAtomically(path, page));
   return path;
 }
 
 /** The page as text, complete HTML. */
-export function renderReport({ run, records, network, parameters }: ReportData): string {
-  const curves = [
-    accuracyFigure(records),
-    lossFigure(records),
-    sampleSizeFigure(records, run.backend?.samples),
-    gradientFigure(records),
+export function renderReport(data: ReportData): string {
+  return pageOf(
+    data,
+    drawings(data).map((draw) => draw()),
+  );
+}
+
+/** What draws each figure, in the order of the page. */
+function drawings({ run, records, network, parameters }: ReportData): (() => Figure | null)[] {
+  return [
+    () => accuracyFigure(records),
+    () => lossFigure(records),
+    () => sampleSizeFigure(records, run.backend?.samples),
+    () => gradientFigure(records),
+    () => (network && parameters ? weightsFigure(network, parameters) : null),
+    () => confusionFigure(run.confusion),
   ];
-  const pictures = [
-    network && parameters ? weightsFigure(network, parameters) : null,
-    confusionFigure(run.confusion),
-  ];
+}
+
+function pageOf({ run, network }: ReportData, figures: readonly (Figure | null)[]): string {
   const title = headline(run);
   return `<!doctype html>
 <html lang="en">
@@ -84,7 +100,7 @@ export function renderReport({ run, records, network, parameters }: ReportData):
 <h1>${escapeHtml(title)}</h1>
 <p class="summary">${escapeHtml(summary(run, network))}</p>
 </header>
-<section class="figures">${[...curves, ...pictures].filter(isFigure).map(figure).join("\n")}</section>
+<section class="figures">${figures.filter(isFigure).map(figure).join("\n")}</section>
 <section class="facts">
 ${table("What ran", whatRan(run))}
 ${table("Options", flatten(run.options ?? run.command ?? {}))}
