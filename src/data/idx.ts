@@ -156,16 +156,24 @@ async function unzip(bytes: Uint8Array, path: string, kind: Kind): Promise<Uint8
 /** Bytes of the longest header. */
 const HEADER = 4 + 4 * IMAGES.dimensions;
 
+/** Room for what is unzipped, doubled where more comes: more than a chunk. */
+const FIRST_ROOM = 2 ** 20;
+
 /** The first so many unzipped bytes, or all if there are fewer. */
 async function unzipped(bytes: Uint8Array, path: string, most: number): Promise<Uint8Array> {
   const stream = nodeModule("node:zlib").createGunzip({ chunkSize: 2 ** 18 });
   stream.on("error", () => {}); // the loop below hears it too, unless it has enough
   stream.end(bytes);
   try {
-    const out = new Uint8Array(most);
+    let out = new Uint8Array(Math.min(most, FIRST_ROOM)); // what a header promises may never come
     let length = 0;
     for await (const chunk of stream) {
       const taken = (chunk as Uint8Array).subarray(0, most - length);
+      if (length + taken.length > out.length) {
+        const larger = new Uint8Array(Math.min(most, 2 * out.length));
+        larger.set(out);
+        out = larger;
+      }
       out.set(taken, length);
       length += taken.length;
       if (length === most) break;
