@@ -24,7 +24,8 @@ export class Means {
   /** @throws DivergedError at the first update whose loss or gradient is not what it must be */
   add({ done, values }: PlanResult, first: number): void {
     for (let i = 0; i < done; i++) {
-      const [loss, norm] = values.subarray(VALUES * i, VALUES * i + 2);
+      const loss = values[VALUES * i];
+      const norm = values[VALUES * i + 1];
       // With weights a sample's infinite loss is a weight of 0; where all are, the gradient is NaN.
       const lossIsRight = this.#weighted ? !Number.isNaN(loss) : Number.isFinite(loss);
       if (!lossIsRight || !Number.isFinite(norm)) {

@@ -4,6 +4,7 @@
  * The training data goes in whole: MNIST's 47 MB take some 40 ms, once a run, in pieces after `train` has returned.
  */
 import type { Examples } from "../backends/backend.ts";
+import { pieces } from "../disk.ts";
 import { typeName } from "../errors.ts";
 import { isNode, nodeModule } from "../host.ts";
 import type { Work } from "../reference/machine/work.ts";
@@ -36,9 +37,9 @@ export function* fingerprint(
     ),
   );
   hash.update(`${typeName(train.inputs)} ${train.inputs.length} ${train.labels.length}`);
-  for (const { buffer, byteOffset, byteLength } of [train.inputs, train.labels, ...lookedAt]) {
-    for (let at = 0; at < byteLength; at += PIECE) {
-      hash.update(new Uint8Array(buffer, byteOffset + at, Math.min(PIECE, byteLength - at)));
+  for (const array of [train.inputs, train.labels, ...lookedAt]) {
+    for (const piece of pieces(array, PIECE)) {
+      hash.update(piece);
       yield;
     }
   }
