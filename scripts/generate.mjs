@@ -32,7 +32,7 @@ function header({ KINDS, HAS_GRADIENT, CONSTANTS, SCALARS, RESULTS }) {
     const type = Number.isInteger(value) ? "uint32_t" : "double";
     return `constexpr ${type} ${constant(name)} = ${value};\n`;
   });
-  const smooth = Object.values(HAS_GRADIENT).filter(Boolean).length;
+  const smooth = Object.values(HAS_GRADIENT.loss).filter(Boolean).length;
   const scalars = Object.keys(SCALARS);
   const results = Object.keys(RESULTS);
   return `// ${BY}

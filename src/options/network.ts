@@ -62,11 +62,7 @@ export function checkLoss(path: string, value: unknown, classes: number): Loss {
   }
   if (typeof value !== "object" || value === null) {
     throw new OptionError(
-      expected(
-        `${NAMES.loss.map((name) => `"${name}"`).join(", ")} or { kind: "cost-matrix", costs }`,
-        path,
-        value,
-      ),
+      expected(`${quoted(NAMES.loss).join(", ")} or { kind: "cost-matrix", costs }`, path, value),
     );
   }
   const rows: unknown[] = [...parse(path, costMatrixSchema, value).costs];
@@ -80,14 +76,20 @@ export function checkLoss(path: string, value: unknown, classes: number): Loss {
 /** Says which part has no useful gradient, to an estimator that needs one. */
 export function refuseWithoutGradient(root: string, who: string, network: Network, loss: Loss): void {
   const advice = `${who} needs gradients: use the estimator "importance-sampling", which does not`;
-  if (network.activation === "step") {
-    throw new OptionError(expected('"relu" or "tanh"', `${root}.network.activation`, "step", advice));
+  const { activation } = network;
+  if (!HAS_GRADIENT.activation[activation]) {
+    const allowed = quoted(KINDS.activation.filter((kind) => HAS_GRADIENT.activation[kind]));
+    throw new OptionError(expected(allowed.join(" or "), `${root}.network.activation`, activation, advice));
   }
-  if (!HAS_GRADIENT[loss.kind]) {
-    const allowed = KINDS.loss.filter((kind) => HAS_GRADIENT[kind]).map((kind) => `"${kind}"`);
+  if (!HAS_GRADIENT.loss[loss.kind]) {
+    const allowed = quoted(KINDS.loss.filter((kind) => HAS_GRADIENT.loss[kind]));
     const received = loss.kind === "cost-matrix" ? "zero-one or a cost matrix" : loss.kind;
     throw new OptionError(
       `Expected ${allowed.join(" or ")} for ${root}.loss but received a loss without a gradient (${received}); ${advice}`,
     );
   }
+}
+
+function quoted(names: readonly string[]): string[] {
+  return names.map((name) => `"${name}"`);
 }

@@ -125,10 +125,10 @@ export function networkLoss(network: Network, loss: Loss, batch: Examples): Loss
   };
 }
 
-/** Whether back-propagation means anything: neither step activations nor costs of predictions have a slope. */
+/** Whether back-propagation means anything: not where the loss or a hidden layer's activation has no slope. */
 export function differentiable(network: Network, loss: Loss): loss is SmoothLoss {
   const hidden = network.layers.length > 2;
-  return HAS_GRADIENT[loss.kind] && !(hidden && network.activation === "step");
+  return HAS_GRADIENT.loss[loss.kind] && (!hidden || HAS_GRADIENT.activation[network.activation]);
 }
 
 /** The normals of all n parameters: each layer's from its own stream, row-major; index = sample or transition. */
@@ -237,7 +237,7 @@ export function rowLoss(loss: Loss, logits: Float64Array, label: number): number
 
 /** A loss that has a gradient. */
 type SmoothKind = {
-  [Kind in KindOf<"loss">]: (typeof HAS_GRADIENT)[Kind] extends true ? Kind : never;
+  [Kind in KindOf<"loss">]: (typeof HAS_GRADIENT.loss)[Kind] extends true ? Kind : never;
 }[KindOf<"loss">];
 type SmoothLoss = Loss & { readonly kind: SmoothKind };
 
