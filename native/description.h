@@ -53,6 +53,9 @@ enum class OptimizerKind : uint8_t {
 };
 constexpr size_t kOptimizerKinds = 3;
 
+// How many kinds of loss have a gradient.
+constexpr size_t kLossesWithGradient = 1;
+
 constexpr uint32_t kStreamMinibatchOrder = 0;
 constexpr uint32_t kStreamInitialization = 1;
 constexpr uint32_t kStreamComplement = 2;

@@ -23,7 +23,7 @@ const upper = (name) => words(name).join("_").toUpperCase();
 
 const list = (names) => names.map((name) => `  ${constant(name)},\n`).join("");
 
-function header({ KINDS, CONSTANTS, SCALARS, RESULTS }) {
+function header({ KINDS, HAS_GRADIENT, CONSTANTS, SCALARS, RESULTS }) {
   const kinds = Object.entries(KINDS).map(([name, members]) => {
     const type = name === "activation" ? "Activation" : `${capitalized(name)}Kind`;
     return `enum class ${type} : uint8_t {\n${list(members)}};\nconstexpr size_t k${type}s = ${members.length};\n`;
@@ -32,6 +32,7 @@ function header({ KINDS, CONSTANTS, SCALARS, RESULTS }) {
     const type = Number.isInteger(value) ? "uint32_t" : "double";
     return `constexpr ${type} ${constant(name)} = ${value};\n`;
   });
+  const smooth = Object.values(HAS_GRADIENT.loss).filter(Boolean).length;
   const scalars = Object.keys(SCALARS);
   const results = Object.keys(RESULTS);
   return `// ${BY}
@@ -43,6 +44,9 @@ function header({ KINDS, CONSTANTS, SCALARS, RESULTS }) {
 namespace local_entropy {
 
 ${kinds.join("\n")}
+// How many kinds of loss have a gradient.
+constexpr size_t kLossesWithGradient = ${smooth};
+
 ${constants.join("")}
 // Stream of the noise of layer 1 … L.
 constexpr uint32_t layer_stream(uint32_t layer) { return kStreamFirstLayer + layer - 1; }

@@ -44,6 +44,12 @@ export const KINDS = {
 /** A kind by its name: one of a list of `KINDS`. */
 export type KindOf<Name extends keyof typeof KINDS> = (typeof KINDS)[Name][number];
 
+/** Whether a loss of a row has a gradient, and an activation a slope, which back-propagation needs. */
+export const HAS_GRADIENT = {
+  loss: { "cross-entropy": true, "cost-matrix": false },
+  activation: { relu: true, tanh: true, step: false },
+} as const satisfies { [Name in "loss" | "activation"]: Record<KindOf<Name>, boolean> };
+
 /** Constants that every backend computes with. Changing one changes results of every seed. */
 export const CONSTANTS = {
   /** Streams: one purpose of random numbers each, the fourth word of Philox's counter; docs/random-numbers.md. */

@@ -187,6 +187,6 @@ function sampledPoint(input: Omit<WeightsInput, "temperature">): NetworkPoint {
 function knownLoss(loss: Loss, { layers, activation }: Network): Loss {
   code("activation", activation);
   code("loss", loss.kind);
-  if (loss.kind === "cross-entropy") return loss;
+  if (loss.kind !== "cost-matrix") return loss;
   return { kind: loss.kind, costs: copyDoubles("loss.costs", loss.costs, layers[layers.length - 1] ** 2) };
 }

@@ -9,7 +9,8 @@ import { cosine, inverseShift, power } from "../schedules.ts";
 /** What an option of names allows; the first is the default. */
 export const NAMES = {
   activation: KINDS.activation,
-  loss: ["cross-entropy", "zero-one"],
+  /** Every loss but the cost matrix is its name alone; zero-one is the cost matrix that has one. */
+  loss: [...KINDS.loss.filter((kind) => kind !== "cost-matrix"), "zero-one"],
   complement: ["marginalize", "sample"],
   chainStart: ["previous", "center"],
   minibatch: ["per-update", "per-step"],

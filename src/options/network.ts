@@ -2,6 +2,7 @@
  * The checks of networks and of losses.
  */
 import type { Loss } from "../backends/backend.ts";
+import { HAS_GRADIENT, KINDS } from "../backends/description.ts";
 import { expected, OptionError } from "../errors.ts";
 import { type Network, parameterCount } from "../network.ts";
 import { checkNumbers } from "./arrays.ts";
@@ -52,15 +53,16 @@ const costMatrixSchema = object({
 
 /** Zero-one is the cost matrix 1 − I. `classes`: d_L. */
 export function checkLoss(path: string, value: unknown, classes: number): Loss {
-  if (value === undefined || value === "cross-entropy") return { kind: "cross-entropy" };
-  if (value === "zero-one") {
+  const wanted = value === undefined ? NAMES.loss[0] : value;
+  for (const kind of KINDS.loss) if (kind === wanted && kind !== "cost-matrix") return { kind };
+  if (wanted === "zero-one") {
     const costs = new Float64Array(classes * classes).fill(1);
     for (let c = 0; c < classes; c++) costs[c * classes + c] = 0;
     return { kind: "cost-matrix", costs };
   }
   if (typeof value !== "object" || value === null) {
     throw new OptionError(
-      expected('"cross-entropy", "zero-one" or { kind: "cost-matrix", costs }', path, value),
+      expected(`${quoted(NAMES.loss).join(", ")} or { kind: "cost-matrix", costs }`, path, value),
     );
   }
   const rows: unknown[] = [...parse(path, costMatrixSchema, value).costs];
@@ -74,12 +76,20 @@ export function checkLoss(path: string, value: unknown, classes: number): Loss {
 /** Says which part has no useful gradient, to an estimator that needs one. */
 export function refuseWithoutGradient(root: string, who: string, network: Network, loss: Loss): void {
   const advice = `${who} needs gradients: use the estimator "importance-sampling", which does not`;
-  if (network.activation === "step") {
-    throw new OptionError(expected('"relu" or "tanh"', `${root}.network.activation`, "step", advice));
+  const { activation } = network;
+  if (!HAS_GRADIENT.activation[activation]) {
+    const allowed = quoted(KINDS.activation.filter((kind) => HAS_GRADIENT.activation[kind]));
+    throw new OptionError(expected(allowed.join(" or "), `${root}.network.activation`, activation, advice));
   }
-  if (loss.kind !== "cross-entropy") {
+  if (!HAS_GRADIENT.loss[loss.kind]) {
+    const allowed = quoted(KINDS.loss.filter((kind) => HAS_GRADIENT.loss[kind]));
+    const received = loss.kind === "cost-matrix" ? "zero-one or a cost matrix" : loss.kind;
     throw new OptionError(
-      `Expected "cross-entropy" for ${root}.loss but received a loss without a gradient (zero-one or a cost matrix); ${advice}`,
+      `Expected ${allowed.join(" or ")} for ${root}.loss but received a loss without a gradient (${received}); ${advice}`,
     );
   }
+}
+
+function quoted(names: readonly string[]): string[] {
+  return names.map((name) => `"${name}"`);
 }

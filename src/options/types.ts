@@ -6,6 +6,7 @@
  * A wrong option throws an `OptionError` that names it, what is allowed and what was given, before work starts.
  */
 import type { Vector } from "../backends/backend.ts";
+import type { KindOf } from "../backends/description.ts";
 import type { BackendName } from "../backends/registry.ts";
 import type { Activation } from "../network.ts";
 import type { Schedule } from "../schedules.ts";
@@ -29,7 +30,7 @@ export type NetworkOptions =
  * finite numbers in a unit of the caller's.
  */
 export type LossOptions =
-  | "cross-entropy"
+  | Exclude<KindOf<"loss">, "cost-matrix">
   | "zero-one"
   | { readonly kind: "cost-matrix"; readonly costs: readonly (readonly number[])[] };
 

@@ -73,6 +73,17 @@ test("the README's table of options has each option, with its default and its na
   }
 });
 
+test("docstrings of networks and of losses say each name", () => {
+  const source = text("src/options/types.ts");
+  for (const [type, names] of [
+    ["NetworkOptions", NAMES.activation],
+    ["LossOptions", NAMES.loss],
+  ] as const) {
+    const [, doc] = new RegExp(`/\\*\\*((?:(?!\\*/)[^])*)\\*/\\s*export type ${type}\\b`).exec(source) ?? [];
+    expect(doc?.match(/"[\w-]+"/g)).toEqual(expect.arrayContaining(names.map((one) => JSON.stringify(one))));
+  }
+});
+
 test("docstrings of options say the defaults that hold", () => {
   const { tau, momentum, temperature, adam, batchSize, seed, recordEvery, evaluateEvery, averaging } =
     DEFAULTS;

@@ -53,6 +53,10 @@ __device__ inline float langevin(const Transition& t, float g, float xi, float* 
   return moved;
 }
 
+// A chain carries no kind of loss: where another than the cross-entropy has a gradient, row_signals must know
+// which.
+static_assert(kLossesWithGradient == 1, "row_signals knows the cross-entropy alone");
+
 // A warp a row: its loss, and its logits become dloss/dlogits over B.
 __device__ void row_signals(const Chain& chain, float* logits, float* losses) {
   const unsigned rows = unsigned(chain.batch.size), classes = chain.network.width[chain.network.depth];

@@ -48,6 +48,8 @@ __device__ inline float sum_of_others(const float* z, unsigned classes, Best bes
   return warp_sum(others);
 }
 
+static_assert(kLossKinds == 2, "a kind of loss is missing in losses_of");
+
 // logits (rows x classes): read; written as scale dloss/dlogits where scale is not 0.
 __global__ void losses_of(DeviceBatch batch, size_t rows, unsigned classes, DeviceLoss loss, float scale,
                           float* logits, float* losses) {

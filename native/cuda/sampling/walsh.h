@@ -23,6 +23,8 @@
 
 namespace local_entropy {
 
+static_assert(kLossKinds == 2, "a kind of loss is missing in losses");
+
 enum class WalshLayout : uint8_t { kRowSplit, kWeightsOnly, kNoHidden };
 
 struct WalshShape : TransformShape {

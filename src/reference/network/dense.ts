@@ -12,6 +12,7 @@
  * What this file leaves out: speed (blocking, lanes, threads, lists of non-zero inputs), and float32.
  */
 import type { Examples, Loss } from "../../backends/backend.ts";
+import { HAS_GRADIENT, type KindOf } from "../../backends/description.ts";
 import { type Activation, layerShapes, type Network, parameterCount } from "../../network.ts";
 import { multiply, multiplyTransposed } from "../linear/product.ts";
 import type { LossFunction, Normals, Work } from "../machine/work.ts";
@@ -66,13 +67,14 @@ export function lossFrom(
 }
 
 /**
- * The cross-entropy's gradient from the first layer's pre-activations: G^L = (softmax(P^L) − onehot)/B, then
+ * The gradient from the first layer's pre-activations: G^L = ∂f/∂P^L of the loss, then
  * ∂f/∂W^ℓ = A^{ℓ−1}ᵀ G^ℓ and G^{ℓ−1} = (G^ℓ W^ℓᵀ) ∘ act'(P^{ℓ−1}), the bias row of W^ℓ left out.
  *
  * @returns `signal` = G¹ = ∂f/∂P¹ (B × d_1) and `upper`, the gradient of layers 2 … L (n − n₁)
  */
 export function gradientFrom(
   network: Network,
+  loss: SmoothLoss,
   first: Float64Array,
   upper: Float64Array,
   labels: Uint16Array,
@@ -81,7 +83,7 @@ export function gradientFrom(
   const before = forward(network, first, upper);
   const { slope } = ACTIVATIONS[activation];
   const gradient = new Float64Array(upper.length);
-  let signal = crossEntropySignal(before.at(-1)!, labels, layers.at(-1)!);
+  let signal = SIGNALS[loss.kind](before.at(-1)!, labels, layers.at(-1)!);
   for (let layer = layers.length - 1; layer >= 2; layer--) {
     const { offset, rows, columns } = upperShape(network, layer);
     const inputs = activate(activation, before[layer - 2], rows - 1);
@@ -114,7 +116,7 @@ export function networkLoss(network: Network, loss: Loss, batch: Examples): Loss
     dimension: parameterCount(network),
     value,
     gradient(x) {
-      const { signal, upper } = gradientFrom(network, firstOf(x), x.subarray(n1), batch.labels);
+      const { signal, upper } = gradientFrom(network, loss, firstOf(x), x.subarray(n1), batch.labels);
       const gradient = new Float64Array(x.length);
       gradient.set(multiplyTransposed(a, signal, d0 + 1, d1));
       gradient.set(upper, n1);
@@ -123,11 +125,10 @@ export function networkLoss(network: Network, loss: Loss, batch: Examples): Loss
   };
 }
 
-/** Whether back-propagation means anything: neither step activations nor costs of predictions have a slope. */
-export function differentiable(network: Network, loss: Loss): boolean {
+/** Whether back-propagation means anything: not where the loss or a hidden layer's activation has no slope. */
+export function differentiable(network: Network, loss: Loss): loss is SmoothLoss {
   const hidden = network.layers.length > 2;
-  const smooth = { "cross-entropy": true, "cost-matrix": false }[loss.kind];
-  return smooth && !(hidden && network.activation === "step");
+  return HAS_GRADIENT.loss[loss.kind] && (!hidden || HAS_GRADIENT.activation[network.activation]);
 }
 
 /** The normals of all n parameters: each layer's from its own stream, row-major; index = sample or transition. */
@@ -233,6 +234,18 @@ export function rowLoss(loss: Loss, logits: Float64Array, label: number): number
       return loss satisfies never;
   }
 }
+
+/** A loss that has a gradient. */
+type SmoothKind = {
+  [Kind in KindOf<"loss">]: (typeof HAS_GRADIENT.loss)[Kind] extends true ? Kind : never;
+}[KindOf<"loss">];
+type SmoothLoss = Loss & { readonly kind: SmoothKind };
+
+/** ∂f/∂P^L (B × classes) of each loss that has a gradient, from the logits. */
+const SIGNALS: Record<
+  SmoothKind,
+  (logits: Float64Array, labels: Uint16Array, classes: number) => Float64Array
+> = { "cross-entropy": crossEntropySignal };
 
 /** (softmax − onehot)/B, B × classes. */
 function crossEntropySignal(logits: Float64Array, labels: Uint16Array, classes: number): Float64Array {

@@ -50,7 +50,7 @@ export function reducedLoss(
     dimension,
     value,
     gradient(x) {
-      const { signal, upper } = gradientFrom(network, firstOf(x), x.subarray(reducedSize), labels);
+      const { signal, upper } = gradientFrom(network, loss, firstOf(x), x.subarray(reducedSize), labels);
       return joined(multiplyTransposed(factor, signal, count, d1), upper);
     },
   };
