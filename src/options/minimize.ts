@@ -25,7 +25,17 @@ import {
   type SameKeys,
 } from "./schemas.ts";
 import type { FunctionLoss, MinimizeOptions } from "./types.ts";
-import { checkedElsewhere, integer, leaf, object, parse, seed, signal } from "./values.ts";
+import {
+  checkedElsewhere,
+  integer,
+  leaf,
+  object,
+  optional,
+  parse,
+  seed,
+  signal,
+  withDefault,
+} from "./values.ts";
 
 /** Options of a run on a function, in the seam's language; the estimator is never projected. */
 export interface CheckedMinimize {
@@ -52,14 +62,14 @@ const minimizeSchema = object({
   loss: object({
     dimension: integer(1, 2 ** 30),
     value: callable<FunctionLoss["value"]>(),
-    gradient: callable<NonNullable<FunctionLoss["gradient"]>>().optional(),
+    gradient: optional(callable<NonNullable<FunctionLoss["gradient"]>>()),
   }),
   start: checkedElsewhere<ArrayLike<number>>(),
   objective: minimizeObjectiveSchema,
-  optimizer: optimizerSchema.optional(),
+  optimizer: optional(optimizerSchema),
   updates: integer(1, 2 ** 32),
-  seed: seed().default(DEFAULTS.seed),
-  recordEvery: integer(1, 2 ** 32).default(DEFAULTS.recordEvery),
+  seed: withDefault(seed(), DEFAULTS.seed),
+  recordEvery: withDefault(integer(1, 2 ** 32), DEFAULTS.recordEvery),
   signal: signal(),
 });
 
