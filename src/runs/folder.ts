@@ -2,6 +2,7 @@
  * `run.json` of a run's folder: the options as given, what ran, versions, times and the result.
  */
 import * as z from "zod/mini";
+import english from "zod/v4/locales/en.js";
 import { fileBytes, plainReason, readingFile } from "../disk.ts";
 import { CheckpointError } from "../errors.ts";
 import { nodeModule } from "../host.ts";
@@ -71,7 +72,7 @@ const runFile = z.looseObject({
 });
 
 /** What is wrong, in English, whatever an application has told a zod of its own to speak. */
-const ENGLISH = { error: z.locales.en().localeError };
+const ENGLISH = { error: english().localeError };
 
 /** A run writes some kilobytes, or as many more as its matrices of costs and of confusion need. */
 const LARGEST = 2 ** 28;
