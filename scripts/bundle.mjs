@@ -9,7 +9,7 @@
  *
  * Names are kept, and nothing is written shorter, so that an error's stack can be read.
  */
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { build } from "esbuild";
 
@@ -74,18 +74,19 @@ function licences(folders) {
   return `Parts of these packages are in the files of this folder.\n${rule}${sections.join(rule)}`;
 }
 
-/** Copies the declarations that `DECLARED` reach from `lib`. */
+/** Copies the declarations that `DECLARED` reach from `lib`; they name each other as every TypeScript knows it. */
 function copyDeclarations() {
   const copied = new Set();
   const copy = (path) => {
     if (copied.has(path)) return;
     copied.add(path);
-    const text = readFileSync(join("lib", path), "utf8");
+    const declared = readFileSync(join("lib", path), "utf8");
+    const text = declared.replace(/(\b(?:from |import\()["']\.[^"']+)\.ts(?=["'])/g, "$1.js");
     const output = join("dist", path);
     mkdirSync(dirname(output), { recursive: true });
-    copyFileSync(join("lib", path), output);
-    for (const [, name] of text.matchAll(/(?:\bfrom |\bimport\()["'](\.[^"']+)["']/g)) {
-      copy(join(dirname(path), name.replace(/\.[jt]s$/, ".d.ts")));
+    writeFileSync(output, text);
+    for (const [, name] of text.matchAll(/\b(?:from |import\()["'](\.[^"']+)\.js["']/g)) {
+      copy(join(dirname(path), `${name}.d.ts`));
     }
   };
   for (const name of DECLARED) copy(`${name}.d.ts`);

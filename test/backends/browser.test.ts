@@ -84,7 +84,7 @@ describeBrowser(`in a browser${lacking && `: ${lacking}`}`, () => {
       const expected = await compute(openWasm, instructionSet);
       const actual = await withPage(address, (page) =>
         page.evaluate(
-          `import("/dist/backends/wasm/backend.js").then(({ openWasm }) => (${COMPUTE})(openWasm, "${instructionSet}"))`,
+          `import("/lib/backends/wasm/backend.js").then(({ openWasm }) => (${COMPUTE})(openWasm, "${instructionSet}"))`,
         ),
       );
       expect(expected.some((slope: number) => slope !== 0)).toBe(true);
@@ -97,7 +97,7 @@ describeBrowser(`in a browser${lacking && `: ${lacking}`}`, () => {
       const actual = await withPage(address, (page) =>
         page.evaluate(
           `globalThis.Worker = undefined;
-          import("/dist/backends/wasm/backend.js").then(({ openWasm }) => (${COMPUTE})(openWasm, undefined))`,
+          import("/lib/backends/wasm/backend.js").then(({ openWasm }) => (${COMPUTE})(openWasm, undefined))`,
         ),
       );
       expect(actual).toEqual(expected);
