@@ -88,7 +88,14 @@ writeFileSync(
 writeFileSync(join(stage, "tests.txt"), `${testsOfBackends().join("\n")}\n`);
 
 copy(process.execPath, "bin/node");
-const files = ["package.json", "dist", "lib", "bench", "build/Release/local_entropy.node", "build/cuda/cuda-test"];
+const files = [
+  "package.json",
+  "dist",
+  "lib",
+  "bench",
+  "build/Release/local_entropy.node",
+  "build/cuda/cuda-test",
+];
 for (const path of [...files, "build/cuda/Release/local_entropy_cuda.node", "test/vectors"]) copy(path);
 for (const path of ["build/local-entropy.wasm", "test/golden"]) if (existsSync(path)) copy(path);
 for (const name of ["verify-cuda-training.mjs", "verify-cuda-peers.py"]) copy(`scripts/${name}`);

@@ -1,7 +1,13 @@
 /**
  * The check of `minimize`'s options: a user's own function under the algorithms of `train`.
  */
-import { type Estimator, MOMENT_COUNTS, type Optimizer, type SessionState } from "../backends/backend.ts";
+import {
+  type AbortSignalLike,
+  type Estimator,
+  MOMENT_COUNTS,
+  type Optimizer,
+  type SessionState,
+} from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
 import { checkNumbers } from "./arrays.ts";
@@ -49,7 +55,7 @@ export interface CheckedMinimize {
   /** x_0 in float64, with zero moments. */
   readonly state: SessionState;
   readonly recordEvery: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
   /** What helps where the run diverges. */
   readonly advice: string;
   /** The options as given, with their defaults, as JSON. */

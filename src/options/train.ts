@@ -2,6 +2,7 @@
  * The check of `train`'s options: everything that can be wrong is found here, before work starts.
  */
 import {
+  type AbortSignalLike,
   type Estimator,
   type Examples,
   type Loss,
@@ -83,7 +84,7 @@ export interface CheckedTrain {
   readonly recordEvery: number;
   readonly evaluateEvery: number;
   readonly averaging: boolean;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
   readonly resume?: Resume;
   /** Of `data.train` as it is until then; done where there is a `resume` to hold it against. */
   readonly fingerprint: Work<string>;

@@ -3,7 +3,9 @@
  *
  * A leaf carries its range in words; `parse` puts range, path and value together.
  */
+
 import * as z from "zod/mini";
+import type { AbortSignalLike } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import type { Schedule } from "../schedules.ts";
 
@@ -76,8 +78,8 @@ export const word = () => integer(0, 2 ** 32 - 1);
 
 export const signal = () =>
   optional(
-    leaf<AbortSignal>("an AbortSignal", (v) => {
-      const { aborted, addEventListener } = (v ?? {}) as Partial<AbortSignal>;
+    leaf<AbortSignalLike>("an AbortSignal", (v) => {
+      const { aborted, addEventListener } = (v ?? {}) as Partial<AbortSignalLike>;
       return typeof aborted === "boolean" && typeof addEventListener === "function";
     }),
   );
