@@ -21,10 +21,13 @@ export type Vector = Float32Array | Float64Array;
  * package need have neither.
  */
 export interface AbortSignalLike {
+  /** Whether the work is to end. */
   readonly aborted: boolean;
   /** Throws the reason where it is aborted. */
   throwIfAborted(): void;
+  /** Calls the listener when it is aborted, the only `type`; with the options `once` a single time. */
   addEventListener(type: "abort", listener: () => void, options?: { once?: boolean }): void;
+  /** No longer calls that listener of that `type`. */
   removeEventListener(type: "abort", listener: () => void): void;
 }
 
