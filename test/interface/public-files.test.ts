@@ -82,6 +82,14 @@ test("the licence of every package of which a part is in there stands beside it"
   expect(files).toContain("dist/THIRD-PARTY-LICENSES.txt");
 });
 
+test("a class is the same wherever it is imported from", async () => {
+  const [index, report] = await Promise.all(
+    ["index", "runs/report"].map((name) => import(new URL(`dist/${name}.js`, root).href)),
+  );
+  const refused = await report.writeReport("nowhere").catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(index.CheckpointError);
+});
+
 test("the main package is small", () => {
   expect(packed.size).toBeLessThan(1e6);
   expect(packed.unpackedSize).toBeLessThan(3e6);
