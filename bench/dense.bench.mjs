@@ -1,5 +1,5 @@
 /** Loss and gradient of one minibatch as operations (parameters copied in), accuracy on 10,000 images in a session. */
-import { openReference } from "../dist/backends/reference.js";
+import { openReference } from "../lib/backends/reference.js";
 import { expectClose } from "./harness.mjs";
 import { B, backends, batch, data, loss, network, openRun, parameters } from "./problem.mjs";
 

@@ -1,5 +1,5 @@
 /** A million normals: each backend (the copy to JavaScript included), the reference, and other packages. */
-import { gaussian } from "../dist/reference/random/gaussian.js";
+import { gaussian } from "../lib/reference/random/gaussian.js";
 import { expectClose } from "./harness.mjs";
 import { backends, key } from "./problem.mjs";
 

@@ -1,10 +1,9 @@
 /**
  * Times rivals beside each other: checks first, then alternates them round by round, so that a slow minute of the
- * machine falls on all of them; reports medians, quartiles and ratios, and processor time beside them, which counts
- * all threads of a rival and nothing of other programs. The clock and the number of calls a sample are
- * benchmark.js's.
+ * machine falls on all of them; reports medians, quartiles and ratios of single calls, and processor time beside them,
+ * which counts all threads of a rival and nothing of other programs. The clock is tinybench's.
  */
-import Benchmark from "benchmark";
+import { Bench } from "tinybench";
 
 /** Quick runs tell whether everything still works; only full ones are worth quoting. Seconds are one turn's. */
 const EFFORT = {
@@ -12,27 +11,24 @@ const EFFORT = {
   full: { rounds: 3, seconds: 0.3, samples: 5 },
 };
 
-/** One turn of `run`, an async function: seconds of each sample, and processor seconds a call. */
-function sample(run, { seconds, samples }) {
-  let calls = 0;
-  const before = process.cpuUsage();
-  const finished = ({ stats }) => {
-    const { user, system } = process.cpuUsage(before);
-    return { seconds: stats.sample, processor: (user + system) / 1e6 / calls };
-  };
-  return new Promise((resolve, reject) => {
-    new Benchmark({
-      defer: true,
-      delay: 0,
-      maxTime: seconds,
-      minSamples: samples,
-      fn: (deferred) => {
-        calls++;
-        run().then(() => deferred.resolve(), reject);
-      },
-      onComplete: ({ target }) => (target.error ? reject(target.error) : resolve(finished(target))),
-    }).run({ async: true });
+/** One turn of `run`, an async function: seconds of each call, and processor seconds a call. */
+async function sample(run, { seconds, samples }) {
+  const bench = new Bench({
+    time: 1000 * seconds,
+    iterations: samples,
+    warmup: false,
+    retainSamples: true,
+    throws: true,
   });
+  bench.add("", run, { async: true });
+  const before = process.cpuUsage();
+  const [{ result }] = await bench.run();
+  const { user, system } = process.cpuUsage(before);
+  const milliseconds = result.latency.samples;
+  return {
+    seconds: milliseconds.map((each) => each / 1000),
+    processor: (user + system) / 1e6 / milliseconds.length,
+  };
 }
 
 const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];

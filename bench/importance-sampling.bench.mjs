@@ -2,7 +2,7 @@
  * Weight evaluations, and an update of importance sampling (Algorithm 4), J = 1,000: couplings, projected against
  * direct, and the direct form in other packages. Walsh blocks, the default, are walsh.bench.mjs's.
  */
-import { openReference } from "../dist/backends/reference.js";
+import { openReference } from "../lib/backends/reference.js";
 import { expectClose } from "./harness.mjs";
 import { B, backends, batch, compareEstimators, key, loss, network, parameters, TAU } from "./problem.mjs";
 

@@ -1,5 +1,5 @@
 /** Philox4x32-10: a block of four words, one at a time; vectorized, it is inside gaussian.bench.mjs. */
-import { philox4x32 } from "../dist/reference/random/philox.js";
+import { philox4x32 } from "../lib/reference/random/philox.js";
 import { expectClose } from "./harness.mjs";
 
 const BLOCKS = 4096;

@@ -2,11 +2,11 @@
  * What the benchmarks compute on: 784-200-10 on MNIST (or, where it is not installed, on images made up with as many
  * zeros), B = 20, at Glorot's initialization, through the seam that every backend has.
  */
-import { nativeStatus, openNative } from "../dist/backends/addon/native.js";
-import { openReference } from "../dist/backends/reference.js";
-import { BACKENDS, selectBackend, whyNot } from "../dist/backends/registry.js";
-import { loadMnist } from "../dist/data/mnist.js";
-import { initialParameters } from "../dist/initialization.js";
+import { nativeStatus, openNative } from "../lib/backends/addon/native.js";
+import { openReference } from "../lib/backends/reference.js";
+import { BACKENDS, selectBackend, whyNot } from "../lib/backends/registry.js";
+import { loadMnist } from "../lib/data/mnist.js";
+import { initialParameters } from "../lib/initialization.js";
 import { expectClose } from "./harness.mjs";
 
 export const network = { layers: [784, 200, 10], activation: "relu" };

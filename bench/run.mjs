@@ -17,8 +17,7 @@ import { measureAboveFloors, measureFloors, prices, weighed } from "./floors.mjs
 import { goals, printGoals } from "./goals.mjs";
 import { page } from "./page.mjs";
 import { openPeers } from "./peers/peers.mjs";
-import { dataName, missing } from "./problem.mjs";
-import { machine, runSuite, STEMS } from "./suite.mjs";
+import { dataName, machine, missing, runSuite, STEMS } from "./suite.mjs";
 import { measureMemory, sweep } from "./sweep.mjs";
 import { wholeRuns } from "./whole-runs.mjs";
 

@@ -3,7 +3,7 @@
  * projected, direct or walsh, prints { J, peak } in bytes. Only losses may grow with J, by 4 bytes a sample.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { nativeStatus, openNative } from "../dist/backends/addon/native.js";
+import { nativeStatus, openNative } from "../lib/backends/addon/native.js";
 import { backends, openRun } from "./problem.mjs";
 
 const [, , form, count] = process.argv;

@@ -2,7 +2,7 @@
  * Adam with decoupled weight decay on 159,010 parameters: as an operation (three vectors copied in and out), and a
  * whole step of back-propagation with it, a hundred to a crossing.
  */
-import { openReference } from "../dist/backends/reference.js";
+import { openReference } from "../lib/backends/reference.js";
 import { expectClose } from "./harness.mjs";
 import { backends, batch, loss, network, openRun, parameters } from "./problem.mjs";
 

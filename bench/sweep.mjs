@@ -8,7 +8,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { initialParameters } from "../dist/initialization.js";
+import { initialParameters } from "../lib/initialization.js";
 import { operationCount } from "./floors.mjs";
 import { backends, key, openRun } from "./problem.mjs";
 

@@ -2,7 +2,7 @@
  * What an update costs apart from its mathematics: crossing into the backend and bookkeeping, seen on a network of
  * 23 parameters. One update a crossing against a hundred.
  */
-import { openReference } from "../dist/backends/reference.js";
+import { openReference } from "../lib/backends/reference.js";
 import { expectClose } from "./harness.mjs";
 import { backends, openRun } from "./problem.mjs";
 

@@ -2,7 +2,8 @@
  * Builds what this machine can build, each part only if its sources are newer (run by `npm run build`, and before
  * `npm start` and `npm test`):
  *
- *     src/       ── tsc ─────▶ dist/
+ *     src/       ── tsc ─────▶ lib/, module by module, for this repository's own tools
+ *                ── esbuild ─▶ dist/, what is published (bundle.mjs)
  *     native/    ── CMake ───▶ build/Release/local_entropy.node
  *     assembly/  ── asc ─────▶ dist/wasm/local-entropy.{relaxed,threads,simd}.wasm
  *
@@ -30,6 +31,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { bundle } from "./bundle.mjs";
 
 const require = createRequire(import.meta.url);
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
@@ -79,14 +81,25 @@ async function buildTypeScript() {
   writeVersion();
   // tsc leaves outputs alone that would not change, so a file of our own says when it last succeeded.
   const stamp = "dist/.built";
-  if (upToDate(stamp, ["src", "tsconfig.json", "package.json"])) return;
+  const benchmarks = readdirSync("bench").filter((name) => name.endsWith("mjs"));
+  const bundled = [...benchmarks.map((name) => join("bench", name)), "scripts/bundle.mjs"];
+  if (upToDate(stamp, ["src", "tsconfig.json", "package.json", "lib", ...bundled])) return;
   const start = new Date();
-  console.error("typescript: compiling src to dist");
+  console.error("typescript: compiling src to lib, bundling it to dist");
   // What a source that is gone had become must not be packed.
   const outputs = existsSync("dist") ? readdirSync("dist").filter((name) => name !== "wasm") : [];
-  for (const name of outputs) rmSync(join("dist", name), { recursive: true });
+  for (const path of ["lib", ...outputs.map((name) => join("dist", name))]) {
+    rmSync(path, { recursive: true, force: true });
+  }
   const tsc = require.resolve("typescript/bin/tsc");
   if (!(await run("typescript", process.execPath, tsc, "-p", "tsconfig.json", "--noEmitOnError"))) return;
+  try {
+    await bundle();
+  } catch (error) {
+    console.error(`typescript: ${error.message}`);
+    process.exitCode = 1;
+    return;
+  }
   writeFileSync(stamp, "");
   utimesSync(stamp, start, start); // what was changed during the build is built next time
 }

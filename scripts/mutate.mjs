@@ -68,7 +68,7 @@ const copy = mkdtempSync(join(tmpdir(), "mutants-"));
 process.on("exit", () => rmSync(copy, { recursive: true, force: true }));
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
 const TREE = ["src", "native", "assembly", "scripts", "test", "package.json", "jest.config.js"];
-const OPTIONAL = ["dist", "build/Release", "tsconfig.json", "tsconfig.test.json", "binding.gyp"];
+const OPTIONAL = ["dist", "lib", "build/Release", "tsconfig.json", "tsconfig.test.json", "binding.gyp"];
 for (const name of [...TREE, ...OPTIONAL.filter((path) => existsSync(join(root, path)))]) {
   cpSync(join(root, name), join(copy, name), { recursive: true, preserveTimestamps: true });
 }

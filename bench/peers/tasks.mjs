@@ -3,10 +3,10 @@
  *
  * Noise is the package's own, in its order, as (samples or steps) × n: layer by layer, each (d_{ℓ−1} + 1) × d_ℓ.
  */
-import { openReference } from "../../dist/backends/reference.js";
-import { meanOf } from "../../dist/network.js";
-import { gaussian } from "../../dist/reference/random/gaussian.js";
-import { layerStream } from "../../dist/reference/random/streams.js";
+import { openReference } from "../../lib/backends/reference.js";
+import { meanOf } from "../../lib/network.js";
+import { gaussian } from "../../lib/reference/random/gaussian.js";
+import { layerStream } from "../../lib/reference/random/streams.js";
 import { expectClose } from "../harness.mjs";
 import { B, batch, key, loss, network, openRun, parameters, TAU } from "../problem.mjs";
 import { array } from "./peer.mjs";

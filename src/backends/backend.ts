@@ -17,6 +17,21 @@ import { CONSTANTS, type KindOf } from "./description.ts";
 export type Vector = Float32Array | Float64Array;
 
 /**
+ * An AbortSignal, as far as it is used. Its own type comes with the DOM's or with Node's, and a project that uses this
+ * package need have neither.
+ */
+export interface AbortSignalLike {
+  /** Whether the work is to end. */
+  readonly aborted: boolean;
+  /** Throws the reason where it is aborted. */
+  throwIfAborted(): void;
+  /** Calls the listener when it is aborted, the only `type`; with the options `once` a single time. */
+  addEventListener(type: "abort", listener: () => void, options?: { once?: boolean }): void;
+  /** No longer calls that listener of that `type`. */
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
+/**
  * Loss of a row; f is its mean over the minibatch. `costs` is classes × classes: [label, predicted], row-major.
  * Predicted is the class of the first largest logit; where one is NaN nothing is, and the loss is the dearest of the
  * label's costs.
@@ -183,7 +198,7 @@ export interface Session {
    * Runs updates first … first + count − 1. An aborted signal abandons the update in hand (an update is atomic:
    * nothing of it stays) and *resolves* with what was done.
    */
-  run(plan: Plan, signal?: AbortSignal): Promise<PlanResult>;
+  run(plan: Plan, signal?: AbortSignalLike): Promise<PlanResult>;
   /** Fraction 0 … 1 of a split's rows whose class predicted is the label. */
   accuracy(split: DataSplit): Promise<number>;
   /** A copy of the state after the last update. */
@@ -195,7 +210,7 @@ export interface Session {
 // Operations: stateless, one input in, a promise out. Inputs are copied before the call returns.
 
 interface Call {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
 }
 
 export interface GaussianInput extends Call {

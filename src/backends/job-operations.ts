@@ -4,6 +4,7 @@
 import { notEmpty, ofLength } from "../errors.ts";
 import { meanOf, parameterCount } from "../network.ts";
 import {
+  type AbortSignalLike,
   type Estimator,
   type EvolutionStrategiesInput,
   type Operations,
@@ -45,7 +46,7 @@ type Outputs = Job["outputs"];
 
 export function operationsOf(runner: Runner): Operations {
   /** Runs what `fill` makes of the call's input, which it does before the call returns. */
-  async function ask(fill: () => Job, signal?: AbortSignal): Promise<Answer> {
+  async function ask(fill: () => Job, signal?: AbortSignalLike): Promise<Answer> {
     runner.checkOpen();
     signal?.throwIfAborted();
     const answer = await runner.run(fill(), signal);

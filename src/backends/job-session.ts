@@ -4,6 +4,7 @@
 import { expected, OptionError } from "../errors.ts";
 import { parameterCount } from "../network.ts";
 import {
+  type AbortSignalLike,
   type DataSplit,
   MOMENT_COUNTS,
   type Plan,
@@ -43,7 +44,7 @@ export class JobSession implements Session {
     this.#rows = Object.fromEntries(held.map((split) => [split, data[split]!.labels.length]));
   }
 
-  async run(plan: Plan, signal?: AbortSignal): Promise<PlanResult> {
+  async run(plan: Plan, signal?: AbortSignalLike): Promise<PlanResult> {
     this.#runner.checkOpen();
     const nothing = { done: 0, values: new Float64Array(0), finite: true };
     if (signal?.aborted) return nothing;

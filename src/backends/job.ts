@@ -10,6 +10,7 @@ import { BackendError, expected, notEmpty, OptionError, ofLength } from "../erro
 import { type Network, parameterCount } from "../network.ts";
 import type { Key } from "../reference/random/streams.ts";
 import {
+  type AbortSignalLike,
   type Coupling,
   checkedMoments,
   type DataSplit,
@@ -57,7 +58,7 @@ export interface Answer {
 export interface Runner {
   /** @throws BackendError where it was closed, or failed */
   checkOpen(): void;
-  run(job: Job, signal?: AbortSignal): Promise<Answer | null>;
+  run(job: Job, signal?: AbortSignalLike): Promise<Answer | null>;
 }
 
 /** The answer of a call that has no signal: only closing cancels that, and then it rejects before it comes here. */

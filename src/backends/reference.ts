@@ -20,6 +20,7 @@ import { openUpdates } from "../reference/update/session.ts";
 import { step } from "../reference/update/step.ts";
 import { networkProblem } from "../reference/update/update.ts";
 import {
+  type AbortSignalLike,
   type Backend,
   type BatchInput,
   checkedMoments,
@@ -64,7 +65,9 @@ function checkOpen(closed: boolean): void {
 /** The stateless operations. Inputs are copied before the call returns. */
 function operations(isClosed: () => boolean): Operations {
   /** One operation: `begin` copies what it is given and says what is to be done with it. */
-  function operation<Input extends { readonly signal?: AbortSignal }, T>(begin: (input: Input) => Work<T>) {
+  function operation<Input extends { readonly signal?: AbortSignalLike }, T>(
+    begin: (input: Input) => Work<T>,
+  ) {
     return async (input: Input): Promise<T> => {
       const { signal } = input;
       const check = () => {

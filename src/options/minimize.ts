@@ -1,7 +1,13 @@
 /**
  * The check of `minimize`'s options: a user's own function under the algorithms of `train`.
  */
-import { type Estimator, MOMENT_COUNTS, type Optimizer, type SessionState } from "../backends/backend.ts";
+import {
+  type AbortSignalLike,
+  type Estimator,
+  MOMENT_COUNTS,
+  type Optimizer,
+  type SessionState,
+} from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
 import { checkNumbers } from "./arrays.ts";
@@ -25,7 +31,17 @@ import {
   type SameKeys,
 } from "./schemas.ts";
 import type { FunctionLoss, MinimizeOptions } from "./types.ts";
-import { checkedElsewhere, integer, leaf, object, parse, seed, signal } from "./values.ts";
+import {
+  checkedElsewhere,
+  integer,
+  leaf,
+  object,
+  optional,
+  parse,
+  seed,
+  signal,
+  withDefault,
+} from "./values.ts";
 
 /** Options of a run on a function, in the seam's language; the estimator is never projected. */
 export interface CheckedMinimize {
@@ -39,7 +55,7 @@ export interface CheckedMinimize {
   /** x_0 in float64, with zero moments. */
   readonly state: SessionState;
   readonly recordEvery: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
   /** What helps where the run diverges. */
   readonly advice: string;
   /** The options as given, with their defaults, as JSON. */
@@ -52,14 +68,14 @@ const minimizeSchema = object({
   loss: object({
     dimension: integer(1, 2 ** 30),
     value: callable<FunctionLoss["value"]>(),
-    gradient: callable<NonNullable<FunctionLoss["gradient"]>>().optional(),
+    gradient: optional(callable<NonNullable<FunctionLoss["gradient"]>>()),
   }),
   start: checkedElsewhere<ArrayLike<number>>(),
   objective: minimizeObjectiveSchema,
-  optimizer: optimizerSchema.optional(),
+  optimizer: optional(optimizerSchema),
   updates: integer(1, 2 ** 32),
-  seed: seed().default(DEFAULTS.seed),
-  recordEvery: integer(1, 2 ** 32).default(DEFAULTS.recordEvery),
+  seed: withDefault(seed(), DEFAULTS.seed),
+  recordEvery: withDefault(integer(1, 2 ** 32), DEFAULTS.recordEvery),
   signal: signal(),
 });
 

@@ -4,7 +4,7 @@
  * Symbols: B rows of a minibatch, d_0 … d_L widths, n parameters, J samples or chain steps, M samples a step,
  * x_k the parameters at update k, τ the proposal's variance, δ the temperature, ε_j and a_j step sizes.
  */
-import type { Vector } from "../backends/backend.ts";
+import type { AbortSignalLike, Vector } from "../backends/backend.ts";
 import type { CouplingOptions, LossOptions, NetworkOptions, OptimizerOptions, Projection } from "./types.ts";
 
 /** Rows to compute on: B = labels.length. */
@@ -18,7 +18,7 @@ export interface Batch {
 /** Work that can be given up. */
 interface Cancellable {
   /** Gives the work up: its promise rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
 }
 
 /** Where in the random numbers an operation stands. */

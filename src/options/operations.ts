@@ -1,7 +1,7 @@
 /**
  * The checks of the operations' inputs: one function an operation, from the public input to the seam's.
  */
-import { z } from "zod";
+import * as z from "zod/mini";
 import {
   type BatchInput,
   type EvolutionStrategiesInput,
@@ -64,11 +64,13 @@ import {
   notNegative,
   object,
   oneOf,
+  optional,
   parse,
   positive,
   quoted,
   seed,
   signal,
+  withDefault,
   word,
 } from "./values.ts";
 
@@ -113,16 +115,16 @@ const openBackendSchema = object(machineShape);
 
 // Shapes that several operations share. Arrays are checked once the network is known.
 
-const position = { seed: seed().default(DEFAULTS.seed), update: word().default(0) };
+const position = { seed: withDefault(seed(), DEFAULTS.seed), update: withDefault(word(), 0) };
 const located = {
   network: checkedElsewhere<NetworkOptions>(),
   parameters: checkedElsewhere<Vector>(),
   signal: signal(),
 };
-const withLoss = { ...located, loss: checkedElsewhere<LossOptions>().optional() };
+const withLoss = { ...located, loss: optional(checkedElsewhere<LossOptions>()) };
 const rowsSchema = object({ inputs: checkedElsewhere<unknown>(), labels: checkedElsewhere<unknown>() });
 
-type Located = z.output<z.ZodObject<typeof located>>;
+type Located = z.output<z.ZodMiniObject<typeof located>>;
 
 function locate(root: string, given: Located) {
   const network = checkNetwork(`${root}.network`, given.network);
@@ -145,7 +147,7 @@ function checkRows(path: string, value: unknown, network: Network): Examples {
 const gaussianSchema = object({
   ...position,
   stream: checkedElsewhere<string | number>(),
-  sample: word().default(0),
+  sample: withDefault(word(), 0),
   count: integer(0, 2 ** 31),
   signal: signal(),
 });
@@ -201,7 +203,7 @@ const evolutionStrategiesSchema = object({
   ...batchSchema.shape,
   ...position,
   tau: positive(),
-  noiseScale: positive().optional(),
+  noiseScale: optional(positive()),
   coupling: coupling(),
   projection: projection(),
   rowwise: rowwise(),
@@ -246,8 +248,8 @@ function sampled(
 const chainShape = {
   ...withLoss,
   ...position,
-  batch: checkedElsewhere<unknown>().optional(),
-  batches: leaf<readonly unknown[]>("an array of batches", Array.isArray).optional(),
+  batch: optional(checkedElsewhere<unknown>()),
+  batches: optional(leaf<readonly unknown[]>("an array of batches", Array.isArray)),
   tau: positive(),
   stepSizes: checkedElsewhere<ArrayLike<number>>(),
   projection: projection(),
@@ -304,8 +306,8 @@ function checkChain(
 
 const sgldSchema = object({
   ...chainShape,
-  noiseScales: checkedElsewhere<ArrayLike<number>>().optional(),
-  start: checkedElsewhere<Vector>().optional(),
+  noiseScales: optional(checkedElsewhere<ArrayLike<number>>()),
+  start: optional(checkedElsewhere<Vector>()),
 });
 
 function checkSgld(root: string, input: unknown): SgldInput {
@@ -325,7 +327,7 @@ function checkSgld(root: string, input: unknown): SgldInput {
   return { ...chain, start, noiseScales };
 }
 
-const robbinsMonroSchema = object({ ...chainShape, samples: samples(), noiseScale: positive().optional() });
+const robbinsMonroSchema = object({ ...chainShape, samples: samples(), noiseScale: optional(positive()) });
 
 function checkRobbinsMonro(root: string, input: unknown): RobbinsMonroInput {
   const given = parse(root, robbinsMonroSchema, input);
@@ -345,8 +347,8 @@ const stepSchema = object({
   rate: notNegative(),
   parameters: checkedElsewhere<Vector>(),
   gradient: checkedElsewhere<Vector>(),
-  state: leaf<readonly Vector[]>("an array of vectors", Array.isArray).optional(),
-  index: integer(1, 2 ** 32).default(1),
+  state: optional(leaf<readonly Vector[]>("an array of vectors", Array.isArray)),
+  index: withDefault(integer(1, 2 ** 32), 1),
   signal: signal(),
 });
 

@@ -3,7 +3,7 @@
  *
  * Couplings are checked against the network in `sampling.ts`.
  */
-import { z } from "zod";
+import * as z from "zod/mini";
 import { availableThreads } from "../host.ts";
 import { DEFAULTS, NAMES } from "./defaults.ts";
 import type {
@@ -24,8 +24,10 @@ import {
   number,
   object,
   oneOf,
+  optional,
   positive,
   schedule,
+  withDefault,
 } from "./values.ts";
 
 /** Who needs ∇f, or null. */
@@ -62,7 +64,7 @@ const independentSchema = object({
   kind: z.literal("independent"),
   samples: samples(),
   complement: choice(NAMES.complement),
-  centred: flag().optional(),
+  centred: optional(flag()),
 });
 const antitheticSchema = object({
   kind: z.literal("antithetic"),
@@ -73,23 +75,26 @@ const antitheticSchema = object({
 });
 const walshSchema = object({ kind: z.literal("walsh"), blocks: integer(1, MOST_BLOCKS) });
 const couplings = oneOf([walshSchema, antitheticSchema, independentSchema]);
-const couplingSchema = couplings
-  .refine((c) => c.kind !== "independent" || c.complement !== "sample" || c.centred !== true, {
+const rawWhereSampled = couplings.check(
+  z.refine((c) => c.kind !== "independent" || c.complement !== "sample" || c.centred !== true, {
     path: ["centred"],
     error: 'false where complement is "sample" (Algorithm 4 has raw weights)',
-  })
-  .transform((c) =>
-    c.kind === "independent" ? { ...c, centred: c.centred ?? c.complement === "marginalize" } : c,
-  )
-  .refine((c) => c.kind !== "independent" || !c.centred || c.samples >= 2, {
+  }),
+);
+const centring = z.transform((c: z.output<typeof couplings>) =>
+  c.kind === "independent" ? { ...c, centred: c.centred ?? c.complement === "marginalize" } : c,
+);
+const couplingSchema = z.pipe(rawWhereSampled, centring).check(
+  z.refine((c) => c.kind !== "independent" || !c.centred || c.samples >= 2, {
     path: ["samples"],
     error: `an integer 2 … ${MOST_SAMPLES} where weights are centred`,
-  });
-export const coupling = () => couplingSchema.optional();
+  }),
+);
+export const coupling = () => optional(couplingSchema);
 
-export const rowwise = () => flag().optional();
+export const rowwise = () => optional(flag());
 export const projection = () => choice(NAMES.projection);
-export const temperature = () => positive().default(DEFAULTS.temperature);
+export const temperature = () => withDefault(positive(), DEFAULTS.temperature);
 const noise = () => choice(NAMES.noise);
 const minibatch = () => choice(NAMES.minibatch);
 
@@ -128,7 +133,7 @@ const evolutionStrategies = object({
   projection: projection(),
 });
 
-const tau = () => schedule().default(DEFAULTS.tau);
+const tau = () => withDefault(schedule(), DEFAULTS.tau);
 const lossObjective = object({ kind: z.literal("loss") });
 
 const localEntropyEstimators = oneOf([importanceSampling, sgld]);
@@ -137,12 +142,12 @@ const objectives = oneOf([
   object({
     kind: z.literal("local-entropy"),
     tau: tau(),
-    estimator: localEntropyEstimators.prefault(DEFAULTS.estimator),
+    estimator: z.prefault(localEntropyEstimators, DEFAULTS.estimator),
   }),
   object({ kind: z.literal("heat"), tau: tau(), estimator: heatEstimators }),
   lossObjective,
 ]);
-export const objectiveSchema = objectives.prefault({ kind: "local-entropy" });
+export const objectiveSchema = z.prefault(objectives, { kind: "local-entropy" });
 export type Objective = z.output<typeof objectiveSchema>;
 
 /** Without what speaks of minibatches and first layers. */
@@ -150,26 +155,30 @@ const { projection: _p, rowwise: _r, ...functionSampling } = importanceSampling.
 const { projection: _q, minibatch: _m, ...functionSgld } = sgld.shape;
 const { projection: _o, minibatch: _n, ...functionRobbinsMonro } = robbinsMonro.shape;
 
-export const minimizeObjectiveSchema = oneOf([
+const functionObjectives = oneOf([
   object({
     kind: z.literal("local-entropy"),
     tau: tau(),
-    estimator: oneOf([object(functionSampling), object(functionSgld)]).prefault(DEFAULTS.estimator),
+    estimator: z.prefault(oneOf([object(functionSampling), object(functionSgld)]), DEFAULTS.estimator),
   }),
   object({ kind: z.literal("heat"), tau: tau(), estimator: oneOf([object(functionRobbinsMonro)]) }),
   lossObjective,
-]).prefault({ kind: "local-entropy" });
+]);
+export const minimizeObjectiveSchema = z.prefault(functionObjectives, { kind: "local-entropy" });
 export type MinimizeObjective = z.output<typeof minimizeObjectiveSchema>;
 
 const fraction = (value: number) =>
-  number("a number from 0 to below 1", (v) => v >= 0 && v < 1).default(value);
+  withDefault(
+    number("a number from 0 to below 1", (v) => v >= 0 && v < 1),
+    value,
+  );
 export const momentumShape = { kind: z.literal("momentum"), momentum: fraction(DEFAULTS.momentum) };
 export const adamShape = {
   kind: z.literal("adam"),
   beta1: fraction(DEFAULTS.adam.beta1),
   beta2: fraction(DEFAULTS.adam.beta2),
-  epsilon: positive().default(DEFAULTS.adam.epsilon),
-  weightDecay: notNegative().default(DEFAULTS.adam.weightDecay),
+  epsilon: withDefault(positive(), DEFAULTS.adam.epsilon),
+  weightDecay: withDefault(notNegative(), DEFAULTS.adam.weightDecay),
 };
 
 export const optimizerSchema = oneOf([
@@ -192,7 +201,7 @@ export const KINDS = {
 /** Where a run or a backend computes. */
 export const machineShape = {
   backend: choice(NAMES.backend),
-  threads: integer(1, 1024).default(availableThreads),
+  threads: withDefault(integer(1, 1024), availableThreads),
 };
 
 // So that schemas and types cannot drift apart unseen.
@@ -200,7 +209,7 @@ export const machineShape = {
 export type Hold<All extends readonly true[]> = All;
 type Allows<Public, Given> = [Given] extends [Public] ? true : false;
 type Same<Public, Given> = [Public, Given] extends [Given, Public] ? true : false;
-export type SameKeys<Public, Schema extends z.ZodType> = Same<keyof Public, keyof z.input<Schema>>;
+export type SameKeys<Public, Schema extends z.ZodMiniType> = Same<keyof Public, keyof z.input<Schema>>;
 export type Tied = Hold<
   [
     Allows<CouplingOptions | undefined, z.input<typeof couplingSchema>>,

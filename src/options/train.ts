@@ -2,6 +2,7 @@
  * The check of `train`'s options: everything that can be wrong is found here, before work starts.
  */
 import {
+  type AbortSignalLike,
   type Estimator,
   type Examples,
   type Loss,
@@ -48,7 +49,19 @@ import type {
   Resume,
   TrainOptions,
 } from "./types.ts";
-import { checkedElsewhere, flag, integer, leaf, notNegative, object, parse, seed, signal } from "./values.ts";
+import {
+  checkedElsewhere,
+  flag,
+  integer,
+  leaf,
+  notNegative,
+  object,
+  optional,
+  parse,
+  seed,
+  signal,
+  withDefault,
+} from "./values.ts";
 
 /** Options of a run in the seam's language: no array in it, and no object, is the caller's. */
 export interface CheckedTrain {
@@ -71,7 +84,7 @@ export interface CheckedTrain {
   readonly recordEvery: number;
   readonly evaluateEvery: number;
   readonly averaging: boolean;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
   readonly resume?: Resume;
   /** Of `data.train` as it is until then; done where there is a `resume` to hold it against. */
   readonly fingerprint: Work<string>;
@@ -100,19 +113,19 @@ const resumeSchema = object({
 const trainSchema = object({
   network: checkedElsewhere<NetworkOptions>(),
   data: checkedElsewhere<Data>(),
-  loss: checkedElsewhere<LossOptions>().optional(),
+  loss: optional(checkedElsewhere<LossOptions>()),
   objective: objectiveSchema,
-  optimizer: optimizerSchema.optional(),
-  batchSize: integer(1, 2 ** 32 - 1).default(DEFAULTS.batchSize),
+  optimizer: optional(optimizerSchema),
+  batchSize: withDefault(integer(1, 2 ** 32 - 1), DEFAULTS.batchSize),
   updates: integer(1, 2 ** 32),
-  seed: seed().default(DEFAULTS.seed),
-  parameters: checkedElsewhere<Vector>().optional(),
+  seed: withDefault(seed(), DEFAULTS.seed),
+  parameters: optional(checkedElsewhere<Vector>()),
   ...machineShape,
-  recordEvery: integer(1, 2 ** 32).default(DEFAULTS.recordEvery),
-  evaluateEvery: integer(0, 2 ** 32).default(DEFAULTS.evaluateEvery),
-  averaging: flag().default(DEFAULTS.averaging),
+  recordEvery: withDefault(integer(1, 2 ** 32), DEFAULTS.recordEvery),
+  evaluateEvery: withDefault(integer(0, 2 ** 32), DEFAULTS.evaluateEvery),
+  averaging: withDefault(flag(), DEFAULTS.averaging),
   signal: signal(),
-  resume: resumeSchema.optional(),
+  resume: optional(resumeSchema),
 });
 
 /** @throws OptionError that names the option, what is allowed and what was given */
@@ -202,8 +215,8 @@ function withSampling(objective: Objective, estimator: Estimator): object {
 
 const dataSchema = object({
   train: checkedElsewhere<Dataset>(),
-  test: checkedElsewhere<Dataset>().optional(),
-  validation: checkedElsewhere<Dataset>().optional(),
+  test: optional(checkedElsewhere<Dataset>()),
+  validation: optional(checkedElsewhere<Dataset>()),
 });
 
 const datasetSchema = object({

@@ -5,7 +5,7 @@
  * k = 0 … updates − 1 outer updates, τ the proposal's variance, δ the temperature.
  * A wrong option throws an `OptionError` that names it, what is allowed and what was given, before work starts.
  */
-import type { Vector } from "../backends/backend.ts";
+import type { AbortSignalLike, Vector } from "../backends/backend.ts";
 import type { KindOf } from "../backends/description.ts";
 import type { BackendName } from "../backends/registry.ts";
 import type { Activation } from "../network.ts";
@@ -246,7 +246,7 @@ export interface TrainOptions {
    */
   readonly averaging?: boolean;
   /** Ends the run between two updates; its `result` and its iteration then reject with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
   /** What `load(directory)` gave, to go on from there; the other options must be those of the first run. */
   readonly resume?: Resume;
 }
@@ -326,5 +326,5 @@ export interface MinimizeOptions {
   /** A record each so many updates (default 100). */
   readonly recordEvery?: number;
   /** Ends the run; its `result` and its iteration then reject with the signal's reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
 }

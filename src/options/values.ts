@@ -3,7 +3,9 @@
  *
  * A leaf carries its range in words; `parse` puts range, path and value together.
  */
-import { z } from "zod";
+
+import * as z from "zod/mini";
+import type { AbortSignalLike } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import type { Schedule } from "../schedules.ts";
 
@@ -12,6 +14,12 @@ import type { Schedule } from "../schedules.ts";
 export function leaf<Type>(range: string, allows: (value: unknown) => boolean) {
   return z.custom<Type>(allows, range);
 }
+
+/** The same, or undefined. */
+export const optional = z.optional;
+
+/** What stands for undefined: a value, or a function that is asked for one each time. */
+export const withDefault = z._default;
 
 export function integer(low: number, high: number) {
   const allows = (v: unknown) => Number.isSafeInteger(v) && (v as number) >= low && (v as number) <= high;
@@ -27,21 +35,24 @@ export const notNegative = () => number("a finite number, 0 or more,", (v) => v 
 
 /** One of these names, by default the first. */
 export function choice<const Name extends string>(names: readonly Name[]) {
-  return leaf<Name>(quoted(names), (v) => names.includes(v as Name)).default(() => names[0]);
+  return withDefault(
+    leaf<Name>(quoted(names), (v) => names.includes(v as Name)),
+    () => names[0],
+  );
 }
 
-type Kind = z.ZodObject<{ kind: z.ZodLiteral<string> }>;
+type Kind = z.ZodMiniObject<{ kind: z.ZodMiniLiteral<string> }>;
 
 /** One of several objects, told apart by their `kind`; unknown kinds are refused here and nowhere below. */
 export function oneOf<const Members extends readonly [Kind, ...Kind[]]>(members: Members, more = "") {
   return z.discriminatedUnion("kind", members, { error: quoted(members.map(kindOf)) + more });
 }
 
-const kindOf = ({ shape }: Kind) => shape.kind.value;
+const kindOf = ({ shape }: Kind) => shape.kind.def.values[0];
 
 /** The kinds that `oneOf` allows. */
-export function kindsOf<Union extends z.ZodDiscriminatedUnion<readonly Kind[]>>(union: Union) {
-  return union.options.map(kindOf) as z.output<Union>["kind"][];
+export function kindsOf<Union extends z.ZodMiniDiscriminatedUnion<readonly Kind[]>>(union: Union) {
+  return union.def.options.map(kindOf) as z.output<Union>["kind"][];
 }
 
 /**
@@ -49,7 +60,7 @@ export function kindsOf<Union extends z.ZodDiscriminatedUnion<readonly Kind[]>>(
  * the type says otherwise: what checks them takes anything.
  */
 export function checkedElsewhere<Type>() {
-  return z.custom<Type>(() => true).optional() as unknown as z.ZodCustom<Type, Type>;
+  return optional(z.custom<Type>(() => true)) as unknown as z.ZodMiniCustom<Type, Type>;
 }
 
 export const flag = () => leaf<boolean>("true or false", (v) => typeof v === "boolean");
@@ -66,10 +77,12 @@ export const seed = () =>
 export const word = () => integer(0, 2 ** 32 - 1);
 
 export const signal = () =>
-  leaf<AbortSignal>("an AbortSignal", (v) => {
-    const { aborted, addEventListener } = (v ?? {}) as Partial<AbortSignal>;
-    return typeof aborted === "boolean" && typeof addEventListener === "function";
-  }).optional();
+  optional(
+    leaf<AbortSignalLike>("an AbortSignal", (v) => {
+      const { aborted, addEventListener } = (v ?? {}) as Partial<AbortSignalLike>;
+      return typeof aborted === "boolean" && typeof addEventListener === "function";
+    }),
+  );
 
 /** "a", "b" or "c", in quotes. */
 export function quoted(names: readonly string[]): string {
@@ -92,7 +105,7 @@ export function object<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
 }
 
 /** What `schema` makes of `value`, or one sentence about its first fault; unknown keys come first. */
-export function parse<Schema extends z.ZodType>(
+export function parse<Schema extends z.ZodMiniType>(
   root: string,
   schema: Schema,
   value: unknown,

@@ -1,7 +1,8 @@
 /**
  * `run.json` of a run's folder: the options as given, what ran, versions, times and the result.
  */
-import { z } from "zod";
+import * as z from "zod/mini";
+import english from "zod/v4/locales/en.js";
 import { fileBytes, plainReason, readingFile } from "../disk.ts";
 import { CheckpointError } from "../errors.ts";
 import { nodeModule } from "../host.ts";
@@ -41,33 +42,37 @@ export interface RunFile extends Partial<RunReport> {
   readonly confusion?: readonly (readonly number[])[];
 }
 
-const fraction = z.number().min(0).max(1).nullable().optional();
+const count = z.int().check(z.minimum(0));
+const fraction = z.optional(z.nullable(z.number().check(z.minimum(0), z.maximum(1))));
 
 /** Only what is read back is asked for; the rest may grow. */
 const runFile = z.looseObject({
   versions: z.object({ package: z.string(), node: z.string(), platform: z.string() }),
   started: z.string(),
-  fingerprint: z.string().optional(),
-  command: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
-  confusion: z.array(z.array(z.number().int().min(0))).optional(),
-  options: z.record(z.string(), z.unknown()).optional(),
-  backend: z
-    .looseObject({
+  fingerprint: z.optional(z.string()),
+  command: z.optional(z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]))),
+  confusion: z.optional(z.array(z.array(count))),
+  options: z.optional(z.record(z.string(), z.unknown())),
+  backend: z.optional(
+    z.looseObject({
       name: z.string(),
       instructionSet: z.string(),
       threads: z.number(),
       form: z.string(),
-      coupling: z.string().optional(),
-      samples: z.number().optional(),
+      coupling: z.optional(z.string()),
+      samples: z.optional(z.number()),
       declined: z.array(z.object({ name: z.string(), reason: z.string() })),
-    })
-    .optional(),
-  updates: z.number().int().min(0).optional(),
-  seconds: z.number().min(0).optional(),
-  completed: z.boolean().optional(),
+    }),
+  ),
+  updates: z.optional(count),
+  seconds: z.optional(z.number().check(z.minimum(0))),
+  completed: z.optional(z.boolean()),
   testAccuracy: fraction,
   validationAccuracy: fraction,
 });
+
+/** What is wrong, in English, whatever an application has told a zod of its own to speak. */
+const ENGLISH = { error: english().localeError };
 
 /** A run writes some kilobytes, or as many more as its matrices of costs and of confusion need. */
 const LARGEST = 2 ** 28;
@@ -107,7 +112,7 @@ export function parseRunFile(bytes: Uint8Array, path: string): RunFile {
       cause: error,
     });
   }
-  const checked = runFile.safeParse(content);
+  const checked = runFile.safeParse(content, ENGLISH);
   if (!checked.success) {
     const { path: keys, message } = checked.error.issues[0];
     throw new CheckpointError(

@@ -38,6 +38,11 @@ const COMPUTE = `async (openWasm, instructionSet) => {
   return [...gradient];
 }`;
 
+const ISOLATION = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+
 describeBrowser(`in a browser${lacking && `: ${lacking}`}`, () => {
   describe.each([
     ["isolated: shared memory", true, /^wasm (relaxed-)?simd\+threads, 2 threads$/],
@@ -77,16 +82,26 @@ describeBrowser(`in a browser${lacking && `: ${lacking}`}`, () => {
       });
     });
 
+    /** What `COMPUTE` gives in a page with the backend's own module. */
+    async function computed(instructionSet: string, before = ""): Promise<unknown> {
+      const { address, close } = await servePage(isolated ? { headers: () => ISOLATION } : {});
+      try {
+        return await withPage(address, (page) =>
+          page.evaluate(
+            `${before} import("/lib/backends/wasm/backend.js").then(({ openWasm }) => (${COMPUTE})(openWasm, ${instructionSet}))`,
+          ),
+        );
+      } finally {
+        close();
+      }
+    }
+
     test("the same build gives the bits that it gives in Node", async () => {
       const instructionSet = isolated ? "simd+threads" : "simd";
       // biome-ignore lint/security/noGlobalEval: one text, so that both sides compute the same
       const compute = globalThis.eval(COMPUTE);
       const expected = await compute(openWasm, instructionSet);
-      const actual = await withPage(address, (page) =>
-        page.evaluate(
-          `import("/dist/backends/wasm/backend.js").then(({ openWasm }) => (${COMPUTE})(openWasm, "${instructionSet}"))`,
-        ),
-      );
+      const actual = await computed(`"${instructionSet}"`);
       expect(expected.some((slope: number) => slope !== 0)).toBe(true);
       expect(actual).toEqual(expected);
     });
@@ -94,20 +109,11 @@ describeBrowser(`in a browser${lacking && `: ${lacking}`}`, () => {
     test("where no worker can be made, the page's own thread gives them too", async () => {
       // biome-ignore lint/security/noGlobalEval: one text, so that both sides compute the same
       const expected = await globalThis.eval(COMPUTE)(openWasm, "simd");
-      const actual = await withPage(address, (page) =>
-        page.evaluate(
-          `globalThis.Worker = undefined;
-          import("/dist/backends/wasm/backend.js").then(({ openWasm }) => (${COMPUTE})(openWasm, undefined))`,
-        ),
-      );
+      const actual = await computed("undefined", "globalThis.Worker = undefined;");
       expect(actual).toEqual(expected);
     });
   });
 
-  const ISOLATION = {
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-  };
   const policy = (text: string): Policies => ({ headers: () => ({ "Content-Security-Policy": text }) });
   const near = /^simd in place of simd \(.*worker.*\)$/;
   const none = /^The wasm backend did not start: simd, simd on the calling thread \(.*\)$/;

@@ -1,6 +1,6 @@
 /**
  * The addon in processes of their own: exit in mid-run, worker threads, garbage collection, the forced
- * instruction set. A child runs the built package (dist), as a user's program does.
+ * instruction set. A child runs what is built (lib), as a user's program does.
  */
 
 import { existsSync } from "node:fs";
@@ -10,7 +10,7 @@ import { nativeStatus } from "../../src/backends/addon/native.ts";
 import { describeNative, HUGE, quickest, STOP_WITHIN } from "../support/jobs.ts";
 import { PROBLEM, runModule, runNode } from "../support/processes.ts";
 
-const BUILT = new URL("../../dist/backends/addon/native.js", import.meta.url);
+const BUILT = new URL("../../lib/backends/addon/native.js", import.meta.url);
 
 /** What every child and worker begins with. */
 const PRELUDE = `

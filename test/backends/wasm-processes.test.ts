@@ -1,6 +1,6 @@
 /**
  * The WASM backend in processes of their own: what keeps one alive, exit in mid-run, a worker that is ended, memory.
- * A child runs the built package (dist), as a user's program does.
+ * A child runs what is built (lib), as a user's program does.
  */
 import { describe, expect, test } from "@jest/globals";
 import { wasmStatus } from "../../src/backends/wasm/load.ts";
@@ -10,7 +10,7 @@ import { PROBLEM, runModule } from "../support/processes.ts";
 const { instructionSets, reason } = wasmStatus();
 const describeThreads = instructionSets.includes("simd+threads") ? describe : describe.skip;
 
-const BUILT = new URL("../../dist/backends/wasm/backend.js", import.meta.url);
+const BUILT = new URL("../../lib/backends/wasm/backend.js", import.meta.url);
 
 /** What every child begins with. */
 const PRELUDE = `

@@ -1,12 +1,12 @@
 /**
  * The modules' arrows: downward, in no circle, and out of the package only where it may.
  *
- * What `import { train }` loads: no module of Node, which no browser or bundler resolves, and no tool of the command.
+ * What `import { train }` loads, from src and as it is published (dist): no module of Node, which no browser or bundler
+ * resolves, and no tool of the command.
  */
 import { readdirSync, readFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
 import { expect, test } from "@jest/globals";
-
-const entry = new URL("../../src/index.ts", import.meta.url);
 
 /** Files that loading one loads, with what each imports by a bare name. */
 function graph(file: URL, seen = new Map<string, string[]>()): Map<string, string[]> {
@@ -27,11 +27,39 @@ function graph(file: URL, seen = new Map<string, string[]>()): Map<string, strin
   return seen;
 }
 
+/** The bare names among what a file loads, and how many files that is. */
+function bareNames(path: string): { files: number; names: string[] } {
+  const files = graph(new URL(path, root));
+  return { files: files.size, names: [...new Set([...files.values()].flat())].sort() };
+}
+
 test("the package loads where there is no Node: nothing but zod has a bare name", () => {
-  const files = graph(entry);
-  expect(files.size).toBeGreaterThan(30);
-  const bare = [...files.values()].flat();
-  expect([...new Set(bare)]).toEqual(["zod"]);
+  const { files, names } = bareNames("src/index.ts");
+  expect(files).toBeGreaterThan(30);
+  expect(names).toEqual(["zod/mini", "zod/v4/locales/en.js"]);
+});
+
+test.each(["index", "backends/wasm/worker"])("what is published of %s has no bare name at all", (name) => {
+  const { files, names } = bareNames(`dist/${name}.js`);
+  expect(files).toBeGreaterThan(2);
+  expect(names).toEqual([]);
+});
+
+test.each(["runs/report", "cli/main"])("what is published of %s needs nothing but Node", (name) => {
+  const { files, names } = bareNames(`dist/${name}.js`);
+  expect(files).toBeGreaterThan(5);
+  expect(names.length).toBeGreaterThan(1);
+  expect(names.filter((name) => !isBuiltin(name))).toEqual([]);
+});
+
+test("what knows its place lies where src/places.ts says that it does", () => {
+  const files = readdirSync(new URL("dist/", root), { recursive: true }).map(String);
+  const scripts = files.filter((name) => name.endsWith(".js"));
+  const knowing = scripts.filter((name) =>
+    readFileSync(new URL(`dist/${name}`, root), "utf8").includes("import.meta.url"),
+  );
+  expect(knowing.length).toBeGreaterThan(0);
+  expect(knowing.filter((name) => name.includes("/") || name.includes("\\"))).toEqual([]);
 });
 
 /** Every source in a folder, by its path from the root, with those that it imports (types too) or includes. */

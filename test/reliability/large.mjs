@@ -5,8 +5,8 @@
 import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { freemem } from "node:os";
 import { join } from "node:path";
-import { readImages } from "../../dist/data/idx.js";
 import { load, train } from "../../dist/index.js";
+import { readImages } from "../../lib/data/idx.js";
 import { check, finish, folder, idx, long } from "./support/command.mjs";
 
 const NEEDED = 12 * 2 ** 30;

@@ -1,6 +1,6 @@
 /**
  * Folders: two runs never share one, whoever asks first and from wherever; saves side by side succeed; what a killed
- * process left shuts nobody out. Child processes and worker threads use `dist`.
+ * process left shuts nobody out. Child processes and worker threads use `lib`.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import {
@@ -71,12 +71,12 @@ async function expectOneSave(folder: string) {
   expect(readdirSync(folder).sort()).toEqual(["checkpoint.safetensors", "run.json"]);
 }
 
-const DIST = resolve(import.meta.dirname, "..", "..", "dist", "runs");
+const BUILT = resolve(import.meta.dirname, "..", "..", "lib", "runs");
 
 /** A process that claims a folder, says so, and stays until it is killed. */
 async function holder(folder: string): Promise<ChildProcess> {
   const source = `
-    const { claimFolder } = await import(${JSON.stringify(join(DIST, "claim.js"))});
+    const { claimFolder } = await import(${JSON.stringify(join(BUILT, "claim.js"))});
     await claimFolder(${JSON.stringify(folder)}, "resume");
     console.log("held");
     setInterval(() => {}, 1000);`;
@@ -108,7 +108,7 @@ describe("saves side by side", () => {
   test("into one folder from threads of one process", async () => {
     const folder = fresh();
     const source = `
-      import(${JSON.stringify(join(DIST, "checkpoint.js"))}).then(async ({ save }) => {
+      import(${JSON.stringify(join(BUILT, "checkpoint.js"))}).then(async ({ save }) => {
         const { number, folder, state, report } = require("node:worker_threads").workerData;
         for (let i = 0; i < 5; i++) await save(folder, state, report);
       });`;

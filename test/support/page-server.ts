@@ -1,11 +1,10 @@
 /**
- * A server of one page that can import the compiled package, under the headers and the refusals of a test.
+ * A server of one page that can import the compiled package, bundled (/dist/) or module by module (/lib/), under the headers and the refusals of a test.
  */
 import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
-import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
-import { dirname, extname, join } from "node:path";
+import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export interface Policies {
@@ -15,10 +14,10 @@ export interface Policies {
   readonly refused?: RegExp;
 }
 
-const DIST = fileURLToPath(new URL("../../dist/", import.meta.url));
-const ZOD = dirname(createRequire(import.meta.url).resolve("zod/package.json"));
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const SERVED = /^\/(dist|lib)\//;
 const TYPES: Readonly<Record<string, string>> = { ".js": "text/javascript", ".wasm": "application/wasm" };
-const PAGE = '<!doctype html><script type="importmap">{"imports":{"zod":"/zod/index.js"}}</script>';
+const PAGE = "<!doctype html>";
 
 /** @returns where the page is, and what ends the server */
 export function servePage({ headers = () => ({}), refused }: Policies) {
@@ -28,8 +27,8 @@ export function servePage({ headers = () => ({}), refused }: Policies) {
       response.setHeader("Content-Type", "text/html").end(PAGE);
       return;
     }
-    const file = url.startsWith("/zod/") ? join(ZOD, url.slice(5)) : join(DIST, url.replace("/dist/", ""));
-    if (refused?.test(url) || !statSync(file, { throwIfNoEntry: false })?.isFile()) {
+    const file = join(ROOT, url);
+    if (!SERVED.test(url) || refused?.test(url) || !statSync(file, { throwIfNoEntry: false })?.isFile()) {
       response.writeHead(404).end();
       return;
     }

@@ -6,7 +6,7 @@
  * (native/node/jobs.h).
  */
 import { nextTurn } from "../../host.ts";
-import type { Backend, DataSplit, Operations, Session, SessionSetup } from "../backend.ts";
+import type { AbortSignalLike, Backend, DataSplit, Operations, Session, SessionSetup } from "../backend.ts";
 import { type ArrayName, KINDS } from "../description.ts";
 import {
   type Answer,
@@ -143,7 +143,7 @@ class AddonSession implements SessionRunner {
     this.#calls.checkOpen();
   }
 
-  run({ scalars, arrays, outputs }: Job, signal?: AbortSignal): Promise<Answer | null> {
+  run({ scalars, arrays, outputs }: Job, signal?: AbortSignalLike): Promise<Answer | null> {
     const begin = (done: Done) => this.#addon.run(this.#handle, scalars, arrays, done);
     return this.#calls.start(begin, () => outputs, signal);
   }

@@ -3,7 +3,9 @@
  *
  * The addon makes no promise, error or typed array, since `instanceof` fails for those of another realm.
  */
+
 import { BackendError, OptionError } from "../../errors.ts";
+import type { AbortSignalLike } from "../backend.ts";
 import { ARRAYS, type ArrayName } from "../description.ts";
 import type { Answer, JobArrays } from "../job.ts";
 import type { Addon, Done, JobNumber, Numbers, Queue } from "./load.ts";
@@ -66,7 +68,7 @@ export class Calls {
   start(
     begin: (done: Done) => JobNumber,
     outputs: (numbers: Numbers) => Partial<Record<ArrayName, number>>,
-    signal?: AbortSignal,
+    signal?: AbortSignalLike,
   ): Promise<Answer | null> {
     return new Promise((resolve, reject) => {
       this.checkOpen();

@@ -5,6 +5,7 @@
  * `openNative` or `openCuda` and for `local-entropy doctor`.
  */
 import { isNode, nodeModule } from "../../host.ts";
+import { packageFolder } from "../../places.ts";
 import type { Answer, Job, JobArrays } from "../job.ts";
 
 /** A handle to something that the addon owns; collecting it frees that. */
@@ -172,10 +173,9 @@ const loaded = new Map<Engine, Loaded>();
 /** An engine's addon of this package, looked for once a thread. */
 export function loadAddon(engine: Engine): Loaded {
   if (!isNode) return { addon: null, attempts: [], reason: "a browser loads no native addon" };
-  if (!import.meta.url) return { addon: null, attempts: [], reason: BUNDLED };
-  const { dirname, join } = nodeModule("node:path");
-  const here = dirname(nodeModule("node:url").fileURLToPath(import.meta.url));
-  const found = loaded.get(engine) ?? loadAddonFrom(join(here, "..", "..", ".."), engine);
+  const folder = packageFolder();
+  if (folder === null) return { addon: null, attempts: [], reason: BUNDLED };
+  const found = loaded.get(engine) ?? loadAddonFrom(folder, engine);
   loaded.set(engine, found);
   return found;
 }

@@ -5,7 +5,15 @@
  * computes (`wasm/queue.ts`); there it is put into the kernels' memory (`wasm/machine.ts`, `wasm/session.ts`).
  */
 import { BackendError } from "../../errors.ts";
-import type { Backend, BackendOptions, DataSplit, Operations, Session, SessionSetup } from "../backend.ts";
+import type {
+  AbortSignalLike,
+  Backend,
+  BackendOptions,
+  DataSplit,
+  Operations,
+  Session,
+  SessionSetup,
+} from "../backend.ts";
 import type { ArrayName } from "../description.ts";
 import { type Answer, type Job, type SessionJob, sessionJob } from "../job.ts";
 import { operationsOf } from "../job-operations.ts";
@@ -129,7 +137,7 @@ class WasmSessionRunner implements SessionRunner {
     if (this.#queue.failure !== null) throw this.#queue.failure;
   }
 
-  run(plan: Job, signal?: AbortSignal): Promise<Answer | null> {
+  run(plan: Job, signal?: AbortSignalLike): Promise<Answer | null> {
     return this.#queue.call("run", addressed(this.#id, copyJob(plan)), this, signal);
   }
 

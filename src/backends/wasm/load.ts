@@ -9,6 +9,7 @@
  */
 import { BackendError } from "../../errors.ts";
 import { environment, isNode, nodeModule } from "../../host.ts";
+import { wasmFiles } from "../../places.ts";
 import type { BackendStatus } from "../backend.ts";
 
 /** The part of WebAssembly's interface in use: its types come with the DOM's, which is no part of this build. */
@@ -26,24 +27,23 @@ export interface Build {
   readonly runsHere: () => boolean;
 }
 
-// Bundlers look for the expression `new URL("…", import.meta.url)` as it stands; from src as from dist it is the same.
 const BUILDS: readonly Build[] = [
   {
     name: "relaxed-simd+threads",
     threads: true,
-    file: () => new URL("../../../dist/wasm/local-entropy.relaxed.wasm", import.meta.url),
+    file: wasmFiles.relaxed,
     runsHere: () => hasRelaxedSimd() && hasSharedMemory(),
   },
   {
     name: "simd+threads",
     threads: true,
-    file: () => new URL("../../../dist/wasm/local-entropy.threads.wasm", import.meta.url),
+    file: wasmFiles.threads,
     runsHere: () => hasSimd() && hasSharedMemory(),
   },
   {
     name: "simd",
     threads: false,
-    file: () => new URL("../../../dist/wasm/local-entropy.simd.wasm", import.meta.url),
+    file: wasmFiles.simd,
     runsHere: () => hasSimd(),
   },
 ];

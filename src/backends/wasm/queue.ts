@@ -8,7 +8,9 @@
  * A call in hand is cancelled by a word of the shared memory, or by a message where none is shared; one that waits is
  * taken out. While calls are under way a thread holds Node's process; an idle backend lets it end.
  */
+
 import { BackendError } from "../../errors.ts";
+import type { AbortSignalLike } from "../backend.ts";
 import type { Answer as JobAnswer } from "../job.ts";
 import type { Answer, Calls } from "./calls.ts";
 import type { Copied } from "./copies.ts";
@@ -107,7 +109,7 @@ export class WasmQueue {
     name: Name,
     { input, buffers }: Copied<Calls[Name]>,
     owner: object,
-    signal?: AbortSignal,
+    signal?: AbortSignalLike,
   ): Promise<JobAnswer | null> {
     return new Promise((resolve, reject) => {
       const caller = new Error(); // its stack shows who called, which the answer no longer knows

@@ -4,7 +4,8 @@
  *
  * What runs in them is in `wasm/worker.ts`.
  */
-import { isNode, nextTurn, nodeModule } from "../../host.ts";
+import { isNode, nextTurn } from "../../host.ts";
+import { nodeWorker, webWorker } from "../../places.ts";
 import { listen } from "./calls.ts";
 
 export interface Thread {
@@ -22,28 +23,13 @@ export interface Listener {
   ended(reason: string): void;
 }
 
-/** A worker of a browser: its type comes with the DOM's, which is no part of this build. */
-interface WebWorker {
-  postMessage(message: object, transfer: readonly ArrayBuffer[]): void;
-  addEventListener(type: string, hear: (event: { data: unknown; message?: string }) => void): void;
-  terminate(): void;
-}
-declare const Worker: new (url: URL, options: { type: "module" }) => WebWorker;
-
 /** @throws what the host does where it makes no worker; one that does not get on tells the listener later */
 export function startThread(listener: Listener): Thread {
   return isNode ? nodeThread(listener) : webThread(listener);
 }
 
-// From src as from dist it is the compiled worker that runs. Bundlers look for the expression
-// `new Worker(new URL("…", import.meta.url))` as it stands.
-
 function nodeThread(listener: Listener): Thread {
-  const { Worker } = nodeModule("node:worker_threads");
-  // The flags of this process may be such as no worker takes.
-  const worker = new Worker(new URL("../../../dist/backends/wasm/worker.js", import.meta.url), {
-    execArgv: [],
-  });
+  const worker = nodeWorker();
   let ended = false;
   const end = (reason: string) => {
     if (!ended) listener.ended(reason);
@@ -66,9 +52,7 @@ function nodeThread(listener: Listener): Thread {
 }
 
 function webThread(listener: Listener): Thread {
-  const worker = new Worker(new URL("../../../dist/backends/wasm/worker.js", import.meta.url), {
-    type: "module",
-  });
+  const worker = webWorker();
   worker.addEventListener("message", ({ data }) => listener.message(data));
   worker.addEventListener("error", ({ message }) =>
     listener.ended(message ?? "a worker's script did not load"),

@@ -8,7 +8,7 @@
  */
 import { createRequire } from "node:module";
 import { setTimeout as delay } from "node:timers/promises";
-import { KINDS } from "../../../dist/backends/description.js";
+import { KINDS } from "../../../lib/backends/description.js";
 import { hostile, NO_HANDLES } from "./hostile.mjs";
 import { seeded } from "./programs.mjs";
 

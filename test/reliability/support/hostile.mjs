@@ -1,6 +1,6 @@
 /** Values that no caller of the addon should hand over, and jobs that are right but for some of them. */
 import tls from "node:tls";
-import { ARRAYS, KINDS, SCALARS } from "../../../dist/backends/description.js";
+import { ARRAYS, KINDS, SCALARS } from "../../../lib/backends/description.js";
 
 const NUMBERS = [
   ...[Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -1, -0, 0.5, 1e300, 5e-324, 1e-40],
