@@ -42,6 +42,7 @@ Napi::Object exports_of(Napi::Env, Napi::Object exports) {
   add<collect>(exports, "collect");
 
   add<start_operation>(exports, "start");
+  add<answer_at_once>(exports, "answer");
 
   add<open_session>(exports, "openSession");
   add<add_inputs>(exports, "addInputs");

@@ -64,7 +64,7 @@ export const HOST_SHIM = fileURLToPath(
 
 function hostShim(): Loaded {
   const addon = createRequire(import.meta.url)(HOST_SHIM) as Addon;
-  return { addon, attempts: [], reason: "" };
+  return { addon, attempts: [], absent: false, reason: "" };
 }
 
 /** Named by `LOCAL_ENTROPY_TEST_BACKEND`, for who works on that alone (`npm run watch`): "wasm", or "native avx2". */

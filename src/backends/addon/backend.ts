@@ -5,6 +5,7 @@
  * typed arrays that outputs are copied into. A backend's calls run one after another, in order, on a thread of its own
  * (native/node/jobs.h).
  */
+import { BackendError } from "../../errors.ts";
 import { nextTurn } from "../../host.ts";
 import type { Backend, DataSplit, Operations, Session, SessionSetup } from "../backend.ts";
 import { type ArrayName, KINDS } from "../description.ts";
@@ -21,7 +22,9 @@ import {
 import { operationsOf } from "../job-operations.ts";
 import { JobSession, type SessionRunner } from "../job-session.ts";
 import { Calls, newArrays, translated } from "./calls.ts";
-import type { Addon, Done, Engine, NativeSession, Queue } from "./load.ts";
+import type { Engine } from "./failures.ts";
+import { wrongAnswer } from "./known-question.ts";
+import type { Addon, Done, NativeSession, Queue } from "./load.ts";
 
 /** Bytes of inputs that the addon copies at one go: about a millisecond. */
 const PIECE = 2 ** 20;
@@ -49,6 +52,13 @@ export class AddonBackend implements Backend<Engine> {
     this.#queue = translated(() => addon.open(instructionSet, threads));
     this.#calls = new Calls(addon, this.#queue, "backend");
     this.instructionSet = addon.instructionSet(this.#queue);
+    const wrong = wrongAnswer(addon, this.instructionSet);
+    if (wrong !== "") {
+      addon.close(this.#queue);
+      throw new BackendError(
+        `Backend ${name} answers a known question wrongly on ${this.instructionSet}: ${wrong}`,
+      );
+    }
     this.threads = addon.threads(this.#queue);
     this.shortfall =
       this.threads < threads

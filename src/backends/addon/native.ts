@@ -5,7 +5,8 @@ import { BackendError } from "../../errors.ts";
 import { environment } from "../../host.ts";
 import type { Backend, BackendOptions, BackendStatus } from "../backend.ts";
 import { AddonBackend } from "./backend.ts";
-import { type Engine, loadAddon } from "./load.ts";
+import type { Engine } from "./failures.ts";
+import { loadAddon } from "./load.ts";
 
 /** Whether the addon loads here, and what it can run. */
 export function nativeStatus(): BackendStatus {
