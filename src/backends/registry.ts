@@ -34,7 +34,7 @@ interface Entry {
 
 const REGISTRY: Record<BackendName, Entry> = {
   cuda: {
-    what: "an addon of its own, built by `npm run build:cuda`, for a GPU",
+    what: "an addon of its own for a GPU: the package `@local-entropy/linux-x64-cuda`, or built by `npm run build:cuda`",
     unit: "architecture",
     status: () => cudaStatus(),
     byNameOnly: RAN_ON_A_GPU

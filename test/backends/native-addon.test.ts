@@ -12,6 +12,10 @@ import { BUILT } from "../support/installed.ts";
 import { describeNative } from "../support/jobs.ts";
 
 describeNative("instruction sets", () => {
+  test("what was built here loads, and answers as it should", () => {
+    expect(nativeStatus()).toEqual({ available: true, instructionSets: expect.any(Array), reason: "" });
+  });
+
   test.each(nativeStatus().instructionSets.map((name) => [name]))("%s runs where it is forced", (name) => {
     const backend = openNative({ threads: 1, instructionSet: name });
     expect(backend.instructionSet).toBe(name);

@@ -52,13 +52,6 @@ export class AddonBackend implements Backend<Engine> {
     this.#queue = translated(() => addon.open(instructionSet, threads));
     this.#calls = new Calls(addon, this.#queue, "backend");
     this.instructionSet = addon.instructionSet(this.#queue);
-    const wrong = wrongAnswer(addon, this.instructionSet);
-    if (wrong !== "") {
-      addon.close(this.#queue);
-      throw new BackendError(
-        `Backend ${name} answers a known question wrongly on ${this.instructionSet}: ${wrong}`,
-      );
-    }
     this.threads = addon.threads(this.#queue);
     this.shortfall =
       this.threads < threads
@@ -131,6 +124,20 @@ export class AddonBackend implements Backend<Engine> {
       },
     };
   }
+}
+
+/**
+ * Opens an addon's backend, after a known question on the instruction set that it runs.
+ *
+ * @throws BackendError where it does not open, or answers wrongly
+ */
+export function openAddon(name: Engine, addon: Addon, options: AddonOptions): Backend<Engine> {
+  const backend = new AddonBackend(name, addon, options);
+  const { instructionSet } = backend;
+  const wrong = wrongAnswer(addon, instructionSet);
+  if (wrong === "") return backend;
+  backend.close();
+  throw new BackendError(`its addon answers a known question wrongly on ${instructionSet}: ${wrong}`);
 }
 
 const OPERATION = SCALAR_NAMES.indexOf("operation");

@@ -6,7 +6,7 @@
 import { BackendError } from "../../errors.ts";
 import { isNode } from "../../host.ts";
 import type { Backend, BackendStatus } from "../backend.ts";
-import { AddonBackend } from "./backend.ts";
+import { openAddon } from "./backend.ts";
 import type { Engine } from "./failures.ts";
 import { type Loaded, loadAddon } from "./load.ts";
 import { seesDriver } from "./platform.ts";
@@ -48,5 +48,5 @@ export function cudaStatus(
  */
 export function openCuda(loaded: Loaded = loadAddon("cuda")): Backend<Engine> {
   if (loaded.addon === null) throw new BackendError(cudaStatus(loaded).reason);
-  return new AddonBackend("cuda", loaded.addon, { instructionSet: "", threads: 1 });
+  return openAddon("cuda", loaded.addon, { instructionSet: "", threads: 1 });
 }
