@@ -118,6 +118,7 @@ describe("the C library that a process runs with", () => {
     ["/lib/ld-musl-x86_64.so.1", "musl"],
     ["/lib/ld-musl-aarch64.so.1 (deleted)", "musl"],
     ["/usr/lib/x86_64-linux-musl/libc.so", "musl"],
+    ["/usr/lib/x86_64-linux-musl/libc.so (deleted)", "musl"],
     ["/usr/lib/libc++.so.1", null],
     ["/opt/libc.so.6.d/other", null],
   ])("%s: %s", (file, libc) => {
@@ -168,6 +169,17 @@ describePackage("a package for this platform", () => {
       expect(reason).toContain(`Remove the folder ${folder} and run \`npm install\` again`);
     },
   );
+
+  testLinux("one byte short of what is mapped: damaged; without what no loader needs it loads", () => {
+    project.add(own, binary().subarray(0, 100_000));
+    const end = Number(/has at least (\d+)/.exec(load().reason)![1]);
+    project.add(own, binary().subarray(0, end - 1));
+    expect(firstLine(load())).toBe(
+      `${own} is damaged: it was cut off after ${end - 1} bytes, and has at least ${end}`,
+    );
+    project.add(own, binary().subarray(0, end));
+    expect(load().reason).toBe("");
+  });
 
   test("a page of HTML, or no file at all: damaged", () => {
     project.add(own, Buffer.from("<!doctype html>".repeat(10)));
@@ -267,9 +279,13 @@ describePackage("a binary that the system does not load", () => {
     expect(firstLine(loaded)).toBe(`${own} needs a library that this system lacks: libnowhere.so.1`);
   });
 
-  testCompiled("is no addon: of other sources than this version's", () => {
-    const loaded = loadedWith(compiled("addon.node", "int addon;"));
-    expect(firstLine(loaded)).toBe(`${own} was made from other sources than this version's`);
+  testCompiled("is no addon, or an older one: of other sources than this version's", () => {
+    const registers = "void *napi_register_module_v1(void *env, void *exports) { return exports; }";
+    for (const source of ["int addon;", registers]) {
+      const loaded = loadedWith(compiled("addon.node", source));
+      expect(firstLine(loaded)).toBe(`${own} was made from other sources than this version's`);
+      rmSync(join(project.folder, "node_modules", own), { recursive: true }); // a loaded file is not written over
+    }
   });
 });
 

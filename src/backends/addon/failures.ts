@@ -62,6 +62,14 @@ export const noPackage = (engine: Engine, platform: string): Failure => ({
   mends: engine === "cuda" && !platform.startsWith("linux") ? [] : [clone(engine)],
 });
 
+/** A package that may be there, in a folder that a permission model does not show. */
+export const hidden = (name: string, folder: string): Failure => ({
+  why: `${runtime()} was not allowed to look for ${name}`,
+  mends: [
+    `Let its permission model read where packages lie, and load addons: --allow-fs-read=${folder} --allow-addons`,
+  ],
+});
+
 /**
  * A package that is not there.
  *
@@ -155,8 +163,8 @@ const CAUSES: readonly {
   },
   {
     when: /ERR_ACCESS_DENIED|Access to this API has been restricted/,
-    failure: ({ path }) => ({
-      why: `${runtime()} was not allowed to read it`,
+    failure: ({ name, path }) => ({
+      why: `${runtime()} was not allowed to read ${name}`,
       mends: [`Let its permission model read it and load it: --allow-fs-read=${path} --allow-addons`],
     }),
   },

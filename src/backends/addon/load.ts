@@ -14,6 +14,7 @@ import {
   type Engine,
   type Failure,
   foreign,
+  hidden,
   noPackage,
   notBuilt,
   notInstalled,
@@ -138,7 +139,9 @@ export function loadAddonFrom(
     const inRepository = folder !== null && mayExist(join(folder, "native", "CMakeLists.txt"));
     if (inRepository) attempts.push({ path: built, told: "", ...notBuilt(engine) });
     else if (name === null) attempts.push({ path: "", told: "", ...noPackage(engine, platform) });
-    else {
+    else if (!mayRead(dirname(folder ?? from))) {
+      attempts.push({ path: name, told: "", ...hidden(name, dirname(folder ?? from)) });
+    } else {
       const others = packages
         .map((other) => packageOf(other, engine))
         .filter((other) => manifestOf(other, from) !== null);
@@ -204,6 +207,12 @@ function mayExist(path: string): boolean {
   } catch {
     return true;
   }
+}
+
+/** Whether Node's permission model, where there is one, lets a folder be read: what it hides looks like nothing there. */
+function mayRead(folder: string): boolean {
+  const { permission } = process as { permission?: { has(scope: string, path: string): boolean } };
+  return permission?.has("fs.read", folder) ?? true;
 }
 
 /** The package.json of an installed package, or null. */
