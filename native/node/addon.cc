@@ -1,4 +1,4 @@
-// What JavaScript can call: src/backends/addon/load.ts says the same list as an interface, addon/backend.ts
+// What JavaScript can call: src/backends/addon/addon.ts says the same list as an interface, addon/backend.ts
 // calls it.
 #include <napi.h>
 

@@ -21,10 +21,10 @@ import {
 } from "../job.ts";
 import { operationsOf } from "../job-operations.ts";
 import { JobSession, type SessionRunner } from "../job-session.ts";
+import type { Addon, Done, NativeSession, Queue } from "./addon.ts";
 import { Calls, newArrays, translated } from "./calls.ts";
 import type { Engine } from "./failures.ts";
 import { wrongAnswer } from "./known-question.ts";
-import type { Addon, Done, NativeSession, Queue } from "./load.ts";
 
 /** Bytes of inputs that the addon copies at one go: about a millisecond. */
 const PIECE = 2 ** 20;

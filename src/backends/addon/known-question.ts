@@ -7,8 +7,8 @@
  */
 import { parameterCount } from "../../network.ts";
 import { estimatorPart, type Job, type JobArrays, jobOf, pointPart, seedPart, updatePart } from "../job.ts";
+import type { Addon } from "./addon.ts";
 import { newArrays } from "./calls.ts";
-import type { Addon } from "./load.ts";
 
 /** Widths beyond a vector of sixteen lanes, and no multiple of it. */
 export const NETWORK = { layers: [20, 18, 3], activation: "relu" } as const;
