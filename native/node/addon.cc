@@ -1,4 +1,4 @@
-// What JavaScript can call: src/backends/addon/load.ts says the same list as an interface, addon/backend.ts
+// What JavaScript can call: src/backends/addon/addon.ts says the same list as an interface, addon/backend.ts
 // calls it.
 #include <napi.h>
 
@@ -42,6 +42,7 @@ Napi::Object exports_of(Napi::Env, Napi::Object exports) {
   add<collect>(exports, "collect");
 
   add<start_operation>(exports, "start");
+  add<answer_at_once>(exports, "answer");
 
   add<open_session>(exports, "openSession");
   add<add_inputs>(exports, "addInputs");

@@ -137,6 +137,12 @@ void JobQueue::on_finished(napi_env env, napi_value, void* queue, void*) {
   }
 }
 
+Napi::Object numbers_of(Napi::Env env, const Job& job) {
+  const Napi::Object numbers = Napi::Object::New(env);
+  for (const auto& [name, value] : job.numbers) numbers.Set(kResultNames[size_t(name)], value);
+  return numbers;
+}
+
 void JobQueue::deliver_one() {
   std::shared_ptr<JobQueue> alive;  // the last to go
   std::list<std::shared_ptr<Job>> delivered;
@@ -152,8 +158,7 @@ void JobQueue::deliver_one() {
   }
   const Napi::Env env = env_;
   const Napi::HandleScope scope(env);
-  const Napi::Object numbers = Napi::Object::New(env);
-  for (const auto& [name, value] : job.numbers) numbers.Set(kResultNames[size_t(name)], value);
+  const Napi::Object numbers = numbers_of(env, job);
   // `done` may close the queue, which delivers others meanwhile.
   struct Delivery {
     JobQueue* queue;
@@ -175,6 +180,25 @@ Napi::Value start(JobQueue& queue, const std::shared_ptr<Job>& job, Napi::Value 
   return Napi::Number::New(done.Env(), double(queue.submit(job, done.As<Napi::Function>())));
 }
 
+size_t copy_outputs(const Job& job, Napi::Value into) {
+  if (!into.IsObject()) throw Failure("ARGUMENT", "Expected an object for the arrays");
+  const auto arrays = into.As<Napi::Object>();
+  size_t copied = 0;
+  for (const Job::Output& output : job.arrays) {
+    const Napi::Value wanted = arrays.Get(output.name);
+    if (wanted.IsUndefined()) continue;
+    const View view = view_of(wanted, output.name);
+    if (view.bytes() != output.bytes) {
+      throw Failure("ARRAY_LENGTH", "Expected " + std::to_string(output.bytes) + " bytes for the output " +
+                                        output.name + " but received " + std::to_string(view.bytes()) +
+                                        "; a detached array has none");
+    }
+    copied++;
+    if (output.bytes > 0) std::memcpy(view.data, output.data, output.bytes);
+  }
+  return copied;
+}
+
 static std::shared_ptr<JobQueue> queue_of(Napi::Value handle) {
   return held_by<std::shared_ptr<JobQueue>>(handle);
 }
@@ -186,11 +210,16 @@ Napi::Value instruction_sets(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Value open(const Napi::CallbackInfo& info) {
-  if (!info[0].IsString()) throw Failure("ARGUMENT", "Expected a string for the instruction set");
+const Kernels* kernels_named(Napi::Value name) {
+  if (!name.IsString()) throw Failure("ARGUMENT", "Expected a string for the instruction set");
   std::string why;
-  const Kernels* kernels = select_kernels(info[0].As<Napi::String>(), &why);
+  const Kernels* kernels = select_kernels(name.As<Napi::String>(), &why);
   if (kernels == nullptr) throw Failure("INSTRUCTION_SET", why);
+  return kernels;
+}
+
+Napi::Value open(const Napi::CallbackInfo& info) {
+  const Kernels* kernels = kernels_named(info[0]);
   const auto threads = unsigned(whole_number(info[1], "threads", 1, kMostThreads));
   return make_handle(info.Env(), std::make_shared<JobQueue>(info.Env(), kernels, threads));
 }
@@ -220,21 +249,7 @@ Napi::Value collect(const Napi::CallbackInfo& info) {
   const Job* job = queue->delivered();
   if (job == nullptr)
     throw Failure("FAILED", "Outputs are collected inside `done` only, of a job that was not cancelled");
-  if (!info[1].IsObject()) throw Failure("ARGUMENT", "Expected an object for the arrays");
-  const auto arrays = info[1].As<Napi::Object>();
-  size_t copied = 0;
-  for (const Job::Output& output : job->arrays) {
-    const Napi::Value wanted = arrays.Get(output.name);
-    if (wanted.IsUndefined()) continue;
-    const View view = view_of(wanted, output.name);
-    if (view.bytes() != output.bytes) {
-      throw Failure("ARRAY_LENGTH", "Expected " + std::to_string(output.bytes) + " bytes for the output " +
-                                        output.name + " but received " + std::to_string(view.bytes()) +
-                                        "; a detached array has none");
-    }
-    copied++;
-    if (output.bytes > 0) std::memcpy(view.data, output.data, output.bytes);
-  }
+  const size_t copied = copy_outputs(*job, info[1]);
   return Napi::Number::New(info.Env(), double(copied));
 }
 

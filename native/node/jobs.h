@@ -130,6 +130,13 @@ struct HandleKind<std::shared_ptr<JobQueue>> {
 // Starts `job` on a queue, and gives JavaScript its number, for `cancel`.
 Napi::Value start(JobQueue& queue, const std::shared_ptr<Job>& job, Napi::Value done);
 
+// The kernels for an instruction set, or for "" the best; a Failure where they do not run here.
+const Kernels* kernels_named(Napi::Value name);
+// A computed job's results by name.
+Napi::Object numbers_of(Napi::Env env, const Job& job);
+// Copies its outputs into an object's typed arrays of their names and lengths; how many.
+size_t copy_outputs(const Job& job, Napi::Value into);
+
 // What JavaScript calls.
 Napi::Value instruction_sets(const Napi::CallbackInfo& info);  // () → names, best first
 Napi::Value open(const Napi::CallbackInfo& info);             // (name, or "" for the best; threads) → queue

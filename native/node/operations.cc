@@ -207,4 +207,14 @@ Napi::Value start_operation(const Napi::CallbackInfo& info) {
   return start(*queue, job_of(FlatJob(info[1], info[2])), info[3]);
 }
 
+Napi::Value answer_at_once(const Napi::CallbackInfo& info) {
+  const Kernels* kernels = kernels_named(info[0]);
+  const std::shared_ptr<Job> job = job_of(FlatJob(info[1], info[2]));
+  const std::unique_ptr<Executor, void (*)(Executor*)> executor(new_executor(1), delete_executor);
+  const Context context{executor.get(), &job->cancelled};
+  if (!job->compute(*kernels, context)) throw Failure("CANCELLED", "The question was not answered");
+  copy_outputs(*job, info[3]);
+  return numbers_of(info.Env(), *job);
+}
+
 }  // namespace local_entropy

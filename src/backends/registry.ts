@@ -7,7 +7,7 @@
  */
 import { BackendError } from "../errors.ts";
 import { availableThreads, environment } from "../host.ts";
-import { cudaStatus, openCuda } from "./addon/cuda.ts";
+import { cudaStatus, openCuda, RAN_ON_A_GPU } from "./addon/cuda.ts";
 import { nativeStatus, openNative } from "./addon/native.ts";
 import type { Backend, BackendOptions, BackendStatus } from "./backend.ts";
 import { openReference } from "./reference.ts";
@@ -27,14 +27,19 @@ interface Entry {
   /** What `instructionSets` of its status are, for `doctor`. */
   readonly unit: string;
   readonly status: () => BackendStatus;
+  /** Why "auto" passes it over, if it does: it is taken by its name alone. */
+  readonly byNameOnly?: string;
   readonly open: (options: BackendOptions) => Backend<BackendName>;
 }
 
 const REGISTRY: Record<BackendName, Entry> = {
   cuda: {
-    what: "an addon of its own, built by `npm run build:cuda`, for a GPU",
+    what: "an addon of its own for a GPU: the package `@local-entropy/linux-x64-cuda`, or built by `npm run build:cuda`",
     unit: "architecture",
-    status: cudaStatus,
+    status: () => cudaStatus(),
+    byNameOnly: RAN_ON_A_GPU
+      ? undefined
+      : "it is taken by its name alone, since it has not been verified on a GPU",
     open: () => openCuda(),
   },
   native: {
@@ -61,13 +66,20 @@ const REGISTRY: Record<BackendName, Entry> = {
 export interface Declined {
   /** Which. */
   readonly name: BackendName;
-  /** Why it cannot be opened here, and what to do, in a sentence; of the one that was taken, what it goes without and why. */
+  /**
+   * Why it cannot be opened here, in its first line, and in further ones what was tried and what to do; of the one that was
+   * taken, what it goes without and why.
+   */
   readonly reason: string;
 }
 
 /** Why a backend cannot be opened here, or null if it can as far as can be told without opening it. */
 export function whyNot(name: BackendName): string | null {
-  return REGISTRY[name].status().reason || null;
+  try {
+    return REGISTRY[name].status().reason || null;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 /** What a backend is, in one line. */
@@ -79,15 +91,16 @@ export function whatIs(name: BackendName): string {
 export async function diagnoseBackend(
   name: BackendName,
 ): Promise<{ name: string; available: boolean; detail: string }> {
-  const { unit, status, open } = REGISTRY[name];
-  const { available, instructionSets, reason } = status();
-  if (!available) return { name, available, detail: reason };
+  const { unit, status, byNameOnly, open } = REGISTRY[name];
   try {
+    const { available, instructionSets, reason } = status();
+    if (!available) return { name, available, detail: reason };
     const backend = open({ threads: availableThreads() });
     try {
       await backend.started;
       const short = backend.shortfall ? ` (${backend.shortfall})` : "";
-      return { name, available, detail: `${unit} ${instructionSets.join(", ")}`.trim() + short };
+      const passed = byNameOnly ? `; ${byNameOnly}` : "";
+      return { name, available, detail: `${unit} ${instructionSets.join(", ")}`.trim() + short + passed };
     } finally {
       backend.close();
     }
@@ -123,22 +136,28 @@ export function selectBackend(wanted: BackendName | "auto", threads: number): Se
     return backend;
   };
   if (name !== null) {
-    const reason = whyNot(name);
-    if (reason === null) return { backend: noting(REGISTRY[name].open({ threads })), declined };
-    const there = BACKENDS.filter((other) => whyNot(other) === null).join(", ");
-    throw new BackendError(`Backend ${name} cannot be used: ${reason}. This machine has: ${there}`);
+    let reason = whyNot(name);
+    try {
+      if (reason === null) return { backend: noting(REGISTRY[name].open({ threads })), declined };
+    } catch (error) {
+      reason = (error as Error).message;
+    }
+    const there = BACKENDS.filter((other) => other !== name && whyNot(other) === null).join(", ");
+    const end = reason.includes("\n") ? "\n" : ". ";
+    throw new BackendError(`Backend ${name} cannot be used: ${reason}${end}This machine has: ${there}`);
   }
-  /** The first from a place of the names on: of all, the reference always opens. */
+  /** The first from a place of the names on that opens: of all, the reference always does. */
   const firstFrom = (place: number): Backend<BackendName> => {
     const name = BACKENDS[place];
-    const reason = whyNot(name);
+    let reason = REGISTRY[name].byNameOnly ?? whyNot(name);
     try {
       if (reason === null) return noting(REGISTRY[name].open({ threads }));
-      declined.push({ name, reason });
     } catch (error) {
-      if (!(error instanceof BackendError)) throw error;
-      declined.push({ name, reason: error.message });
+      // Whatever it is, the next one may do; it is told where a worse one runs.
+      if (place === BACKENDS.length - 1) throw error;
+      reason = (error as Error).message;
     }
+    declined.push({ name, reason });
     return firstFrom(place + 1);
   };
   const first = firstFrom(0);

@@ -60,6 +60,7 @@ export async function follow(followed: Followed): Promise<Ended> {
   try {
     for await (const record of run) {
       keeper.record(record);
+      progress.declined(run.backend);
       progress.record(record);
       if (record.testAccuracy !== undefined || record.validationAccuracy !== undefined) keeper.checkpoint();
     }

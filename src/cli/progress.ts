@@ -1,7 +1,8 @@
 /**
  * The progress of a run on stderr: one line that is drawn again on a terminal, a plain line now and then elsewhere.
  */
-import type { TrainRecord } from "../run.ts";
+import { seesDriver } from "../backends/addon/platform.ts";
+import type { BackendReport, TrainRecord } from "../run.ts";
 
 const integers = new Intl.NumberFormat("en-US");
 const BAR = 16;
@@ -27,6 +28,16 @@ export function phrases(record: TrainRecord, updates: number, accuracy: number |
   return said;
 }
 
+/** Which better backends were declined for the one that runs, and why in a few words; "" if none was. */
+export function declinedLine({ name, declined }: BackendReport): string {
+  const better = declined
+    // Most machines have no GPU, which is nothing to tell of.
+    .filter((one) => one.name !== name && (one.name !== "cuda" || seesDriver()))
+    .map((one) => `${one.name} (${one.reason.split("\n")[0]})`);
+  if (better.length === 0) return "";
+  return `Declined for ${name}: ${better.join(", ")}; \`local-entropy doctor\` says what to do`;
+}
+
 export class Progress {
   readonly #stream: NodeJS.WriteStream;
   readonly #updates: number;
@@ -34,6 +45,7 @@ export class Progress {
   #accuracy: number | undefined;
   #lastPlain = Number.NEGATIVE_INFINITY;
   #drawn = false;
+  #declined = "";
 
   constructor(updates: number, { stream, quiet }: { stream: NodeJS.WriteStream; quiet: boolean }) {
     this.#updates = updates;
@@ -54,6 +66,13 @@ export class Progress {
       this.#lastPlain = performance.now();
       this.#stream.write(`${said.join(", ")}\n`);
     }
+  }
+
+  /** Tells of better backends that were declined, once: a backend that does not start may give way after the beginning. */
+  declined(backend: BackendReport): void {
+    const line = declinedLine(backend);
+    if (!this.#quiet && line !== this.#declined) this.note(line);
+    this.#declined = line;
   }
 
   /** A sentence on a line of its own. */

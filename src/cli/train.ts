@@ -103,6 +103,7 @@ async function running(
   const progress = new Progress(request.options.updates, { stream: process.stderr, quiet: request.quiet });
   const { run, first } = started;
   if (!request.quiet) progress.note(opening(run, directory, first));
+  progress.declined(run.backend);
   try {
     const { command, started: when } = beginning;
     const ended = await follow({ run, claimed, beginning: { command, started: when }, progress });
@@ -139,14 +140,11 @@ async function dataOf({ data: { directory, trainSize, validation } }: Request): 
 }
 
 function opening(run: Run, directory: string, first: number): string {
-  const { name, instructionSet, threads, form, coupling, samples, declined } = run.backend;
+  const { name, instructionSet, threads, form, coupling, samples } = run.backend;
   const what =
     samples === undefined ? "" : `, ${samples} ${coupling ?? ""}${coupling ? " " : ""}evaluations an update`;
   const from = first > 0 ? `Going on after update ${first}` : "Training";
-  const line = `${from} into ${directory}: ${name} (${instructionSet}, ${threads} ${threads === 1 ? "thread" : "threads"}), ${form}${what}`;
-  // Only a fall to the slow reference is worth a line: the rest is in the folder and in `doctor`.
-  const reason = name === "reference" && declined.find((other) => other.name === "native")?.reason;
-  return reason ? `${line}\nThe native backend was not taken: ${reason}` : line;
+  return `${from} into ${directory}: ${name} (${instructionSet}, ${threads} ${threads === 1 ? "thread" : "threads"}), ${form}${what}`;
 }
 
 /** Counts of the test set: rows labels, columns predictions. */

@@ -61,7 +61,9 @@ describeLinux("hosts that refuse something", () => {
   test("no addons: wasm, and how to allow them", () => {
     const ran = run([], ["--no-addons"]);
     expect(ran).toMatchObject({ name: "wasm", threads: 2 });
-    expect(reasonOf("native", ran)).toMatch(/loading addons is disabled[\s\S]*leave out --no-addons/);
+    expect(reasonOf("native", ran)).toMatch(
+      /^Node [\d.]+ was told to load no addon\n[\s\S]*Leave out --no-addons/,
+    );
   });
 
   test("no addons and no WebAssembly: the reference", () => {
@@ -100,6 +102,22 @@ describeLinux("hosts that refuse something", () => {
       }
     },
   );
+
+  testThreads("so few processes that native has no thread at all: the next, and why", () => {
+    // How many threads Node has of its own depends on its version; with none to spare it ends itself.
+    for (let most = 14; most > 8; most--) {
+      const source =
+        "setTimeout(() => {}, 100); import('node:fs/promises').then((fs) => fs.readFile('package.json'))";
+      const limit = [...asNobody, "prlimit", `--nproc=${most}`];
+      const args = [...limit.slice(1), process.execPath, "-e", source];
+      if (spawnSync(limit[0], args, { cwd: folder, timeout: patience(30_000) }).status !== 0) break;
+      const ran = run(limit, [], 4);
+      if (ran.name === "native") continue;
+      expect(reasonOf("native", ran)).toBe("The system allows this process no further thread");
+      return;
+    }
+    throw new Error("Expected a number of processes with which Node runs and native does not");
+  });
 
   test.each([["--jitless"], ["--no-addons"]])("doctor under %s says what auto takes", (flag) => {
     const { name } = run([], [flag]);

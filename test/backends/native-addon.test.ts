@@ -1,25 +1,26 @@
 /**
- * Loading the addon: the instruction set that was forced is the one that runs, failures are explained, and the
- * library leaves the process alone.
+ * The addon that was built here: the instruction set that was forced is the one that runs, each of them answers the known
+ * question, and the library leaves the process alone. Those that do not load: `loading.test.ts`.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { loadAddonFrom, platformName } from "../../src/backends/addon/load.ts";
+import { describe, expect, test } from "@jest/globals";
+import { wrongAnswer } from "../../src/backends/addon/known-question.ts";
+import { loadAddon } from "../../src/backends/addon/load.ts";
 import { nativeStatus, openNative } from "../../src/backends/addon/native.ts";
 import { BackendError } from "../../src/errors.ts";
+import { BUILT } from "../support/installed.ts";
 import { describeNative } from "../support/jobs.ts";
 
-const BUILT = fileURLToPath(new URL("../../build/Release/local_entropy.node", import.meta.url));
-
 describeNative("instruction sets", () => {
+  test("what was built here loads, and answers as it should", () => {
+    expect(nativeStatus()).toEqual({ available: true, instructionSets: expect.any(Array), reason: "" });
+  });
+
   test.each(nativeStatus().instructionSets.map((name) => [name]))("%s runs where it is forced", (name) => {
     const backend = openNative({ threads: 1, instructionSet: name });
     expect(backend.instructionSet).toBe(name);
     backend.close();
+    expect(wrongAnswer(loadAddon("native").addon!, name)).toBe("");
   });
 
   test("the best one is the default", () => {
@@ -33,35 +34,6 @@ describeNative("instruction sets", () => {
     const open = () => openNative({ threads: 1, instructionSet: "mmx" });
     expect(open).toThrow(BackendError);
     expect(open).toThrow(`Expected one of ${list} for the instruction set but received "mmx"`);
-  });
-});
-
-describe("an addon that does not load", () => {
-  let root: string;
-  beforeEach(() => {
-    root = mkdtempSync(join(tmpdir(), "local-entropy-"));
-  });
-  afterEach(() => rmSync(root, { recursive: true }));
-
-  test("no build: both places are named, and how to build", () => {
-    const { addon, attempts, reason } = loadAddonFrom(root);
-    expect(addon).toBeNull();
-    expect(attempts.map(({ path }) => path)).toEqual([
-      join(root, "build", "Release", "local_entropy.node"),
-      `@local-entropy/${platformName()}`,
-    ]);
-    expect(attempts[0].reason).toBe("no such file");
-    expect(attempts[1].reason).toMatch(/^Cannot find (module|package)/);
-    expect(reason).toMatch(/Possible solutions:\n.*npm run build.*C\+\+17 compiler and CMake/);
-  });
-
-  test("a build for another platform: says so", () => {
-    mkdirSync(join(root, "build", "Release"), { recursive: true });
-    writeFileSync(join(root, "build", "Release", "local_entropy.node"), "this is no library".repeat(100));
-    const { addon, attempts, reason } = loadAddonFrom(root);
-    expect(addon).toBeNull();
-    expect(attempts[0].reason).not.toBe("no such file");
-    expect(reason).toMatch(/Possible solutions:\n.*built for another platform/);
   });
 });
 

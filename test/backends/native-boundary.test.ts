@@ -4,7 +4,8 @@
  * `reliability/boundary.mjs`.
  */
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { type Addon, type Done, loadAddon, type Queue } from "../../src/backends/addon/load.ts";
+import type { Addon, Done, Queue } from "../../src/backends/addon/addon.ts";
+import { loadAddon } from "../../src/backends/addon/load.ts";
 import { KINDS, type ScalarName } from "../../src/backends/description.ts";
 import { type JobArrays, SCALAR_NAMES, type Scalars } from "../../src/backends/job.ts";
 import { delay, describeNative } from "../support/jobs.ts";

@@ -7,15 +7,17 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, test } from "@jest/globals";
+import type { Addon } from "../../src/backends/addon/addon.ts";
+import { AddonBackend } from "../../src/backends/addon/backend.ts";
 import { cudaStatus, openCuda } from "../../src/backends/addon/cuda.ts";
-import type { Addon, Loaded } from "../../src/backends/addon/load.ts";
-import { nativeStatus, openNative } from "../../src/backends/addon/native.ts";
+import { nativeStatus } from "../../src/backends/addon/native.ts";
 import type { Backend, Operations } from "../../src/backends/backend.ts";
 import { openReference } from "../../src/backends/reference.ts";
 import { openWasm } from "../../src/backends/wasm/backend.ts";
 import { wasmStatus } from "../../src/backends/wasm/load.ts";
 import { worstSeen } from "../tolerances.ts";
 import { EVERYTHING } from "./everything.ts";
+import { BUILT } from "./installed.ts";
 import { expectSameBits, fingerprint } from "./same-bits.ts";
 
 /** Gives the backend under test; call it inside a test. */
@@ -39,9 +41,14 @@ interface Place {
 
 const status = { native: nativeStatus(), wasm: wasmStatus() };
 
-const NATIVE: readonly Place[] = status.native.instructionSets.map((instructionSet) => ({
+/** An addon that was built, whatever the loader thinks of it: one that is declined must fail tests, not be skipped. */
+const addonAt = (path: string) => createRequire(import.meta.url)(path) as Addon;
+
+const built = existsSync(BUILT) ? addonAt(BUILT) : null;
+
+const NATIVE: readonly Place[] = (built?.instructionSets() ?? []).map((instructionSet) => ({
   name: `native ${instructionSet}`,
-  open: (threads: number) => openNative({ threads, instructionSet }),
+  open: (threads: number) => new AddonBackend("native", built!, { instructionSet, threads }),
   threaded: true,
 }));
 
@@ -62,9 +69,8 @@ export const HOST_SHIM = fileURLToPath(
   new URL("../../build/cuda-host/Release/local_entropy_cuda.node", import.meta.url),
 );
 
-function hostShim(): Loaded {
-  const addon = createRequire(import.meta.url)(HOST_SHIM) as Addon;
-  return { addon, attempts: [], reason: "" };
+function openShim(): Backend {
+  return new AddonBackend("cuda", addonAt(HOST_SHIM), { instructionSet: "", threads: 1 });
 }
 
 /** Named by `LOCAL_ENTROPY_TEST_BACKEND`, for who works on that alone (`npm run watch`): "wasm", or "native avx2". */
@@ -73,14 +79,13 @@ const chosen = ({ name }: Place) => !ONLY || name === ONLY || name.startsWith(`$
 
 const SHIM: readonly Place[] =
   (EVERYTHING || ONLY?.startsWith("cuda")) && existsSync(HOST_SHIM)
-    ? [{ name: "cuda on the host shim", open: () => openCuda(hostShim()) }]
+    ? [{ name: "cuda on the host shim", open: openShim }]
     : [];
 
 /** Why a place is not there, for each that is not. */
 const ABSENT: readonly string[] = [
-  ...Object.entries(status)
-    .filter(([, { available }]) => !available)
-    .map(([name, { reason }]) => `${name}: ${reason}`),
+  ...(built === null ? [`native: ${status.native.reason || "not built here"}`] : []),
+  ...(status.wasm.available ? [] : [`wasm: ${status.wasm.reason}`]),
   ...(cuda.available ? [] : [`cuda: ${cuda.reason}`]),
   ...(SHIM.length > 0
     ? []

@@ -5,6 +5,7 @@
  * typed arrays that outputs are copied into. A backend's calls run one after another, in order, on a thread of its own
  * (native/node/jobs.h).
  */
+import { BackendError } from "../../errors.ts";
 import { nextTurn } from "../../host.ts";
 import type { AbortSignalLike, Backend, DataSplit, Operations, Session, SessionSetup } from "../backend.ts";
 import { type ArrayName, KINDS } from "../description.ts";
@@ -20,8 +21,10 @@ import {
 } from "../job.ts";
 import { operationsOf } from "../job-operations.ts";
 import { JobSession, type SessionRunner } from "../job-session.ts";
+import type { Addon, Done, NativeSession, Queue } from "./addon.ts";
 import { Calls, newArrays, translated } from "./calls.ts";
-import type { Addon, Done, Engine, NativeSession, Queue } from "./load.ts";
+import type { Engine } from "./failures.ts";
+import { wrongAnswer } from "./known-question.ts";
 
 /** Bytes of inputs that the addon copies at one go: about a millisecond. */
 const PIECE = 2 ** 20;
@@ -121,6 +124,20 @@ export class AddonBackend implements Backend<Engine> {
       },
     };
   }
+}
+
+/**
+ * Opens an addon's backend, after a known question on the instruction set that it runs.
+ *
+ * @throws BackendError where it does not open, or answers wrongly
+ */
+export function openAddon(name: Engine, addon: Addon, options: AddonOptions): Backend<Engine> {
+  const backend = new AddonBackend(name, addon, options);
+  const { instructionSet } = backend;
+  const wrong = wrongAnswer(addon, instructionSet);
+  if (wrong === "") return backend;
+  backend.close();
+  throw new BackendError(`its addon answers a known question wrongly on ${instructionSet}: ${wrong}`);
 }
 
 const OPERATION = SCALAR_NAMES.indexOf("operation");

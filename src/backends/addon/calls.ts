@@ -8,7 +8,7 @@ import { BackendError, OptionError } from "../../errors.ts";
 import type { AbortSignalLike } from "../backend.ts";
 import { ARRAYS, type ArrayName } from "../description.ts";
 import type { Answer, JobArrays } from "../job.ts";
-import type { Addon, Done, JobNumber, Numbers, Queue } from "./load.ts";
+import type { Addon, Done, JobNumber, Numbers, Queue } from "./addon.ts";
 
 const OUT_OF_MEMORY = "The machine has not enough memory for this call; ask for fewer samples or rows";
 

@@ -4,21 +4,32 @@
  * The addon loads without a driver and then says why there is no GPU to use.
  */
 import { BackendError } from "../../errors.ts";
+import { isNode } from "../../host.ts";
 import type { Backend, BackendStatus } from "../backend.ts";
-import { AddonBackend } from "./backend.ts";
-import { type Engine, type Loaded, loadAddon } from "./load.ts";
+import { openAddon } from "./backend.ts";
+import type { Engine } from "./failures.ts";
+import { type Loaded, loadAddon } from "./load.ts";
+import { seesDriver } from "./platform.ts";
 
-/** Said in place of the places where the addon is not: most machines have none. */
-const NOT_BUILT = "its addon is not built; `npm run build:cuda` does that";
+/** Whether a GPU has run it, which native/cuda/VERIFICATION.md then says. Before, "auto" does not take it. */
+export const RAN_ON_A_GPU = false;
 
-/** Whether the addon loads here and finds a GPU that it can use; its architecture: "sm_90" and the like. */
-export function cudaStatus({ addon, attempts, reason }: Loaded = loadAddon("cuda")): BackendStatus {
+/**
+ * Whether the addon loads here and finds a GPU that it can use; its architecture: "sm_90" and the like.
+ *
+ * @param driver whether a GPU's driver is seen: without one, what to install is not worth saying
+ */
+export function cudaStatus(
+  { addon, absent, reason }: Loaded = loadAddon("cuda"),
+  driver: boolean = isNode && seesDriver(),
+): BackendStatus {
   const not = (reason: string) => ({ available: false, instructionSets: [], reason });
   if (addon === null) {
-    const absent =
-      attempts.length > 0 &&
-      attempts.every(({ reason }) => /^no such file|^Cannot find (module|package)/.test(reason));
-    return not(absent ? NOT_BUILT : reason);
+    if (!absent) return not(reason);
+    const [why] = reason.split("\n");
+    return not(
+      driver ? `NVIDIA's driver is here, but ${reason}` : `${why}, and no driver of NVIDIA's is seen`,
+    );
   }
   const instructionSets = addon.instructionSets();
   if (instructionSets.length > 0) return { available: true, instructionSets, reason: "" };
@@ -37,5 +48,5 @@ export function cudaStatus({ addon, attempts, reason }: Loaded = loadAddon("cuda
  */
 export function openCuda(loaded: Loaded = loadAddon("cuda")): Backend<Engine> {
   if (loaded.addon === null) throw new BackendError(cudaStatus(loaded).reason);
-  return new AddonBackend("cuda", loaded.addon, { instructionSet: "", threads: 1 });
+  return openAddon("cuda", loaded.addon, { instructionSet: "", threads: 1 });
 }

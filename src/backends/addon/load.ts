@@ -1,181 +1,218 @@
 /**
- * Finds and loads an addon, the CPU's or CUDA's: the build in this package, else the platform's own package.
+ * Finds and loads an addon, the CPU's or CUDA's: the build in this package, else the package for this platform.
  *
- * Each attempt's failure is kept; together with what to do about them they make one explanation, for the error of
- * `openNative` or `openCuda` and for `local-entropy doctor`.
+ * A binary is looked at before it is loaded, and asked a known question before it is used. Each failure is kept as what it
+ * is (`failures.ts`); together they make one explanation, for `declined`, for the error of `openNative` or `openCuda` and
+ * for `local-entropy doctor`.
  */
-import { isNode, nodeModule } from "../../host.ts";
-import { packageFolder } from "../../places.ts";
-import type { Answer, Job, JobArrays } from "../job.ts";
+import { environment, isNode, nodeModule } from "../../host.ts";
+import { VERSION } from "../../version.ts";
+import type { Addon } from "./addon.ts";
+import { binaryOf } from "./binary.ts";
+import {
+  damaged,
+  type Engine,
+  type Failure,
+  foreign,
+  hidden,
+  noPackage,
+  notBuilt,
+  notInstalled,
+  otherVersion,
+  type Place,
+  refused,
+  unlike,
+  wrong,
+} from "./failures.ts";
+import { wrongAnswer } from "./known-question.ts";
+import { platformName } from "./platform.ts";
+import { CUDA_PLATFORMS, PLATFORMS, packageOf } from "./platforms.ts";
 
-/** A handle to something that the addon owns; collecting it frees that. */
-type Handle<Name extends string> = { readonly handle: Name };
-export type Queue = Handle<"queue">;
-export type NativeSession = Handle<"session">;
-
-/** A job among those of its queue, from 1. */
-export type JobNumber = number;
-
-export type Numbers = Answer["numbers"];
-/** Called once for each job: the failure's code and message, or null and the job's results by name. */
-export type Done = (code: string | null, message: string, numbers: Numbers) => void;
-
-/**
- * What native/node/addon.cc registers. A job is given as its numbers and its arrays, which are copied before a call
- * returns; but the normals' `output`, which is written in place.
- */
-export interface Addon {
-  instructionSets(): string[];
-  open(instructionSet: string, threads: number): Queue;
-  instructionSet(queue: Queue): string;
-  /** Fewer than it was opened with where the system refuses some. */
-  threads(queue: Queue): number;
-  close(queue: Queue): void;
-  /** A job that was told of is let be. */
-  cancel(queue: Queue, job: JobNumber): void;
-  /** Inside `done`: copies that job's outputs into arrays of exactly their lengths, by name, and counts them. */
-  collect(queue: Queue, arrays: JobArrays): number;
-
-  /** Any operation but `run`. */
-  start(queue: Queue, scalars: Float64Array, arrays: JobArrays, done: Done): JobNumber;
-
-  /** A split's job may leave its `inputs` out; then they are to be added before the session's first call. */
-  openSession(queue: Queue, job: Job, ...splits: (Job | undefined)[]): NativeSession;
-  /** The next inputs of a split, by its place in `DATA_SPLITS`. */
-  addInputs(session: NativeSession, split: number, inputs: Uint8Array | Float32Array): void;
-  closeSession(session: NativeSession): void;
-  run(session: NativeSession, scalars: Float64Array, arrays: JobArrays, done: Done): JobNumber;
-  /** @param split its place in `DATA_SPLITS` */
-  accuracy(session: NativeSession, split: number, done: Done): JobNumber;
-  read(session: NativeSession, done: Done): JobNumber;
-}
-
-export interface Attempt {
+export interface Attempt extends Failure {
+  /** The binary, or the name of the package that should have it. */
   readonly path: string;
-  readonly reason: string;
+  /** What the runtime said where it was asked to load it, or "". */
+  readonly told: string;
 }
 
 export interface Loaded {
   readonly addon: Addon | null;
   /** Failed attempts in order. */
   readonly attempts: readonly Attempt[];
-  /** Why there is no addon and what to do, in a few lines; empty if there is one. */
+  /** Whether there is none anywhere: not built, not installed. */
+  readonly absent: boolean;
+  /** Why there is no addon, in the first line; in further ones what was said and what to do. Empty if there is one. */
   readonly reason: string;
 }
 
-/** The engines that come as an addon: one interface, a binary each, so that a broken driver stops no CPU. */
-export type Engine = "native" | "cuda";
+const BUILDS = {
+  native: "build/Release/local_entropy.node",
+  cuda: "build/cuda/Release/local_entropy_cuda.node",
+} as const satisfies Record<Engine, string>;
 
-const BINARIES = {
-  native: {
-    file: ["build", "Release", "local_entropy.node"],
-    suffix: "",
-    make: "npm run build",
-    needs: "it needs a C++17 compiler and CMake",
-  },
-  cuda: {
-    file: ["build", "cuda", "Release", "local_entropy_cuda.node"],
-    suffix: "-cuda",
-    make: "npm run build:cuda",
-    needs: "it needs a C++17 compiler and CMake, and fetches CUDA's compiler if CUDA_HOME names none",
-  },
-} as const satisfies Record<Engine, object>;
-
-/** "linux-x64", "linux-arm64-musl", "darwin-arm64", …: builds for glibc and musl do not interchange. */
-export function platformName(): string {
-  const name = `${process.platform}-${process.arch}`;
-  if (process.platform !== "linux") return name;
-  const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
-  return report.header.glibcVersionRuntime ? name : `${name}-musl`;
+/** Where this code lies. */
+interface Root {
+  /** The package's folder; null where a bundler has put the code into somebody else's. */
+  readonly folder: string | null;
+  /** From where packages are looked for. */
+  readonly from: string;
 }
 
-/** What Node says when it cannot load a binary, in the words of its cause; the first that matches. */
-const CAUSES: readonly [RegExp, (make: string) => string][] = [
-  [
-    /invalid ELF header|wrong ELF class|not a mach-o|incompatible architecture|not a valid Win32|file too short/i,
-    (make) =>
-      `The binary is damaged or was built for another platform: remove the folder build and run \`${make}\` here`,
-  ],
-  [
-    /GLIBC|GLIBCXX|CXXABI|libc\.|libstdc\+\+|libgcc|ld-linux|ld-musl|cannot open shared object/,
-    (make) =>
-      `The binary needs another C or C++ library than this system has: run \`${make}\` here, or install that library`,
-  ],
-  [
-    /loading addons is disabled/,
-    () =>
-      "Node was told to load no addon: leave out --no-addons, or under its permission model add --allow-addons",
-  ],
-  [/self-register|undefined symbol/, (make) => `The binary is of another version: run \`${make}\``],
-];
+/**
+ * Loads an engine's addon.
+ *
+ * @param root the package's folder, or where a bundle of it lies
+ * @param platform this process's
+ */
+export function loadAddonFrom(
+  root: string | Root,
+  engine: Engine = "native",
+  platform: string = platformName(),
+): Loaded {
+  const { dirname, join } = nodeModule("node:path");
+  const { folder, from } =
+    typeof root === "string" ? { folder: root, from: join(root, "package.json") } : root;
+  const packages = engine === "cuda" ? CUDA_PLATFORMS : Object.keys(PLATFORMS);
+  const name = packages.includes(platform) ? packageOf(platform, engine) : null;
+  const built = join(folder ?? "", ...BUILDS[engine].split("/"));
+  const manifest = name === null ? null : manifestOf(name, from);
 
-function solutions(attempts: readonly Attempt[], packageName: string, engine: Engine): string[] {
-  const { make, needs } = BINARIES[engine];
-  const found = new Set<string>();
-  for (const { reason } of attempts) {
-    const cause = CAUSES.find(([pattern]) => pattern.test(reason));
-    if (cause) found.add(cause[1](make));
+  const places: Place[] = [];
+  if (folder !== null && mayExist(built)) {
+    places.push({ engine, platform, name: BUILDS[engine], path: built, packageName: null });
   }
-  if (found.size > 0) return [...found];
-  return [
-    `In the package's repository: run \`${make}\`; ${needs}`,
-    `Where the package was installed: npm install ${packageName}, or npm install --include=optional`,
-    'Without the addon: use backend "auto" or "wasm", which is slower',
-  ];
+  if (name !== null && manifest !== null) {
+    places.push({ engine, platform, name, path: dirname(manifest), packageName: name });
+  }
+  const attempts: Attempt[] = [];
+  for (const place of places) {
+    const addon = attempt(place, attempts);
+    if (addon !== null) return { addon, attempts, absent: false, reason: "" };
+  }
+
+  const absent = places.length === 0;
+  if (absent) {
+    const inRepository = folder !== null && mayExist(join(folder, "native", "CMakeLists.txt"));
+    if (inRepository) attempts.push({ path: built, told: "", ...notBuilt(engine) });
+    else if (name === null) attempts.push({ path: "", told: "", ...noPackage(engine, platform) });
+    else if (!mayRead(dirname(folder ?? from))) {
+      attempts.push({ path: name, told: "", ...hidden(name, dirname(folder ?? from)) });
+    } else {
+      const others = packages
+        .map((other) => packageOf(other, engine))
+        .filter((other) => manifestOf(other, from) !== null);
+      const global = folder !== null && isGlobal(folder);
+      attempts.push({ path: name, told: "", ...notInstalled(engine, name, others, global) });
+    }
+  }
+  const lines = attempts.flatMap(({ path, told }) => (told ? [`${path}: ${told}`] : []));
+  lines.push(...attempts.flatMap(({ mends }) => mends));
+  if (engine === "native") lines.push(WITHOUT);
+  const reason = [attempts.map(({ why }) => why).join("; "), ...new Set(lines)].join("\n  ");
+  return { addon: null, attempts, absent, reason };
 }
 
-function attempt(path: string, load: () => Addon, failed: Attempt[]): Addon | null {
+const WITHOUT = 'Without it: backend "auto" takes wasm, which is two to four times slower';
+
+/** Loads what lies at a place; its failure is kept. */
+function attempt(place: Place, attempts: Attempt[]): Addon | null {
+  const { path } = place;
   try {
-    return load();
+    const found = addonAt(place);
+    if (!("why" in found)) return found;
+    attempts.push({ path, told: "", ...found });
   } catch (error) {
     // Node adds the stack of requiring files in further lines.
-    const [message] = (error as Error).message.split("\n");
-    failed.push({ path, reason: message });
+    const [told] = (error as Error).message.split("\n");
+    attempts.push({ path, told, ...refused(place, error as Error) });
+  }
+  return null;
+}
+
+/**
+ * The addon at a place, or why it is not used.
+ *
+ * @throws what the runtime does where it may not be read or loaded
+ */
+function addonAt(place: Place): Addon | Failure {
+  const { join } = nodeModule("node:path");
+  let { path } = place;
+  if (place.packageName !== null) {
+    const text = nodeModule("node:fs").readFileSync(join(path, "package.json"), "utf8");
+    const { version, main } = JSON.parse(text) as { version: string; main: string };
+    if (version !== VERSION) return otherVersion(place, version);
+    path = join(path, main);
+  }
+  const binary = binaryOf(path);
+  if ("damage" in binary) return damaged(place, binary.damage);
+  if (binary.platform !== null && binary.platform !== place.platform) return foreign(place, binary.platform);
+  const addon = nodeModule("node:module").createRequire(path)(path) as Addon;
+  if (typeof addon.answer !== "function") return unlike(place);
+  const instructionSets = addon.instructionSets();
+  // One that is forced and not there is told of where the backend is opened.
+  const forced = environment("LOCAL_ENTROPY_INSTRUCTION_SET") ?? "";
+  const used = instructionSets.includes(forced) ? forced : instructionSets[0];
+  const answer = used === undefined ? "" : wrongAnswer(addon, used);
+  return answer === "" ? addon : wrong(place, used, answer);
+}
+
+/** Whether a file is there, or nobody may tell (a permission model): then loading it says so. */
+function mayExist(path: string): boolean {
+  try {
+    return nodeModule("node:fs").existsSync(path);
+  } catch {
+    return true;
+  }
+}
+
+/** Whether Node's permission model, where there is one, lets a folder be read: what it hides looks like nothing there. */
+function mayRead(folder: string): boolean {
+  const { permission } = process as { permission?: { has(scope: string, path: string): boolean } };
+  return permission?.has("fs.read", folder) ?? true;
+}
+
+/** The package.json of an installed package, or null. */
+function manifestOf(name: string, from: string): string | null {
+  try {
+    return nodeModule("node:module").createRequire(from).resolve(`${name}/package.json`);
+  } catch {
     return null;
   }
 }
 
-/** Loads an engine's addon of the package whose root is given. */
-export function loadAddonFrom(root: string, engine: Engine = "native"): Loaded {
-  const { createRequire } = nodeModule("node:module");
-  const { existsSync } = nodeModule("node:fs");
-  const { join } = nodeModule("node:path");
-  const require = createRequire(import.meta.url);
-  const { file, suffix } = BINARIES[engine];
-  const attempts: Attempt[] = [];
-  const built = join(root, ...file);
-  const fromBuild = () => {
-    if (!existsSync(built)) throw new Error("no such file");
-    return require(built) as Addon;
-  };
-  const addon = attempt(built, fromBuild, attempts);
-  if (addon) return { addon, attempts, reason: "" };
-
-  const packageName = `@local-entropy/${platformName()}${suffix}`;
-  const fromPackage = createRequire(join(root, "package.json"));
-  const packaged = attempt(packageName, () => fromPackage(packageName) as Addon, attempts);
-  if (packaged) return { addon: packaged, attempts, reason: "" };
-
-  const lines = [
-    `the ${engine} addon does not load:`,
-    ...attempts.map(({ path, reason }) => `  ${path}: ${reason}`),
-    "Possible solutions:",
-    ...solutions(attempts, packageName, engine).map((solution) => `  ${solution}`),
-  ];
-  return { addon: null, attempts, reason: lines.join("\n") };
+/** Whether a package's folder belongs to no project: `npm install --global`. */
+function isGlobal(folder: string): boolean {
+  const { basename, dirname, join } = nodeModule("node:path");
+  const modules = dirname(folder);
+  return basename(modules) === "node_modules" && !mayExist(join(modules, "..", "package.json"));
 }
 
 const BUNDLED =
   "a bundle of CommonJS knows no place to load an addon from: leave local-entropy out of the bundle, or bundle modules";
 
+/** Where this module lies, in the package or in what a bundler made; whatever the package's own layout is. */
+function ownRoot(): Root {
+  const { dirname, join } = nodeModule("node:path");
+  const from = nodeModule("node:url").fileURLToPath(import.meta.url);
+  for (let folder = dirname(from); folder !== dirname(folder); folder = dirname(folder)) {
+    try {
+      const text = nodeModule("node:fs").readFileSync(join(folder, "package.json"), "utf8");
+      return JSON.parse(text).name === "local-entropy" ? { folder, from } : { folder: null, from };
+    } catch {
+      // No package's folder: the one above may be.
+    }
+  }
+  return { folder: null, from };
+}
+
 const loaded = new Map<Engine, Loaded>();
 
 /** An engine's addon of this package, looked for once a thread. */
 export function loadAddon(engine: Engine): Loaded {
-  if (!isNode) return { addon: null, attempts: [], reason: "a browser loads no native addon" };
-  const folder = packageFolder();
-  if (folder === null) return { addon: null, attempts: [], reason: BUNDLED };
-  const found = loaded.get(engine) ?? loadAddonFrom(folder, engine);
+  const without = (reason: string) => ({ addon: null, attempts: [], absent: false, reason });
+  if (!isNode) return without("a browser loads no native addon");
+  if (!import.meta.url) return without(BUNDLED);
+  const found = loaded.get(engine) ?? loadAddonFrom(ownRoot(), engine);
   loaded.set(engine, found);
   return found;
 }

@@ -4,8 +4,9 @@
 import { BackendError } from "../../errors.ts";
 import { environment } from "../../host.ts";
 import type { Backend, BackendOptions, BackendStatus } from "../backend.ts";
-import { AddonBackend } from "./backend.ts";
-import { type Engine, loadAddon } from "./load.ts";
+import { openAddon } from "./backend.ts";
+import type { Engine } from "./failures.ts";
+import { loadAddon } from "./load.ts";
 
 /** Whether the addon loads here, and what it can run. */
 export function nativeStatus(): BackendStatus {
@@ -27,5 +28,5 @@ export function openNative({
 }: BackendOptions): Backend<Engine> {
   const { addon, reason } = loadAddon("native");
   if (addon === null) throw new BackendError(reason);
-  return new AddonBackend("native", addon, { instructionSet, threads });
+  return openAddon("native", addon, { instructionSet, threads });
 }
