@@ -1,0 +1,78 @@
+/** TypeDoc's reference of every public name, in the site's colours and linked with its other pages. */
+import { resolve } from "node:path";
+import { Application, Converter, LiteralType, LogLevel, ReflectionKind, UnionType } from "typedoc";
+import { ENTRIES } from "./names.mjs";
+
+/** Types that public ones are made of and that nobody imports: told of beside them, so that no name leads nowhere. */
+const LOCAL = {
+  "src/options/operation-types.ts": ["Cancellable", "Located", "Position", "OneOrManyBatches"],
+  "src/operations.ts": ["WithMean"],
+};
+
+/**
+ * @param out folder of the reference
+ * @returns TypeDoc's complaints, one a line: a name that is spoken of and not there, a link that leads nowhere
+ */
+export async function buildReference(out) {
+  const app = await Application.bootstrap({
+    name: "local-entropy",
+    entryPoints: Object.values(ENTRIES),
+    tsconfig: "docs/reference/tsconfig.json",
+    out,
+    readme: "docs/reference/index.md",
+    customCss: "docs/site/reference.css",
+    includeVersion: true,
+    disableSources: true,
+    hideGenerator: true,
+    githubPages: false,
+    titleLink: "../index.html",
+    navigationLinks: { Guides: "../index.html#guides", Errors: "../errors.html" },
+    lightHighlightTheme: "github-light",
+    darkHighlightTheme: "github-dark",
+    visibilityFilters: {},
+    sort: ["kind", "source-order"],
+    navigation: { includeGroups: true },
+    intentionallyNotExported: ["KindOf", "BACKENDS"],
+    excludeExternals: true,
+    logLevel: LogLevel.Warn,
+  });
+  const complaints = [];
+  app.logger = new (class extends app.logger.constructor {
+    log(message, level) {
+      if (level >= LogLevel.Warn) complaints.push(`reference: ${message}`);
+    }
+  })();
+  app.converter.on(Converter.EVENT_RESOLVE_BEGIN, (context) => {
+    addLocalTypes(context, app);
+    writeOutNames(context);
+  });
+  const project = await app.convert();
+  if (!project) return [...complaints, "reference: TypeDoc could not read the sources"];
+  app.validate(project);
+  await app.generateOutputs(project);
+  return complaints;
+}
+
+function addLocalTypes(context, app) {
+  const module = context.project.children.find(({ name }) => name === "local-entropy");
+  for (const [file, names] of Object.entries(LOCAL)) {
+    for (const program of context.programs) {
+      const source = program.getSourceFile(resolve(file));
+      if (!source) continue;
+      context.setActiveProgram(program);
+      for (const name of names) app.converter.convertSymbol(context.withScope(module), source.locals.get(name));
+      break;
+    }
+  }
+}
+
+/** `(typeof BACKENDS)[number]` says nothing to a reader: a type that is a few texts is shown as those. */
+function writeOutNames(context) {
+  for (const alias of context.project.getReflectionsByKind(ReflectionKind.TypeAlias)) {
+    if (!["Activation", "BackendName"].includes(alias.name)) continue;
+    const symbol = context.getSymbolFromReflection(alias);
+    const { types } = context.checker.getDeclaredTypeOfSymbol(symbol);
+    alias.type = new UnionType(types.map(({ value }) => new LiteralType(value)));
+  }
+}
+
