@@ -49,7 +49,8 @@ const entropy = (tau, temperature = 1) => ({
 async function sweep(settings, seeds, options) {
   const rows = [];
   for (const setting of settings) {
-    for (const seed of seeds) rows.push({ ...setting, seed, ...(await measured({ seed, ...options(setting) })) });
+    for (const seed of seeds)
+      rows.push({ ...setting, seed, ...(await measured({ seed, ...options(setting) })) });
   }
   return rows;
 }
@@ -103,7 +104,13 @@ const reached = (trace, goal) => trace.find(([, value]) => value <= goal)?.[0] ?
 async function entropyMinimum(f, start, { tau, temperature, samples, optimizer, updates, seed = 1 }) {
   let calls = 0;
   const run = minimize({
-    loss: { dimension: start.length, value: (x) => (calls++, f([...x])) },
+    loss: {
+      dimension: start.length,
+      value(x) {
+        calls++;
+        return f([...x]);
+      },
+    },
     start,
     seed,
     updates,
@@ -188,7 +195,12 @@ const STUDIES = {
   },
   smooth: async () => {
     const simplex = nelderMead(rosenbrock, [-1.2, 1], 0.5, 400);
-    const settings = { temperature: 0.1, samples: 100, updates: 3000, optimizer: { kind: "adam", rate: cosine(0.05, 0) } };
+    const settings = {
+      temperature: 0.1,
+      samples: 100,
+      updates: 3000,
+      optimizer: { kind: "adam", rate: cosine(0.05, 0) },
+    };
     const ours = await entropyMinimum(rosenbrock, [-1.2, 1], { ...settings, tau: 1e-3 });
     return {
       function: "Rosenbrock's in two dimensions from (-1.2, 1)",
@@ -210,16 +222,18 @@ const STUDIES = {
       found.calls = ours.calls;
       if (ours.value < 0.5) found.entropy++;
       if (nelderMead(dented, start, 0.5, ours.calls).value < 0.5) found.simplex++;
-      const tries = Array.from({ length: Math.floor(ours.calls / each) }, (_, i) => place(seed + found.starts * i));
+      const tries = Array.from({ length: Math.floor(ours.calls / each) }, (_, i) =>
+        place(seed + found.starts * i),
+      );
       if (tries.some((from) => nelderMead(dented, from, 0.5, each).value < 0.5)) found.restarted++;
     }
     return found;
   },
 };
 
-const results = JSON.parse(readFileSync(output, { encoding: "utf8", flag: "a+" }) || "{}");
 for (const name of only ? only.split(",") : Object.keys(STUDIES)) {
-  results[name] = await STUDIES[name]();
+  const result = await STUDIES[name]();
+  const results = { ...JSON.parse(readFileSync(output, "utf8")), [name]: result };
   results.processor = cpus()[0].model;
   console.log(name, JSON.stringify(results[name], null, 1));
   writeFileSync(output, `${JSON.stringify(results, null, 1)}\n`);

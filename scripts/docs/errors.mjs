@@ -1,7 +1,7 @@
 /** The list of all sentences on the page of errors, grouped by what they are about, with what to do. */
 import { HINTS } from "./error-hints.mjs";
 import { escapeHtml, slugOf } from "./markdown.mjs";
-import { allSentences, fixedWords, patternOf, plain } from "./sentences.mjs";
+import { allSentences, everyForm, fixedWords, patternOf, plain } from "./sentences.mjs";
 
 /** Groups in the page's order: the classes that belong there, and what helps with all of them. */
 const GROUPS = [
@@ -10,11 +10,7 @@ const GROUPS = [
     ["OptionError", "RangeError"],
     "`OptionError`, code `ERR_OPTION`. Nothing has been started. The sentence names the option, what is allowed and what was given; what follows a semicolon is what to do.",
   ],
-  [
-    "Data files",
-    ["DataError"],
-    "`DataError`, code `ERR_DATA`. The sentence names the file.",
-  ],
+  ["Data files", ["DataError"], "`DataError`, code `ERR_DATA`. The sentence names the file."],
   [
     "Backends",
     ["BackendError", "NoThread"],
@@ -52,7 +48,7 @@ function shown(parts) {
       if (slot) return `<i>${escapeHtml(slot)}</i>`;
       const told = any.filter((list) => list.length > 0).map(shown);
       if (any.length > told.length) return `<span class="may">${told.join(" / ")}</span>`;
-      return `<span class="one">${told.join("</span> / <span class=\"one\">")}</span>`;
+      return `<span class="one">${told.join('</span> / <span class="one">')}</span>`;
     })
     .join("");
 }
@@ -65,10 +61,6 @@ export const SENTENCES = allSentences().filter(says);
 
 /** What to do beyond what a sentence says itself. */
 const hintFor = (sentence) => HINTS.find(([stem]) => everyForm(sentence).includes(stem))?.[1];
-
-/** All its fixed text, for looking a stem up. */
-export const everyForm = (parts) =>
-  parts.map(({ text, any }) => text ?? (any ? any.map(everyForm).join("\n") : "…")).join("");
 
 const code = (text) => escapeHtml(text).replace(/`([^`]+)`/g, "<code>$1</code>");
 

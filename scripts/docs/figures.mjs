@@ -15,9 +15,8 @@ const { document } = parseHTML("<!doctype html><html><body></body></html>");
 
 const FIRST = "var(--first, #3b6ed9)";
 const SECOND = "var(--second, #c9571a)";
-const THIRD = "var(--third, #2f8a60)";
 const QUIET = "var(--quiet, #5f6671)";
-const ALONE = `<style data-alone>svg { background: #fbfaf8; color: #1d2127; } @media (prefers-color-scheme: dark) { svg { background: #1a1d21; color: #e8e6e2; --first: #7fa6ff; --second: #f08a4b; --third: #5cc195; --quiet: #9aa1ab; } }</style>`;
+const ALONE = `<style data-alone>svg { background: #fbfaf8; color: #1d2127; } @media (prefers-color-scheme: dark) { svg { background: #1a1d21; color: #e8e6e2; --first: #7fa6ff; --second: #f08a4b; --quiet: #9aa1ab; } }</style>`;
 
 /** Writes a plot; numbers of four digits are finer than a pixel. */
 function write(name, options) {
@@ -35,12 +34,14 @@ function write(name, options) {
   const text = svg.outerHTML
     .replace(/>/, `>${ALONE}`)
     .replace(/\d+\.\d{3,}/g, (number) => String(Number(Number(number).toFixed(2))))
-    .replace(/plot-[0-9a-f]{6}/g, `figure-${name}`);
+    .replace(/plot-[0-9a-f]{6}/g, `figure-${name}`)
+    .replaceAll("plot-clip-", `${name}-clip-`);
   writeFileSync(new URL(`${name}.svg`, folder), `${text}\n`);
   console.log(name);
 }
 
-const range = (count, from, to) => Array.from({ length: count }, (_, i) => from + ((to - from) * i) / (count - 1));
+const range = (count, from, to) =>
+  Array.from({ length: count }, (_, i) => from + ((to - from) * i) / (count - 1));
 
 // The method: one dimension, where everything can be seen.
 
@@ -87,7 +88,14 @@ async function drawSmoothing() {
       Plot.ruleY([0], { stroke: "currentColor", strokeOpacity: 0.15 }),
       Plot.line(curve, { x: "x", y: "y", stroke: QUIET, strokeWidth: 1.4 }),
       Plot.line(smooth, { x: "x", y: "entropy", stroke: FIRST, strokeWidth: 2.6, clip: true }),
-      Plot.line(smooth, { x: "x", y: "heat", stroke: SECOND, strokeWidth: 2.6, strokeDasharray: "7 4", clip: true }),
+      Plot.line(smooth, {
+        x: "x",
+        y: "heat",
+        stroke: SECOND,
+        strokeWidth: 2.6,
+        strokeDasharray: "7 4",
+        clip: true,
+      }),
       Plot.text(
         [
           { y: rugged(TO), text: "f", fill: QUIET },
@@ -134,7 +142,14 @@ async function drawDescent() {
       Plot.line(ours, { x: "x", y: "y", stroke: FIRST, strokeOpacity: 0.35, clip: true }),
       Plot.dot(ours, { x: "x", y: "y", fill: FIRST, r: 4.5, clip: true }),
       Plot.dot(slope, { x: "x", y: "y", stroke: SECOND, strokeWidth: 2, r: 5.5, clip: true }),
-      Plot.text([slope.at(-1)], { x: "x", y: "y", text: () => "gradient descent", fill: SECOND, dy: 20, dx: 10 }),
+      Plot.text([slope.at(-1)], {
+        x: "x",
+        y: "y",
+        text: () => "gradient descent",
+        fill: SECOND,
+        dy: 20,
+        dx: 10,
+      }),
       Plot.text([ours.at(-1)], { x: "x", y: "y", text: () => "Algorithm 1", fill: FIRST, dy: 22 }),
     ],
   });
@@ -149,16 +164,35 @@ async function drawLaws() {
   const rows = subset(data.train, 32);
   const backend = await openBackend("auto", { threads: 1 });
   const ways = [
-    ["direct: 159,010 normals a sample", QUIET, { projection: "off", rowwise: false, coupling: { kind: "independent", samples: 2048 } }],
-    ["projected: 8,410 normals a sample", FIRST, { rowwise: false, coupling: { kind: "independent", samples: 2048 } }],
-    ["Walsh blocks: 16 normals a sample", SECOND, { rowwise: false, coupling: { kind: "walsh", blocks: 128 } }],
+    [
+      "direct: 159,010 normals a sample",
+      QUIET,
+      { projection: "off", rowwise: false, coupling: { kind: "independent", samples: 2048 } },
+    ],
+    [
+      "projected: 8,410 normals a sample",
+      FIRST,
+      { rowwise: false, coupling: { kind: "independent", samples: 2048 } },
+    ],
+    [
+      "Walsh blocks: 16 normals a sample",
+      SECOND,
+      { rowwise: false, coupling: { kind: "walsh", blocks: 128 } },
+    ],
   ];
   const curves = [];
-  for (const [name, stroke, options] of ways) {
-    const { losses } = await backend.weights({ network, parameters, batch: { inputs: rows.inputs, labels: rows.labels }, tau: 0.01, ...options });
+  for (const [name, , options] of ways) {
+    const { losses } = await backend.weights({
+      network,
+      parameters,
+      batch: { inputs: rows.inputs, labels: rows.labels },
+      tau: 0.01,
+      ...options,
+    });
     const sorted = Float64Array.from(losses).sort();
     const step = sorted.length / 256;
-    for (let i = 0; i < sorted.length; i += step) curves.push({ name, loss: sorted[i], share: i / sorted.length });
+    for (let i = 0; i < sorted.length; i += step)
+      curves.push({ name, loss: sorted[i], share: i / sorted.length });
   }
   backend.close();
   write("laws", {
@@ -168,17 +202,30 @@ async function drawLaws() {
     marks: [
       Plot.ruleY([0], { stroke: "currentColor", strokeOpacity: 0.3 }),
       ...ways.map(([name, stroke], i) =>
-        Plot.line(curves.filter((c) => c.name === name), {
-          x: "loss",
-          y: "share",
-          stroke,
-          strokeWidth: [7, 3, 1.6][i],
-          strokeOpacity: [0.35, 1, 1][i],
-        }),
+        Plot.line(
+          curves.filter((c) => c.name === name),
+          {
+            x: "loss",
+            y: "share",
+            stroke,
+            strokeWidth: [7, 3, 1.6][i],
+            strokeOpacity: [0.35, 1, 1][i],
+          },
+        ),
       ),
       Plot.text(
         ways.map(([text, fill], i) => ({ text, fill, i })),
-        { text: "text", fill: "fill", frameAnchor: "bottom-right", dy: (d) => 0, textAnchor: "end", lineAnchor: "bottom", dx: -4, y: (d) => 0.24 - 0.075 * d.i, fontWeight: 600 },
+        {
+          text: "text",
+          fill: "fill",
+          frameAnchor: "bottom-right",
+
+          textAnchor: "end",
+          lineAnchor: "bottom",
+          dx: -4,
+          y: (d) => 0.24 - 0.075 * d.i,
+          fontWeight: 600,
+        },
       ),
     ],
   });
@@ -187,7 +234,11 @@ async function drawLaws() {
 /** The signs of 32 samples on 32 hidden units: row i, column j is (−1)^(number of ones in i AND j). */
 function drawSigns() {
   const ones = (n) => n.toString(2).replaceAll("0", "").length;
-  const cells = Array.from({ length: 1024 }, (_, c) => ({ i: c >> 5, j: c & 31, sign: ones((c >> 5) & c & 31) % 2 === 0 ? 1 : -1 }));
+  const cells = Array.from({ length: 1024 }, (_, c) => ({
+    i: c >> 5,
+    j: c & 31,
+    sign: ones((c >> 5) & c & 31) % 2 === 0 ? 1 : -1,
+  }));
   write("signs", {
     width: 360,
     height: 360,
@@ -198,8 +249,14 @@ function drawSigns() {
     x: { axis: "top", label: "hidden unit", ticks: [0, 8, 16, 24, 31], domain: range(32, 0, 31) },
     y: { label: "sample", ticks: [0, 8, 16, 24, 31], domain: range(32, 0, 31) },
     marks: [
-      Plot.cell(cells.filter(({ sign }) => sign > 0), { x: "j", y: "i", fill: FIRST, inset: 0.5 }),
-      Plot.cell(cells.filter(({ sign }) => sign < 0), { x: "j", y: "i", fill: QUIET, fillOpacity: 0.18, inset: 0.5 }),
+      Plot.cell(
+        cells.filter(({ sign }) => sign > 0),
+        { x: "j", y: "i", fill: FIRST, inset: 0.5 },
+      ),
+      Plot.cell(
+        cells.filter(({ sign }) => sign < 0),
+        { x: "j", y: "i", fill: QUIET, fillOpacity: 0.18, inset: 0.5 },
+      ),
     ],
   });
 }
@@ -220,12 +277,28 @@ function drawSetting(name, label, series, options = {}) {
     return [
       Plot.line(means, { x: "value", y: "accuracy", stroke, strokeWidth: 2.4, clip: true }),
       Plot.dot(kept, { x: name, y: "accuracy", fill: stroke, r: 3.5, fillOpacity: 0.75, clip: true }),
-      ...(text ? [Plot.text([means[at]], { x: "value", y: "accuracy", text: () => text, fill: stroke, dy, fontWeight: 600 })] : []),
+      ...(text
+        ? [
+            Plot.text([means[at]], {
+              x: "value",
+              y: "accuracy",
+              text: () => text,
+              fill: stroke,
+              dy,
+              fontWeight: 600,
+            }),
+          ]
+        : []),
     ];
   });
   write(name, {
     marginRight: 30,
-    x: { type: "log", label, tickFormat: (v) => (v < 0.001 ? v.toExponential(0) : String(v)), ticks: [...new Set(rows.map((r) => r[name]))] },
+    x: {
+      type: "log",
+      label,
+      tickFormat: (v) => (v < 0.001 ? v.toExponential(0) : String(v)),
+      ticks: [...new Set(rows.map((r) => r[name]))],
+    },
     y: { label: "↑ test accuracy, %", grid: true, ...options },
     marks,
   });
@@ -238,7 +311,11 @@ function writeTable(name, text) {
     const path = new URL(`../../docs/guides/${guide}.md`, import.meta.url);
     const old = readFileSync(path, "utf8");
     const mark = new RegExp(`<!-- ${name} -->[\\s\\S]*?<!-- /${name} -->`);
-    if (mark.test(old)) writeFileSync(path, old.replace(mark, () => `<!-- ${name} -->\n${text}\n<!-- /${name} -->`));
+    if (mark.test(old))
+      writeFileSync(
+        path,
+        old.replace(mark, () => `<!-- ${name} -->\n${text}\n<!-- /${name} -->`),
+      );
   }
   console.log(name);
 }

@@ -34,7 +34,10 @@ export function brokenLinks(files, known = () => false) {
   const anchors = new Map();
   const anchorsOf = (path) => {
     if (!anchors.has(path)) {
-      anchors.set(path, new Set([...(files.get(path) ?? "").matchAll(/\sid="([^"]+)"/g)].map(([, id]) => decoded(id))));
+      anchors.set(
+        path,
+        new Set([...(files.get(path) ?? "").matchAll(/\sid="([^"]+)"/g)].map(([, id]) => decoded(id))),
+      );
     }
     return anchors.get(path);
   };

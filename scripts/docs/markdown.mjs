@@ -79,7 +79,10 @@ function formulas(md) {
 function picture(path, alt) {
   const svg = readFileSync(path, "utf8").trim();
   const inPage = svg
-    .replace(/^(<svg [^>]*?)style="([^"]*)"/, (_, before, style) => `${before}font-size="${/font-size: ?([\d.]+)/.exec(style)?.[1] ?? 12}"`)
+    .replace(
+      /^(<svg [^>]*?)style="([^"]*)"/,
+      (_, before, style) => `${before}font-size="${/font-size: ?([\d.]+)/.exec(style)?.[1] ?? 12}"`,
+    )
     .replace(/^(<svg [^>]*?) font-size="10"/, "$1")
     .replace(/<style data-alone>[\s\S]*?<\/style>/, "")
     .replace(/^<svg /, `<svg role="img" aria-label="${escapeHtml(alt)}" `)
@@ -98,7 +101,8 @@ function hrefOnSite(href, source, page) {
   const target = posix.normalize(posix.join(dirname(source), file));
   const found = PAGES.find((one) => one.source === target);
   if (found) return relative(page, found.path) + (anchor ? `#${anchor}` : "");
-  if (target.startsWith("build/site/")) return relative(page, target.slice("build/site/".length)) + (anchor ? `#${anchor}` : "");
+  if (target.startsWith("build/site/"))
+    return relative(page, target.slice("build/site/".length)) + (anchor ? `#${anchor}` : "");
   return extname(target) === ".svg" ? target : null;
 }
 
@@ -140,7 +144,8 @@ export function renderMarkdown(text, source, page) {
   rules.heading_close = (tokens, i) => {
     const { tag } = tokens[i];
     const slug = tokens[i - 2].attrGet("id");
-    const anchor = tag === "h1" ? "" : `<a class="anchor" href="#${slug}" aria-label="Link to this part">#</a>`;
+    const anchor =
+      tag === "h1" ? "" : `<a class="anchor" href="#${slug}" aria-label="Link to this part">#</a>`;
     return `${anchor}</${tag}>\n`;
   };
   rules.fence = (tokens, i) => {
@@ -168,7 +173,10 @@ export function renderMarkdown(text, source, page) {
     return tokens[at].meta.open ? "</a>" : "</span>";
   };
   rules.html_block = (tokens, i) =>
-    tokens[i].content.replace(/href="([^"]+)"/g, (_, href) => `href="${hrefOnSite(href, source, page) ?? ""}"`);
+    tokens[i].content.replace(
+      /href="([^"]+)"/g,
+      (_, href) => `href="${hrefOnSite(href, source, page) ?? ""}"`,
+    );
   rules.image = (tokens, i) => picture(join(dirname(source), tokens[i].attrGet("src")), tokens[i].content);
   rules.table_open = () => '<div class="table" tabindex="0"><table>\n';
   rules.table_close = () => "</table></div>\n";

@@ -5,7 +5,10 @@
 import ts from "typescript";
 
 /** What can be imported, and the file that says what is in it. */
-export const ENTRIES = { "local-entropy": "docs/reference/local-entropy.ts", "local-entropy/report": "docs/reference/report.ts" };
+export const ENTRIES = {
+  "local-entropy": "docs/reference/local-entropy.ts",
+  "local-entropy/report": "docs/reference/report.ts",
+};
 
 /** TypeDoc's folder of what a name is. */
 function folderOf({ flags }) {
@@ -19,7 +22,13 @@ function folderOf({ flags }) {
 function namesOf() {
   const { config } = ts.readConfigFile("tsconfig.json", ts.sys.readFile);
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ".");
-  const program = ts.createProgram(Object.values(ENTRIES), { ...options, rootDir: ".", noLib: true, types: [], noEmit: true });
+  const program = ts.createProgram(Object.values(ENTRIES), {
+    ...options,
+    rootDir: ".",
+    noLib: true,
+    types: [],
+    noEmit: true,
+  });
   const checker = program.getTypeChecker();
   const names = new Map();
   for (const [module, file] of Object.entries(ENTRIES)) {

@@ -60,7 +60,8 @@ function addLocalTypes(context, app) {
       const source = program.getSourceFile(resolve(file));
       if (!source) continue;
       context.setActiveProgram(program);
-      for (const name of names) app.converter.convertSymbol(context.withScope(module), source.locals.get(name));
+      for (const name of names)
+        app.converter.convertSymbol(context.withScope(module), source.locals.get(name));
       break;
     }
   }
@@ -75,4 +76,3 @@ function writeOutNames(context) {
     alias.type = new UnionType(types.map(({ value }) => new LiteralType(value)));
   }
 }
-

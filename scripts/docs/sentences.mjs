@@ -26,13 +26,20 @@ const sources = (folder, ending) =>
 const SAME = /^(join|map|toExponential|toFixed|toPrecision|toString|slice|filter|split|trim)$/;
 const SHOWING = /^(describe|listed|quoted|String|Number|typeName|plainReason|JSON\.stringify)$/;
 /** Names that say little to a reader. */
-const READABLE = { "issue message": "what is allowed", message: "reason", quoted: "names", string: "what is allowed", "…": "…" };
+const READABLE = {
+  "issue message": "what is allowed",
+  message: "reason",
+  quoted: "names",
+  string: "what is allowed",
+  "…": "…",
+};
 
 /** A slot's name for a reader: `object.camelCase` → "camel case". */
 function slotName(node) {
   if (ts.isCallExpression(node)) {
     const { expression } = node;
-    if (ts.isPropertyAccessExpression(expression) && SAME.test(expression.name.text)) return slotName(expression.expression);
+    if (ts.isPropertyAccessExpression(expression) && SAME.test(expression.name.text))
+      return slotName(expression.expression);
     if (SHOWING.test(expression.getText()) && node.arguments.length > 0) return slotName(node.arguments[0]);
     return words(ts.isPropertyAccessExpression(expression) ? expression.name.text : expression.getText());
   }
@@ -41,13 +48,17 @@ function slotName(node) {
     return words(name === "length" || name === "message" ? `${slotName(node.expression)} ${name}` : name);
   }
   if (ts.isElementAccessExpression(node)) return slotName(node.expression);
-  if (ts.isAsExpression(node) || ts.isParenthesizedExpression(node) || ts.isNonNullExpression(node)) return slotName(node.expression);
+  if (ts.isAsExpression(node) || ts.isParenthesizedExpression(node) || ts.isNonNullExpression(node))
+    return slotName(node.expression);
   if (ts.isBinaryExpression(node)) return slotName(node.left);
   return ts.isIdentifier(node) ? words(node.text) : "…";
 }
 
 function words(name) {
-  const text = name.replace(/([a-z])([A-Z])/g, "$1 $2").replaceAll("_", " ").toLowerCase();
+  const text = name
+    .replace(/([a-z])([A-Z])/g, "$1 $2")
+    .replaceAll("_", " ")
+    .toLowerCase();
   return READABLE[text] ?? (/^[\w ]+$/.test(text) ? text : "…");
 }
 
@@ -75,7 +86,10 @@ function reader(names) {
   const seen = new Set();
   const joined = (lists) => lists.flat();
   const isText = (node) =>
-    ts.isStringLiteralLike(node) || ts.isTemplateExpression(node) || ts.isConditionalExpression(node) || isSum(node);
+    ts.isStringLiteralLike(node) ||
+    ts.isTemplateExpression(node) ||
+    ts.isConditionalExpression(node) ||
+    isSum(node);
 
   /** What a name stands for: an expression or a function's declaration. */
   function meaning(name, file) {
@@ -89,7 +103,9 @@ function reader(names) {
     for (let scope = node.parent; scope; scope = scope.parent) {
       for (const statement of scope.statements ?? []) {
         if (!ts.isVariableStatement(statement)) continue;
-        const own = statement.declarationList.declarations.find(({ name }) => name.text === text)?.initializer;
+        const own = statement.declarationList.declarations.find(
+          ({ name }) => name.text === text,
+        )?.initializer;
         if (own) return isText(own) ? parts(own, depth + 1) : null;
       }
     }
@@ -99,7 +115,8 @@ function reader(names) {
 
   /** What a function of the package may return, where that is texts. */
   function returned(call, depth) {
-    if (!ts.isIdentifier(call.expression) || depth >= DEPTH || NOT_FOLLOWED.test(call.expression.text)) return null;
+    if (!ts.isIdentifier(call.expression) || depth >= DEPTH || NOT_FOLLOWED.test(call.expression.text))
+      return null;
     const declaration = meaning(call.expression.text, call.getSourceFile().fileName);
     if (!declaration?.body) return null;
     const found = [];
@@ -156,7 +173,18 @@ function reader(names) {
   /** An advice that may be empty takes its semicolon with it. */
   const optional = (list) =>
     list.slice(1).every(({ any }) => any?.some((one) => one.length === 0)) && list.length === 2
-      ? [{ any: [[list[0], ...list[1].any.filter((one) => one.length > 0).slice(0, 1)], ...list[1].any.filter((one) => one.length > 0).slice(1).map((one) => [list[0], ...one]), []] }]
+      ? [
+          {
+            any: [
+              [list[0], ...list[1].any.filter((one) => one.length > 0).slice(0, 1)],
+              ...list[1].any
+                .filter((one) => one.length > 0)
+                .slice(1)
+                .map((one) => [list[0], ...one]),
+              [],
+            ],
+          },
+        ]
       : list;
   return { parts, seen };
 }
@@ -164,6 +192,10 @@ function reader(names) {
 /** The fixed text of a sentence, slots as "…", the first of several. */
 export const plain = (parts) =>
   parts.map(({ text, any }) => text ?? (any ? plain(any[0] ?? []) : "…")).join("");
+
+/** All its fixed text, for looking a stem up. */
+export const everyForm = (parts) =>
+  parts.map(({ text, any }) => text ?? (any ? any.map(everyForm).join("\n") : "…")).join("");
 
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&").replace(/\s+/g, "\\s+");
 
@@ -228,7 +260,9 @@ function typescriptSentences() {
 
 /** Words with spaces between them: no path, no command, no table of help. */
 const isSentence = (list) =>
-  fixedWords(list) >= FEWEST_WORDS && plain(list).split(" ").length >= FEWEST_WORDS && !/^(npm |\n)/.test(plain(list));
+  fixedWords(list) >= FEWEST_WORDS &&
+  plain(list).split(" ").length >= FEWEST_WORDS &&
+  !/^(npm |\n)/.test(plain(list));
 
 const isSum = (node) =>
   ts.isBinaryExpression(node) &&

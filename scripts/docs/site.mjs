@@ -16,7 +16,7 @@ const { version } = JSON.parse(readFileSync("package.json", "utf8"));
 /** What a document asks for by a comment of its own: `<!-- all-errors -->`. */
 const GENERATED = { "<!-- all-errors -->": errorList };
 
-/** Every page by its path on the site. */
+/** Every page by its path on the site, as text. */
 export async function renderSite() {
   const pages = new Map();
   for (const [index, { path, source }] of PAGES.entries()) {
@@ -25,7 +25,10 @@ export async function renderSite() {
     for (const [mark, make] of Object.entries(GENERATED)) {
       if (whole.includes(mark)) whole = whole.replace(mark, make());
     }
-    pages.set(path, frame({ path, title, headings, body: whole, before: PAGES[index - 1], after: PAGES[index + 1] }));
+    pages.set(
+      path,
+      frame({ path, title, headings, body: whole, before: PAGES[index - 1], after: PAGES[index + 1] }),
+    );
   }
   return pages;
 }
@@ -36,7 +39,9 @@ function frame({ path, title, headings, body, before, after }) {
     const here = target === path;
     return `<li><a href="${to(target)}"${here ? ' aria-current="page"' : ""}>${escapeHtml(name)}</a></li>`;
   };
-  const menu = GROUPS.map(({ name, pages }) => `<h2>${name}</h2><ul>${pages.map(item).join("")}</ul>`).join("\n");
+  const menu = GROUPS.map(({ name, pages }) => `<h2>${name}</h2><ul>${pages.map(item).join("")}</ul>`).join(
+    "\n",
+  );
   const reference = `<h2>Reference</h2><ul><li><a href="${to("reference/index.html")}">Every public name</a></li></ul>`;
   const parts = headings
     .map(({ slug, words }) => `<li><a href="#${slug}">${escapeHtml(words)}</a></li>`)
