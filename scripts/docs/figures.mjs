@@ -33,7 +33,9 @@ function write(name, options) {
   svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   const text = svg.outerHTML
     .replace(/>/, `>${ALONE}`)
-    .replace(/\d+\.\d{3,}/g, (number) => String(Number(Number(number).toFixed(2))))
+    .replace(/="[^"]*\.\d{3}[^"]*"/g, (attribute) =>
+      attribute.replace(/\d+\.\d{3,}/g, (number) => String(Number(Number(number).toFixed(2)))),
+    )
     .replace(/plot-[0-9a-f]{6}/g, `figure-${name}`)
     .replaceAll("plot-clip-", `${name}-clip-`);
   writeFileSync(new URL(`${name}.svg`, folder), `${text}\n`);

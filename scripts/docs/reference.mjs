@@ -1,13 +1,18 @@
 /** TypeDoc's reference of every public name, in the site's colours and linked with its other pages. */
-import { resolve } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { Application, Converter, LiteralType, LogLevel, ReflectionKind, UnionType } from "typedoc";
-import { ENTRIES } from "./names.mjs";
+import { readSite } from "./links.mjs";
+import { ENTRIES, NAMES } from "./names.mjs";
 
 /** Types that public ones are made of and that nobody imports: told of beside them, so that no name leads nowhere. */
 const LOCAL = {
   "src/options/operation-types.ts": ["Cancellable", "Located", "Position", "OneOrManyBatches"],
   "src/operations.ts": ["WithMean"],
 };
+
+/** Stands for the way from a page of the reference up to the site's pages. */
+const SITE = "https://site.invalid/";
 
 /**
  * @param out folder of the reference
@@ -19,20 +24,19 @@ export async function buildReference(out) {
     entryPoints: Object.values(ENTRIES),
     tsconfig: "docs/reference/tsconfig.json",
     out,
-    readme: "docs/reference/index.md",
+    readme: frontPage(),
     customCss: "docs/site/reference.css",
     includeVersion: true,
     disableSources: true,
     hideGenerator: true,
     githubPages: false,
-    titleLink: "../index.html",
-    navigationLinks: { Guides: "../index.html#guides", Errors: "../errors.html" },
+    titleLink: `${SITE}index.html`,
+    navigationLinks: { Guides: `${SITE}index.html#guides`, Errors: `${SITE}errors.html` },
     lightHighlightTheme: "github-light",
     darkHighlightTheme: "github-dark",
     visibilityFilters: {},
     sort: ["kind", "source-order"],
     navigation: { includeGroups: true },
-    intentionallyNotExported: ["KindOf", "BACKENDS"],
     excludeExternals: true,
     logLevel: LogLevel.Warn,
   });
@@ -50,7 +54,27 @@ export async function buildReference(out) {
   if (!project) return [...complaints, "reference: TypeDoc could not read the sources"];
   app.validate(project);
   await app.generateOutputs(project);
+  linkToSite(out);
   return complaints;
+}
+
+/** TypeDoc writes addresses of other pages as they are, however deep a page of its own lies. */
+function linkToSite(out) {
+  for (const [path, text] of readSite(out)) {
+    if (!path.endsWith(".html")) continue;
+    const up = "../".repeat(path.split("/").length);
+    writeFileSync(join(out, path), text.replaceAll(SITE, up));
+  }
+}
+
+/** The front page's text, its names linked; a file, since TypeDoc reads one. */
+function frontPage() {
+  const path = "build/reference-front.md";
+  const text = readFileSync("docs/reference/index.md", "utf8").replace(/`(\w+)`/g, (code, name) =>
+    NAMES.has(name) ? `[${code}](${SITE}${NAMES.get(name)})` : code,
+  );
+  writeFileSync(path, text);
+  return path;
 }
 
 function addLocalTypes(context, app) {
