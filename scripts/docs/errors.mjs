@@ -40,13 +40,17 @@ const GROUPS = [
   ],
 ];
 
+/** What a slot is where an option is checked; elsewhere a `path` is a file's. */
+const OF_OPTIONS = { path: "option", root: "function", received: "what was given", value: "what was given" };
+
 /** A sentence as HTML: slots in italics, one of several with strokes between. */
-function shown(parts) {
+function shown(parts, file) {
+  const names = /^src\/(options|schedules|errors)/.test(file) ? OF_OPTIONS : {};
   return parts
     .map(({ text, slot, any }) => {
       if (text !== undefined) return escapeHtml(text).replaceAll("\n", " ");
-      if (slot) return `<i>${escapeHtml(slot)}</i>`;
-      const told = any.filter((list) => list.length > 0).map(shown);
+      if (slot) return `<i>${escapeHtml(names[slot] ?? slot)}</i>`;
+      const told = any.filter((list) => list.length > 0).map((list) => shown(list, file));
       if (any.length > told.length) return `<span class="may">${told.join(" / ")}</span>`;
       return `<span class="one">${told.join('</span> / <span class="one">')}</span>`;
     })
@@ -72,7 +76,7 @@ export function errorList() {
       .map(({ parts, file }) => {
         const hint = hintFor(parts);
         const attributes = `data-find="${escapeHtml(patternOf(parts))}" data-words="${fixedWords(parts)}"`;
-        return `<li ${attributes}><p>${shown(parts)}</p>${hint ? `<p class="do">${code(hint)}</p>` : ""}<small>${file}</small></li>`;
+        return `<li ${attributes}><p>${shown(parts, file)}</p>${hint ? `<p class="do">${code(hint)}</p>` : ""}<small>${file}</small></li>`;
       });
     const slug = slugOf(title);
     return `<section class="errors"><h2 id="${slug}">${title}<a class="anchor" href="#${slug}" aria-label="Link to this part">#</a></h2>
@@ -99,6 +103,7 @@ field.addEventListener("input", () => {
   const words = message.toLowerCase().split(/\\s+/);
   let hits = items.filter((item) => rank(item) > 2 && new RegExp(item.dataset.find).test(message));
   const most = Math.max(0, ...hits.map(rank));
+  hits = hits.filter((item) => 3 * rank(item) >= most);
   if (most < 4) hits = items.filter((item) => words.every((word) => item.textContent.toLowerCase().includes(word)));
   for (const item of items) item.hidden = message !== "" && !hits.includes(item);
   for (const item of items) item.classList.toggle("best", message !== "" && most >= 4 && rank(item) === most && hits.includes(item));

@@ -295,6 +295,9 @@ function drawSetting(name, label, series, options = {}) {
   });
   write(name, {
     marginRight: 30,
+    insetLeft: 10,
+    insetRight: 10,
+    insetTop: 10,
     x: {
       type: "log",
       label,
@@ -373,7 +376,7 @@ const DRAWINGS = {
   rate: () =>
     drawSetting("rate", "rate →", [
       { keep: (row) => !row.averaging, stroke: FIRST, text: "falls by cosine", dy: 24, at: 1 },
-      { keep: (row) => row.averaging, stroke: SECOND, text: "constant, iterates averaged", dy: -20, at: 2 },
+      { keep: (row) => row.averaging, stroke: SECOND, text: "constant, iterates averaged", dy: -22, at: 1 },
     ]),
 };
 

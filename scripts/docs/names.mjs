@@ -36,7 +36,8 @@ function exportsOf(file) {
     if (!ts.isExportDeclaration(statement) || !statement.moduleSpecifier) continue;
     const there = exportsOf(posix.join(posix.dirname(file), statement.moduleSpecifier.text));
     const some = statement.exportClause?.elements;
-    for (const name of some ? some.map((one) => one.name.text) : there.keys()) names.set(name, there.get(name));
+    for (const name of some ? some.map((one) => one.name.text) : there.keys())
+      names.set(name, there.get(name));
   }
   return names;
 }

@@ -31,6 +31,7 @@ const READABLE = {
   message: "reason",
   quoted: "names",
   string: "what is allowed",
+  told: "reasons",
   "…": "…",
 };
 
@@ -298,12 +299,13 @@ function withoutCode(parts) {
   return first < 0 ? [] : parts.slice(first);
 }
 
-/** Every sentence once, in the order of the sources. */
+/** Every sentence once, in the order of the sources, with all `places` that say it ("src/disk.ts:30"). */
 export function allSentences() {
   const found = new Map();
   for (const one of [...typescriptSentences(), ...nativeSentences()]) {
     const key = `${one.kind} ${JSON.stringify(one.parts)}`;
-    if (!found.has(key)) found.set(key, one);
+    if (!found.has(key)) found.set(key, { ...one, places: [] });
+    found.get(key).places.push(`${one.file}:${one.line}`);
   }
   return [...found.values()];
 }

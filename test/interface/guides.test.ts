@@ -6,11 +6,13 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import ts from "typescript";
 // @ts-expect-error: a script without types
 import { blocksOf } from "../../scripts/docs/blocks.mjs";
+import { chromium, withPage } from "../support/chromium.ts";
+import { testAll } from "../support/everything.ts";
 
 interface Block {
   readonly language: string;
@@ -153,4 +155,31 @@ test("every link of the site's pages leads to a page and a part that are there",
   });
   expect(stderr).toBe("");
   expect(status).toBe(0);
+});
+
+testAll("the whole site is made without a complaint, and fits a narrow window", async () => {
+  const { status, stderr } = spawnSync(process.execPath, [join(root, "scripts/docs.mjs")], {
+    encoding: "utf8",
+  });
+  expect(stderr).toBe("");
+  expect(status).toBe(0);
+  if (chromium === null) return;
+  const address = (path: string) => pathToFileURL(join(root, "build/site", path)).href;
+  for (const path of ["index.html", "guides/method.html", "guides/choosing.html", "performance.html"]) {
+    const fits = "document.documentElement.scrollWidth <= innerWidth";
+    const seen = await withPage(
+      address(path),
+      async ({ evaluate, complaints }) => [path, await evaluate(fits), [...complaints]],
+      { size: "500,900" },
+    );
+    expect(seen).toEqual([path, true, []]);
+  }
+  const found = await withPage(address("errors.html"), ({ evaluate }) =>
+    evaluate(`
+      message.value = "OptionError: Expected an integer 1 … 2 for train.batchSize but received 64; the training data has 2 rows";
+      message.dispatchEvent(new Event("input"));
+      document.querySelector(".errors li.best").textContent;
+    `),
+  );
+  expect(found).toContain("the training data has");
 });
