@@ -172,6 +172,8 @@ export function renderMarkdown(text, source, page) {
     while (tokens[at].type !== "link_open") at--;
     return tokens[at].meta.open ? "</a>" : "</span>";
   };
+  // A number and its per cent stay in a line.
+  rules.text = (tokens, i) => escapeHtml(tokens[i].content.replace(/(\d) %/g, "$1\u00a0%"));
   rules.html_block = (tokens, i) =>
     tokens[i].content.replace(
       /href="([^"]+)"/g,
