@@ -9,7 +9,7 @@ import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { brokenLinks, readSite } from "./docs/links.mjs";
+import { brokenLinks, missingFiles, readSite } from "./docs/links.mjs";
 import { NAMES } from "./docs/names.mjs";
 import { ASSETS, renderSite } from "./docs/site.mjs";
 
@@ -40,7 +40,11 @@ async function check() {
   return brokenLinks(await renderSite(), (path) => there.has(path));
 }
 
+/** Documents that are no pages of the site. */
+const OTHERS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/release.md"];
+
 const { values } = parseArgs({ options: { check: { type: "boolean" } } });
 const complaints = values.check ? await check() : await build();
+complaints.push(...missingFiles(OTHERS));
 for (const complaint of complaints) console.error(complaint);
 process.exitCode = complaints.length > 0 ? 1 : 0;

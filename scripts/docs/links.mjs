@@ -1,6 +1,6 @@
 /** The check of a site's links: each address and each anchor of each page must be there, and none leads elsewhere. */
-import { readdirSync, readFileSync } from "node:fs";
-import { join, posix } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, posix } from "node:path";
 
 /** Addresses on other sites that a page may link to: nothing is fetched from them, a reader may go there. */
 const OUTSIDE = /^https:\/\/(doi\.org|www\.npmjs\.com|nodejs\.org|developer\.mozilla\.org|typedoc\.org)\//;
@@ -66,4 +66,14 @@ export function brokenLinks(files, known = () => false) {
     }
   }
   return [...complaints];
+}
+
+/** @returns one sentence for each link of a markdown document to a file of the repository that is not there */
+export function missingFiles(documents) {
+  return documents.flatMap((path) =>
+    [...readFileSync(path, "utf8").matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)]
+      .map(([, target]) => target)
+      .filter((target) => !/^[a-z]+:/.test(target) && !existsSync(join(dirname(path), target)))
+      .map((target) => `${path}: ${target} is not there`),
+  );
 }

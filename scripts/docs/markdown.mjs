@@ -2,7 +2,7 @@
  * Markdown to HTML: headings with GitHub's anchors, code in colours, formulas by KaTeX, pictures put into the page so
  * that they take its colours, names of the package linked to the reference.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, extname, join, posix } from "node:path";
 import {
   bundledLanguages,
@@ -93,7 +93,7 @@ function picture(path, alt) {
 
 /**
  * Where a link of a document leads on the site: a page's own address, or null for a file that is no page, which is then
- * no link. Complains of a file that is not there through the check of links.
+ * no link. One to a file that is not there stays, for the check of links to find.
  */
 function hrefOnSite(href, source, page) {
   if (/^([a-z]+:|#)/.test(href)) return href;
@@ -103,7 +103,7 @@ function hrefOnSite(href, source, page) {
   if (found) return relative(page, found.path) + (anchor ? `#${anchor}` : "");
   if (target.startsWith("build/site/"))
     return relative(page, target.slice("build/site/".length)) + (anchor ? `#${anchor}` : "");
-  return extname(target) === ".svg" ? target : null;
+  return extname(target) === ".svg" || !existsSync(target) ? target : null;
 }
 
 /** The address of a page of the site as seen from another. */
