@@ -342,7 +342,7 @@ function tabulateEstimators() {
 function tabulateDeep() {
   const rows = measured.deep.map(
     ({ name, updates, accuracy, processorSeconds }) =>
-      `| ${name} | ${integers.format(updates)} | ${Math.round(processorSeconds)} s | ${accuracy.toFixed(2)} % |`,
+      `| ${name} | ${integers.format(updates)} | ${Number(processorSeconds.toPrecision(2))} s | ${accuracy.toFixed(2)} % |`,
   );
   writeTable(
     "deep",
