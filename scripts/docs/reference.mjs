@@ -91,12 +91,16 @@ function addLocalTypes(context, app) {
   }
 }
 
-/** `(typeof BACKENDS)[number]` says nothing to a reader: a type that is a few texts is shown as those. */
+/** `(typeof BACKENDS)[number]` and `KindOf<"loss">` say nothing to a reader: they are written out. */
 function writeOutNames(context) {
   for (const alias of context.project.getReflectionsByKind(ReflectionKind.TypeAlias)) {
-    if (!["Activation", "BackendName"].includes(alias.name)) continue;
+    if (!["Activation", "BackendName", "LossOptions"].includes(alias.name)) continue;
     const symbol = context.getSymbolFromReflection(alias);
-    const { types } = context.checker.getDeclaredTypeOfSymbol(symbol);
-    alias.type = new UnionType(types.map(({ value }) => new LiteralType(value)));
+    const texts = context.checker
+      .getDeclaredTypeOfSymbol(symbol)
+      .types.filter((type) => type.isStringLiteral());
+    const written = alias.type.type === "union" ? alias.type.types : [alias.type];
+    const objects = written.filter(({ type }) => type === "reflection");
+    alias.type = new UnionType([...texts.map(({ value }) => new LiteralType(value)), ...objects]);
   }
 }
