@@ -1,6 +1,6 @@
 /**
  * The registry of backends: all that the rest of the package knows of one by name. Selection, `BackendName`, the
- * schemas, the command's flag, `doctor` and the README's table are made from it or held against it.
+ * schemas, the command's flag, `doctor` and the guides' table are made from it or held against it.
  *
  * A new backend is a folder here, a name and an entry below. "auto" tries them in the names' order;
  * `LOCAL_ENTROPY_BACKEND` names one in its place.

@@ -1,6 +1,6 @@
 /**
  * Every default of an option and every list of its names, once, with its reason: the schemas, the command's flags and
- * the paper's settings take them from here, and tests hold the README and the docstrings against them.
+ * the paper's settings take them from here, and tests hold the guides and the docstrings against them.
  */
 import { KINDS } from "../backends/description.ts";
 import { BACKENDS } from "../backends/registry.ts";

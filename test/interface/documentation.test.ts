@@ -1,5 +1,5 @@
 /**
- * What is written of options and backends against what the code says of them: the README's tables, and the defaults
+ * What is written of options and backends against what the code says of them: the guides' tables, and the defaults
  * in the docstrings.
  */
 import { readFileSync } from "node:fs";
@@ -11,9 +11,9 @@ import { checkTrainOptions } from "../../src/options/train.ts";
 
 const text = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 
-/** Cells of the first table under a heading of the README, without its head. */
-function table(heading: string): string[][] {
-  const [, section] = text("README.md").split(`## ${heading}\n\n`);
+/** Cells of the first table under a heading of a guide, without its head. */
+function table(guide: string, heading: string): string[][] {
+  const [, section] = text(`docs/guides/${guide}.md`).split(`## ${heading}\n\n`);
   const lines = section.split("\n\n").find((part) => part.startsWith("|")) as string;
   return lines
     .split("\n")
@@ -28,16 +28,16 @@ function bare(more: object = {}) {
   return checkTrainOptions({ network: [2, 2], data: { train: rows }, updates: 1, ...more });
 }
 
-test("the README's table of backends is the registry", () => {
-  const rows = table("Backends");
+test("the guide's table of backends is the registry", () => {
+  const rows = table("troubleshooting", "Backends");
   expect(rows.map(([name]) => name)).toEqual(BACKENDS.map((name) => `\`${name}\``));
   rows.forEach(([, what], i) => {
     expect(what.startsWith(whatIs(BACKENDS[i]))).toBe(true);
   });
 });
 
-test("the README's table of options has each option, with its default and its names", () => {
-  const rows = table("Options of `train`");
+test("the guide's table of options has each option, with its default and its names", () => {
+  const rows = table("options", "Options of `train`");
   const options = rows.flatMap(([names, defaults, what]) => {
     const all = names.split(", ").map((name) => name.replaceAll("`", ""));
     const each = all.length === 1 ? [defaults] : defaults.split(", ");
