@@ -1,0 +1,137 @@
+/**
+ * Makes the packages of a release (`npm run pack:all`): `build/packages/….tgz`, and what they are in `packages.json`:
+ *
+ *     { version, packages: [{ name, file, packed, unpacked }] }     sizes in bytes
+ *
+ *     --only NAME    `main`, or a platform's name ("linux-x64"); as often as wanted. Others' archives of the same
+ *                    version stay
+ *     --cuda         the packages with the CUDA engine too (needs what `npm run build:cuda` needs)
+ *
+ * The addon is compiled here for every platform (compile.mjs) and each binary is checked (check.mjs). Only the packed
+ * package.json names the platforms' packages as optional dependencies: a clone is to look for none.
+ */
+import { spawnSync } from "node:child_process";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { binaryOf, compile } from "./compile.mjs";
+import { platformLicence } from "./licences.mjs";
+import { PLATFORMS, packageOf } from "./platforms.mjs";
+
+process.chdir(fileURLToPath(new URL("../..", import.meta.url)));
+const PACKAGES = join("build", "packages");
+const STAGE = join("build", "release", "stage");
+const MAIN = JSON.parse(readFileSync("package.json", "utf8"));
+
+/** Runs a command to its end; what it prints on stdout. */
+function output(command, ...args) {
+  const { status, stdout, error } = spawnSync(command, args, {
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+    stdio: ["ignore", "pipe", "inherit"],
+    shell: process.platform === "win32", // npm is a command file there
+  });
+  if (status !== 0)
+    throw new Error(`${command} ${args.join(" ")} failed${error ? `: ${error.message}` : ""}`);
+  return stdout;
+}
+
+/** A new, empty folder to put a package together in. */
+function newStage(name) {
+  const folder = join(STAGE, name);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+const writeJson = (path, value) => writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
+
+/** Packs a folder; its entry in packages.json. */
+function pack(folder) {
+  const args = ["pack", `./${folder}`, "--json", "--ignore-scripts", "--pack-destination", PACKAGES];
+  const [{ name, filename, size, unpackedSize }] = JSON.parse(output("npm", ...args));
+  return { name, file: filename, packed: size, unpacked: unpackedSize };
+}
+
+/** The main package: what `npm pack` takes of the repository, with the platforms' packages of the same version. */
+function packMain() {
+  const build = output(process.execPath, "scripts/build.mjs", "--only", "typescript", "--only", "wasm");
+  process.stderr.write(build);
+  const folder = newStage("main");
+  const [{ files }] = JSON.parse(output("npm", "pack", "--dry-run", "--json", "--ignore-scripts"));
+  for (const { path } of files) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    cpSync(path, join(folder, path));
+  }
+  const { scripts: _, devDependencies: __, overrides: ___, ...published } = MAIN;
+  const optionalDependencies = Object.fromEntries(
+    Object.keys(PLATFORMS).map((name) => [packageOf(name), MAIN.version]),
+  );
+  writeJson(join(folder, "package.json"), { ...published, optionalDependencies });
+  return pack(folder);
+}
+
+/** Fields that the packages with a binary share. */
+const binaryPackage = (name, { os, cpu, libc }, description) => ({
+  name,
+  version: MAIN.version,
+  description,
+  license: `${MAIN.license} AND Apache-2.0 WITH LLVM-exception`, // its standard library is linked in
+  ...(MAIN.repository ? { repository: MAIN.repository } : {}),
+  engines: MAIN.engines,
+  os: [os],
+  cpu: [cpu],
+  ...(libc ? { libc: [libc] } : {}),
+  main: "local_entropy.node",
+});
+
+function packPlatform(name) {
+  const platform = PLATFORMS[name];
+  const folder = newStage(name);
+  copyFileSync(binaryOf(name), join(folder, "local_entropy.node"));
+  const described = binaryPackage(
+    packageOf(name),
+    platform,
+    `The native engine of local-entropy for ${name}`,
+  );
+  writeJson(join(folder, "package.json"), described);
+  const readme = `The native engine of \`local-entropy\` for ${name}: \`npm install local-entropy\` brings it where it fits.`;
+  writeFileSync(join(folder, "README.md"), `# ${described.name}\n\n${readme}\n`);
+  writeFileSync(join(folder, "LICENSE"), platformLicence(platform));
+  return pack(folder);
+}
+
+/** Says what a run made, beside what is there of the same version. */
+function record(made) {
+  const path = join(PACKAGES, "packages.json");
+  const before = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : { packages: [] };
+  const kept = before.version === MAIN.version ? before.packages : [];
+  const names = new Set(made.map(({ name }) => name));
+  const packages = [
+    ...kept.filter(({ name, file }) => !names.has(name) && existsSync(join(PACKAGES, file))),
+    ...made,
+  ];
+  packages.sort((a, b) => (a.name < b.name ? -1 : 1));
+  writeJson(path, { version: MAIN.version, packages });
+}
+
+const { only, cuda } = parseArgs({
+  options: { only: { type: "string", multiple: true }, cuda: { type: "boolean" } },
+}).values;
+const known = ["main", ...Object.keys(PLATFORMS)];
+const unknown = (only ?? []).find((name) => !known.includes(name));
+if (unknown !== undefined) {
+  console.error(`Expected one of ${known.join(", ")} for --only but received ${unknown}`);
+  process.exit(1);
+}
+const wanted = only ?? (cuda ? [] : known);
+const platforms = wanted.filter((name) => name !== "main");
+mkdirSync(PACKAGES, { recursive: true });
+await compile(platforms);
+const made = [...(wanted.includes("main") ? [packMain()] : []), ...platforms.map(packPlatform)];
+record(made);
+for (const { file, packed, unpacked } of made) {
+  const kB = (bytes) => `${(bytes / 1000).toFixed(0)} kB`;
+  console.log(`${join(PACKAGES, file)}  ${kB(packed)}, ${kB(unpacked)} installed`);
+}
