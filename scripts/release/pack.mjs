@@ -15,6 +15,7 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writ
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { check } from "./check.mjs";
 import { binaryOf, compile } from "./compile.mjs";
 import { platformLicence } from "./licences.mjs";
 import { PLATFORMS, packageOf } from "./platforms.mjs";
@@ -47,10 +48,14 @@ function newStage(name) {
 
 const writeJson = (path, value) => writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
 
+/** What an archive may have, in bytes: nobody is to wait for more. */
+const LIMITS = { main: 1e6, platform: 3e6, cuda: 20e6 };
+
 /** Packs a folder; its entry in packages.json. */
-function pack(folder) {
+function pack(folder, limit) {
   const args = ["pack", `./${folder}`, "--json", "--ignore-scripts", "--pack-destination", PACKAGES];
   const [{ name, filename, size, unpackedSize }] = JSON.parse(output("npm", ...args));
+  if (size > limit) throw new Error(`${filename} has ${size} bytes, more than the ${limit} that it may have`);
   return { name, file: filename, packed: size, unpacked: unpackedSize };
 }
 
@@ -69,7 +74,7 @@ function packMain() {
     Object.keys(PLATFORMS).map((name) => [packageOf(name), MAIN.version]),
   );
   writeJson(join(folder, "package.json"), { ...published, optionalDependencies });
-  return pack(folder);
+  return pack(folder, LIMITS.main);
 }
 
 /** Fields that the packages with a binary share. */
@@ -88,6 +93,7 @@ const binaryPackage = (name, { os, cpu, libc }, description) => ({
 
 function packPlatform(name) {
   const platform = PLATFORMS[name];
+  check(name);
   const folder = newStage(name);
   copyFileSync(binaryOf(name), join(folder, "local_entropy.node"));
   const described = binaryPackage(
@@ -99,7 +105,7 @@ function packPlatform(name) {
   const readme = `The native engine of \`local-entropy\` for ${name}: \`npm install local-entropy\` brings it where it fits.`;
   writeFileSync(join(folder, "README.md"), `# ${described.name}\n\n${readme}\n`);
   writeFileSync(join(folder, "LICENSE"), platformLicence(platform));
-  return pack(folder);
+  return pack(folder, LIMITS.platform);
 }
 
 /** Says what a run made, beside what is there of the same version. */
