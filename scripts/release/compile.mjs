@@ -9,7 +9,16 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -142,7 +151,9 @@ export async function compile(names) {
     plans.map(({ name, parts, flags }) => async () => {
       const linker = LINKERS[PLATFORMS[name].os](folderOf(name));
       const objects = parts.map(([, stem]) => `${stem}.o`);
-      await zig([...flags, "-shared", ...linker, "-o", binaryOf(name), ...objects]);
+      const fresh = join(folderOf(name), "fresh.node"); // under its own name only when it is whole
+      await zig([...flags, "-shared", ...linker, "-o", fresh, ...objects]);
+      renameSync(fresh, binaryOf(name));
       writeFileSync(join(folderOf(name), "made-of.txt"), fingerprint(name));
     }),
   );

@@ -137,6 +137,7 @@ mkdirSync(PACKAGES, { recursive: true });
 await compile(platforms);
 const made = [...(wanted.includes("main") ? [packMain()] : []), ...platforms.map(packPlatform)];
 record(made);
+rmSync(STAGE, { recursive: true, force: true });
 for (const { file, packed, unpacked } of made) {
   const kB = (bytes) => `${(bytes / 1000).toFixed(0)} kB`;
   console.log(`${join(PACKAGES, file)}  ${kB(packed)}, ${kB(unpacked)} installed`);

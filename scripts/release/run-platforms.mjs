@@ -12,14 +12,12 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync 
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { importSource } from "../import-source.mjs";
 import { HOSTS } from "./hosts.mjs";
+import { bound, faultOf } from "./outcome.mjs";
 import { PLATFORMS, packageOf } from "./platforms.mjs";
 
 process.chdir(fileURLToPath(new URL("../..", import.meta.url)));
 const PACKAGES = "build/packages";
-const { TOLERANCES } = await importSource("test/tolerances.ts");
-const { bound } = TOLERANCES.update;
 
 /** Unpacks an archive of the release into a project's node_modules. */
 function unpack(project, name) {
@@ -53,14 +51,6 @@ function newProject(platform) {
   return project;
 }
 
-/** What is wrong with an outcome, as a sentence; "" if nothing. */
-function fault({ sameBits, errors, ran }, set) {
-  if (!sameBits) return "random numbers are not the reference's";
-  if (set && ran.instructionSet !== set) return `ran ${ran.instructionSet} where ${set} was expected`;
-  const far = Object.entries(errors).filter(([, error]) => !(error <= bound));
-  return far.map(([name, error]) => `${name} is off by ${error.toExponential(1)}`).join("; ");
-}
-
 /** Runs the trial on a host: its outcome in words, and whether it is good (null: it could not be run). */
 function outcomeOn({ platform, set, prepare }) {
   let command;
@@ -85,7 +75,7 @@ function outcomeOn({ platform, set, prepare }) {
     return { good: false, text: `ended with ${signal ?? status}: ${stderr?.trim().slice(-600)}` };
   }
   const outcome = JSON.parse(readFileSync(output, "utf8"));
-  const wrong = fault(outcome, set);
+  const wrong = faultOf(outcome, set);
   if (wrong) return { good: false, text: wrong };
   const { ran, version, errors } = outcome;
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
