@@ -8,7 +8,15 @@
  * test/tolerances.ts. Exits 1 if some platform fails.
  */
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -47,6 +55,8 @@ function newProject(platform) {
     mkdirSync(dirname(link), { recursive: true });
     symlinkSync(resolve("node_modules", name), link);
   }
+  // Without one of its own the project would be part of this clone, and find the clone's build.
+  writeFileSync(join(project, "package.json"), '{ "private": true, "type": "module" }\n');
   copyFileSync("scripts/release/trial.mjs", join(project, "trial.mjs"));
   return project;
 }
