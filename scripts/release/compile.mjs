@@ -85,15 +85,18 @@ const LINKERS = {
   win32: () => ["-s"],
 };
 
-/** Sources beside native/sources.txt, and flags, where native/windows/host.cc stands for an import library. */
-function onWindows(name) {
-  if (PLATFORMS[name].os !== "win32") return { sources: [], flags: [] };
-  const { js_native_api_symbols, node_api_symbols } = require("node-api-headers").symbols.v8;
-  const functions = [...js_native_api_symbols, ...node_api_symbols].sort();
-  const list = functions.map((name) => `NODE_API_FUNCTION(${name})\n`).join("");
-  writeFileSync(join(folderOf(name), "node-api-functions.h"), list);
-  return { sources: ["windows/host.cc"], flags: ["-DBUILDING_NODE_EXTENSION", "-I", folderOf(name)] };
-}
+/** Sources beside native/sources.txt, and flags, that one kind of system needs; what they read is written into the folder. */
+const OWN_PARTS = {
+  linux: () => ({ sources: [], flags: [] }),
+  darwin: () => ({ sources: ["macos/new.cc"], flags: ["-fvisibility-global-new-delete=force-hidden"] }),
+  win32(folder) {
+    const { js_native_api_symbols, node_api_symbols } = require("node-api-headers").symbols.v8;
+    const functions = [...js_native_api_symbols, ...node_api_symbols].sort();
+    const list = functions.map((name) => `NODE_API_FUNCTION(${name})\n`).join("");
+    writeFileSync(join(folder, "node-api-functions.h"), list);
+    return { sources: ["windows/host.cc"], flags: ["-DBUILDING_NODE_EXTENSION", "-I", folder] };
+  },
+};
 
 /** Everything that a binary is made of, in one number. */
 export function fingerprint(name) {
@@ -131,7 +134,7 @@ export async function compile(names) {
     const folder = folderOf(name);
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
-    const { sources, flags } = onWindows(name);
+    const { sources, flags } = OWN_PARTS[PLATFORMS[name].os](folder);
     const stem = (source) => join(folder, source.replaceAll("/", "-").replace(/\.cc$/, ""));
     const parts = [...lines("native/sources.txt"), ...sources].map((source) => [
       join("native", source),

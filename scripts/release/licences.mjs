@@ -2,7 +2,7 @@
  * The licences of what is linked into a platform's package: read from the compiler and the headers that it was made with,
  * so that they are those of the versions in it.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { ZIG_HOME } from "./zig.mjs";
@@ -37,6 +37,20 @@ const OF_SYSTEM = {
   win32: [["mingw-w64's runtime", "ZPL-2.1 and others", inZig("lib", "libc", "mingw", "COPYING")]],
 };
 
+/** The path of a licence in one of the wheels that CUDA's compiler comes as, by what the wheel's name begins with. */
+function inWheel(name) {
+  const wheel = readdirSync(".cuda").find(
+    (entry) => entry.startsWith(`${name}-`) && entry.endsWith(".dist-info"),
+  );
+  const places = ["License.txt", join("licenses", "License.txt"), "LICENSE", join("licenses", "LICENSE")];
+  const found = places.map((place) => join(".cuda", wheel ?? "", place)).find(existsSync);
+  if (!found)
+    throw new Error(
+      `The licence of ${name} is not in .cuda: node scripts/cuda-compiler.mjs, without CUDA_HOME`,
+    );
+  return found;
+}
+
 const RULE = `\n${"=".repeat(80)}\n`;
 
 /**
@@ -61,3 +75,11 @@ export function licenceText(parts) {
 
 /** The text for a platform's package. */
 export const platformLicence = ({ os, libc }) => licenceText([...ALWAYS, ...OF_SYSTEM[libc ?? os]]);
+
+/** The text for the package with the CUDA engine. */
+export const cudaLicence = () =>
+  licenceText([
+    ["CUDA's runtime, of NVIDIA", "NVIDIA's licence of CUDA", inWheel("nvidia_cuda_runtime")],
+    ["CUDA's C++ libraries, of NVIDIA", LLVM, inWheel("nvidia_cuda_cccl")],
+    ...ALWAYS.filter(([what]) => what.startsWith("node-")),
+  ]);

@@ -5,7 +5,8 @@
  *
  *     --only NAME    `main`, or a platform's name ("linux-x64"); as often as wanted. Others' archives of the same
  *                    version stay
- *     --cuda         the packages with the CUDA engine too (needs what `npm run build:cuda` needs)
+ *     --cuda         the package with the CUDA engine too (needs what `npm run build:cuda` needs), `needs` of which names
+ *                    the versions of the C and C++ libraries
  *
  * The addon is compiled here for every platform (compile.mjs) and each binary is checked (check.mjs). Only the packed
  * package.json names the platforms' packages as optional dependencies: a clone is to look for none.
@@ -15,10 +16,11 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writ
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { check } from "./check.mjs";
-import { binaryOf, compile } from "./compile.mjs";
-import { platformLicence } from "./licences.mjs";
-import { PLATFORMS, packageOf } from "./platforms.mjs";
+import { check, newest } from "./check.mjs";
+import { binaryOf, compile, EXPORTS } from "./compile.mjs";
+import { cudaLicence, platformLicence } from "./licences.mjs";
+import { CUDA_PLATFORMS, PLATFORMS, packageOf } from "./platforms.mjs";
+import { readBinary } from "./read-binary.mjs";
 
 process.chdir(fileURLToPath(new URL("../..", import.meta.url)));
 const PACKAGES = join("build", "packages");
@@ -108,6 +110,34 @@ function packPlatform(name) {
   return pack(folder, LIMITS.platform);
 }
 
+/**
+ * The package with the CUDA engine. nvcc takes no standard library but this machine's, so it needs the C and C++
+ * libraries that this machine has, which its README and packages.json say.
+ */
+function packCuda(name) {
+  output(process.execPath, "scripts/build-cuda.mjs", "--release");
+  const folder = newStage(`${name}-cuda`);
+  const binary = join("build", "cuda", "Release", "local_entropy_cuda.node");
+  copyFileSync(binary, join(folder, "local_entropy.node"));
+  const { versions, exports } = readBinary(readFileSync(binary));
+  const strange = exports.filter((symbol) => !EXPORTS.includes(symbol));
+  if (strange.length > 0) throw new Error(`${binary} exports ${strange.join(", ")}`);
+  const needs = { glibc: newest(versions, "GLIBC"), libstdcxx: newest(versions, "GLIBCXX") };
+  const described = {
+    ...binaryPackage(
+      packageOf(name, "cuda"),
+      PLATFORMS[name],
+      `The CUDA engine of local-entropy for ${name}`,
+    ),
+    license: `${MAIN.license} AND LicenseRef-NVIDIA-CUDA-EULA`,
+  };
+  writeJson(join(folder, "package.json"), described);
+  const readme = `The CUDA engine of \`local-entropy\` for ${name}, for GPUs from Turing on: it needs NVIDIA's driver 580 or later, glibc ${needs.glibc} or later, and a libstdc++ with GLIBCXX_${needs.libstdcxx}.`;
+  writeFileSync(join(folder, "README.md"), `# ${described.name}\n\n${readme}\n`);
+  writeFileSync(join(folder, "LICENSE"), cudaLicence());
+  return { ...pack(folder, LIMITS.cuda), needs };
+}
+
 /** Says what a run made, beside what is there of the same version. */
 function record(made) {
   const path = join(PACKAGES, "packages.json");
@@ -131,11 +161,15 @@ if (unknown !== undefined) {
   console.error(`Expected one of ${known.join(", ")} for --only but received ${unknown}`);
   process.exit(1);
 }
-const wanted = only ?? (cuda ? [] : known);
+const wanted = only ?? known;
 const platforms = wanted.filter((name) => name !== "main");
 mkdirSync(PACKAGES, { recursive: true });
 await compile(platforms);
-const made = [...(wanted.includes("main") ? [packMain()] : []), ...platforms.map(packPlatform)];
+const made = [
+  ...(wanted.includes("main") ? [packMain()] : []),
+  ...platforms.map(packPlatform),
+  ...(cuda ? CUDA_PLATFORMS.map(packCuda) : []),
+];
 record(made);
 rmSync(STAGE, { recursive: true, force: true });
 for (const { file, packed, unpacked } of made) {

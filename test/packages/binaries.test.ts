@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 // @ts-expect-error: a script, without types
-import { checkBinary, glibcOf } from "../../scripts/release/check.mjs";
+import { checkBinary, newest } from "../../scripts/release/check.mjs";
 // @ts-expect-error: a script, without types
 import { checkAssembly } from "../../scripts/release/check-assembly.mjs";
 // @ts-expect-error: a script, without types
@@ -78,7 +78,9 @@ describe("what a binary says of itself", () => {
   test("one that is as it should be has no fault", () => {
     expect(checkBinary(good, X64)).toEqual([]);
     expect(checkBinary(mac, DARWIN)).toEqual([]);
-    expect(glibcOf(good)).toBe("2.17");
+    expect(newest(good.versions, "GLIBC")).toBe("2.17");
+    expect(newest([...good.versions, "GLIBCXX_3.4.9", "GLIBCXX_3.4.30"], "GLIBCXX")).toBe("3.4.30");
+    expect(newest([], "GLIBC")).toBe("");
   });
 
   test.each([
