@@ -7,13 +7,14 @@
  * known; `output` says that stdout is not to be had.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fetchWheels } from "../wheels.mjs";
 import { fetchDebian } from "./debian.mjs";
 
 const HOME = resolve(".platforms");
 const NODE = "20.20.2";
+const WINE = "/usr/lib/wine/wine64"; // where Debian has it, on no path
 
 function has(command) {
   if (spawnSync(command, ["--version"], { stdio: "ignore" }).error) throw new Error(`no ${command}`);
@@ -116,6 +117,16 @@ export const HOSTS = [
   {
     platform: "win32-x64",
     how: "Wine",
-    prepare: () => [has("/usr/lib/wine/wine64"), nodeFromNpm("win-x64", "bin/node.exe")],
+    prepare: () => [has(WINE), nodeFromNpm("win-x64", "bin/node.exe")],
+  },
+  {
+    platform: "win32-x64",
+    how: "Wine, Node as a program of another name",
+    prepare() {
+      const node = nodeFromNpm("win-x64", "bin/node.exe");
+      const renamed = join(HOME, "another.exe");
+      copyFileSync(node, renamed);
+      return [has(WINE), renamed];
+    },
   },
 ];

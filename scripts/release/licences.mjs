@@ -80,6 +80,6 @@ export const platformLicence = ({ os, libc }) => licenceText([...ALWAYS, ...OF_S
 export const cudaLicence = () =>
   licenceText([
     ["CUDA's runtime, of NVIDIA", "NVIDIA's licence of CUDA", inWheel("nvidia_cuda_runtime")],
-    ["CUDA's C++ libraries, of NVIDIA", LLVM, inWheel("nvidia_cuda_cccl")],
+    ["CUDA's C++ libraries, of NVIDIA", "NVIDIA's licence of CUDA", inWheel("nvidia_cuda_cccl")],
     ...ALWAYS.filter(([what]) => what.startsWith("node-")),
   ]);
