@@ -1,6 +1,6 @@
-// Memory of C++ on macOS, where release binaries define it themselves so that it is theirs alone: the standard
-// library that is linked in would export its own operators, and the loader gives every library of a process
-// the first that it finds (scripts/release/compile.mjs hides these).
+// Memory of C++ on macOS, where release binaries define it themselves so that it is theirs alone: the
+// standard library that is linked in would export its own operators, and the loader gives every library of a
+// process the first that it finds (scripts/release/compile.mjs hides these).
 #include <cstdlib>
 #include <new>
 
