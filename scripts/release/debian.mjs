@@ -29,6 +29,7 @@ function aptOptions(suite, home) {
     ...[`Dir::Etc::sourcelist=${source}`, "Dir::Etc::sourceparts=-", `Dir::State::lists=${lists}`],
     ...[`Dir::Cache=${cache}`, "APT::Architectures::=amd64", "APT::Architectures::=arm64"],
     ...["Acquire::Languages=none", "APT::Sandbox::User=root"],
+    "Dir::State::status=/dev/null", // else what is installed here is preferred
   ].flatMap((option) => ["-o", option]);
   if (!existsSync(source)) {
     const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
