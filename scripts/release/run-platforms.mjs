@@ -89,7 +89,7 @@ function outcomeOn({ platform, set, prepare }) {
     env: { ...process.env, ...WINE },
   });
   if (status !== 0 || !existsSync(output)) {
-    return { good: false, text: `ended with ${signal ?? status}: ${stderr?.trim().slice(-600)}` };
+    return { good: false, text: `ended with ${signal ?? status}: ${stderr?.trim().slice(0, 1500)}` };
   }
   const outcome = JSON.parse(readFileSync(output, "utf8"));
   const wrong = faultOf(outcome, set);
