@@ -22,18 +22,21 @@ import {
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { PLATFORMS, zigTarget } from "./platforms.mjs";
 import { fetchZig } from "./zig.mjs";
 
 const require = createRequire(import.meta.url);
 const lines = (path) => readFileSync(path, "utf8").trim().split("\n");
 
+const EXPORTS_MAP = fileURLToPath(new URL("../../native/exports.map", import.meta.url));
+
 /** Where everything of one platform is made. */
 export const folderOf = (name) => join("build", "release", name);
 export const binaryOf = (name) => join(folderOf(name), "local_entropy.node");
 
 /** What the addon exports, and nothing else: the standard library that is linked in is not to meet another one. */
-export const EXPORTS = ["napi_register_module_v1", "node_api_module_get_api_version_v1"];
+export const EXPORTS = /global:([^}]*)local:/.exec(readFileSync(EXPORTS_MAP, "utf8"))[1].match(/\w+/g);
 
 const DEFINES = [
   "-DNDEBUG",
@@ -74,13 +77,9 @@ function compilerFlags(platform) {
   ];
 }
 
-/** The linker's part for each kind of system; files that it reads are written into the folder. */
+/** The linker's part for each kind of system. */
 const LINKERS = {
-  linux(folder) {
-    const script = join(folder, "exports.map");
-    writeFileSync(script, `{ global: ${EXPORTS.map((name) => `${name}; `).join("")}local: *; };\n`);
-    return ["-s", `-Wl,--version-script=${script}`];
-  },
+  linux: () => ["-s", `-Wl,--version-script=${EXPORTS_MAP}`],
   darwin: () => ["-s", "-Wl,-undefined,dynamic_lookup", "-Wl,-install_name,@rpath/local_entropy.node"],
   win32: () => ["-s"],
 };
@@ -152,7 +151,7 @@ export async function compile(names) {
   );
   await inParallel(
     plans.map(({ name, parts, flags }) => async () => {
-      const linker = LINKERS[PLATFORMS[name].os](folderOf(name));
+      const linker = LINKERS[PLATFORMS[name].os]();
       const objects = parts.map(([, stem]) => `${stem}.o`);
       const fresh = join(folderOf(name), "fresh.node"); // under its own name only when it is whole
       await zig([...flags, "-shared", ...linker, "-o", fresh, ...objects]);
