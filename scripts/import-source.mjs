@@ -6,9 +6,7 @@ import { transformFileSync } from "@swc/core";
 
 /** @param path from the repository's root */
 export function importSource(path) {
-  const { code } = transformFileSync(path, {
-    cwd: fileURLToPath(new URL("..", import.meta.url)),
-    jsc: { parser: { syntax: "typescript" }, target: "es2022" },
-  });
+  const source = fileURLToPath(new URL(`../${path}`, import.meta.url));
+  const { code } = transformFileSync(source, { jsc: { parser: { syntax: "typescript" }, target: "es2022" } });
   return import(`data:text/javascript,${encodeURIComponent(code)}`);
 }
