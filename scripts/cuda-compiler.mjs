@@ -4,10 +4,10 @@
  *
  *     node scripts/cuda-compiler.mjs     installs it where it is missing, and prints its path
  */
-import { spawnSync } from "node:child_process";
-import { existsSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { fetchWheels } from "./wheels.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const FOLDER = join(ROOT, ".cuda");
@@ -29,27 +29,17 @@ export function fetchCompiler() {
   if (process.platform !== "linux") {
     throw new Error("CUDA's compiler is fetched on Linux only; name a toolkit by CUDA_HOME");
   }
-  const fresh = `${FOLDER}.new`;
-  rmSync(fresh, { recursive: true, force: true });
   console.error(`cuda: fetching nvcc to ${FOLDER}`);
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"];
-  const pinned = [
-    "--require-hashes",
-    "--only-binary=:all:",
-    "-r",
-    join(ROOT, "scripts", "cuda-requirements.txt"),
-  ];
-  const { status, error } = spawnSync("python3", [...pip, "--target", fresh, ...pinned], {
-    stdio: ["ignore", 2, 2],
+  fetchWheels({
+    folder: FOLDER,
+    requirements: join(ROOT, "scripts", "cuda-requirements.txt"),
+    prepare(folder) {
+      // nvcc looks for its libraries in lib64, CMake for one without a version.
+      const toolkit = join(folder, "nvidia", "cu13");
+      symlinkSync("lib", join(toolkit, "lib64"));
+      symlinkSync("libcudart.so.13", join(toolkit, "lib", "libcudart.so"));
+    },
   });
-  if (status !== 0)
-    throw new Error(`nvcc could not be fetched: ${error?.message ?? "pip failed, see above"}`);
-  // nvcc looks for its libraries in lib64, CMake for one without a version.
-  const toolkit = join(fresh, "nvidia", "cu13");
-  symlinkSync("lib", join(toolkit, "lib64"));
-  symlinkSync("libcudart.so.13", join(toolkit, "lib", "libcudart.so"));
-  rmSync(FOLDER, { recursive: true, force: true });
-  renameSync(fresh, FOLDER);
   return join(TOOLKIT, "bin", "nvcc");
 }
 

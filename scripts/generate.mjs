@@ -8,7 +8,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { transformFileSync } from "@swc/core";
+import { importSource } from "./import-source.mjs";
 
 const BY =
   "Written by scripts/generate.mjs from src/backends/description.ts. Do not edit: change that, and run it.";
@@ -108,10 +108,7 @@ export function generated(description) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  // From the source: what was built may be of an older description.
-  const source = fileURLToPath(new URL("../src/backends/description.ts", import.meta.url));
-  const { code } = transformFileSync(source, { jsc: { parser: { syntax: "typescript" }, target: "es2022" } });
-  const description = await import(`data:text/javascript,${encodeURIComponent(code)}`);
+  const description = await importSource("src/backends/description.ts");
   for (const [path, text] of Object.entries(generated(description)))
     writeFileSync(new URL(`../${path}`, import.meta.url), text);
 }
