@@ -46,7 +46,7 @@ figure, .wide { margin: 0 0 16px; }
 .wide th, .wide td { padding: 5px 14px 5px 0; overflow-wrap: normal; }
 .wide thead th { border-top: 0; border-bottom: 1px solid var(--line); vertical-align: bottom; }
 .wide td.number { white-space: nowrap; }
-figure svg { max-width: 920px; }
+figure svg { width: auto; max-width: 100%; }
 details { font-size: 13px; color: var(--quiet); }
 details table { margin-top: 8px; }
 `;

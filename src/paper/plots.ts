@@ -87,11 +87,13 @@ export function linePlot({ label, x, y, series, width = 460, height = 280, headi
     ...{ width, height: height + legend.height + top, marginTop, marginLeft, marginRight, marginBottom: 40 },
     style: { fontSize: `${FONT}px`, overflow: "visible" },
     x: axisOf(x),
-    y: { ...axisOf(y), grid: true, ticks: 5 },
+    y: { ...axisOf(y), label: null, grid: true, ticks: 5 },
     marks,
   });
+  // Plot would write it where the legend stands.
+  const unit = `<text x="${marginLeft - 20}" y="${marginTop - 12}">↑ ${escaped(y.label)}</text>`;
   const above = legend.svg.replace("<g>", `<g transform="translate(${marginLeft - 20},${top + 4})">`);
-  return named(svg, label, (heading === undefined ? "" : title(heading, marginLeft - 20)) + above);
+  return named(svg, label, (heading === undefined ? "" : title(heading, marginLeft - 20)) + above + unit);
 }
 
 function axisOf({ label, log, domain }: Axis): Plot.ScaleOptions {

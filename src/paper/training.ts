@@ -14,18 +14,22 @@ import type { Context, Task } from "./experiment.ts";
 import { mean } from "./statistics.ts";
 
 /** What `train` is told, but for what the driver gives. */
-export type Settings = Omit<
-  TrainOptions,
-  | "data"
-  | "seed"
-  | "backend"
-  | "threads"
-  | "signal"
-  | "resume"
-  | "parameters"
-  | "recordEvery"
-  | "evaluateEvery"
->;
+export interface Settings
+  extends Omit<
+    TrainOptions,
+    | "data"
+    | "seed"
+    | "backend"
+    | "threads"
+    | "signal"
+    | "resume"
+    | "parameters"
+    | "recordEvery"
+    | "evaluateEvery"
+  > {
+  /** Multiplies Glorot's starting weights. Default 1. */
+  readonly initialScale?: number;
+}
 
 export interface Training {
   /** The name of its curve. */
@@ -35,9 +39,7 @@ export interface Training {
   readonly seed: number;
   /** Updates between two points of the curve. */
   readonly evaluateEvery: number;
-  /** Multiplies Glorot's starting weights. Default 1. */
-  readonly initialScale?: number;
-  /** Keep so many training images aside, and measure on these in place of test images: what settings are chosen by. */
+  /** Keep so many training images aside, and measure on them in place of random test images: settings are chosen by it. */
   readonly heldOut?: number;
 }
 
@@ -81,14 +83,14 @@ export function training(description: Training): Task<TrainingResult> {
 }
 
 async function run(description: Training, context: Context): Promise<TrainingResult> {
-  const { phases, seed, evaluateEvery, initialScale, heldOut } = description;
+  const { phases, seed, evaluateEvery, heldOut } = description;
   const data = dataOf(await context.data(), seed, heldOut);
   const points: Point[] = [];
-  let parameters: TrainOptions["parameters"] =
-    initialScale === undefined ? undefined : scaledStart(phases[0].network, seed, initialScale);
+  let parameters: TrainOptions["parameters"];
   let [before, seconds] = [0, 0];
   let ran = { backend: context.backend as string, threads: 0, form: "direct" };
-  for (const [index, phase] of phases.entries()) {
+  for (const [index, { initialScale, ...phase }] of phases.entries()) {
+    if (initialScale !== undefined) parameters = scaledStart(phase.network, seed, initialScale);
     const going = train({
       ...phase,
       data,
@@ -133,8 +135,8 @@ async function run(description: Training, context: Context): Promise<TrainingRes
 function dataOf(data: Data, seed: number, heldOut: number | undefined): Data {
   const { train: all, test } = data;
   if (heldOut !== undefined) {
-    const kept = subset(all, { from: all.count - heldOut, to: all.count });
-    return { train: subset(all, all.count - heldOut), test: kept };
+    const kept = all.count - heldOut;
+    return { train: subset(all, kept), test, validation: subset(all, { from: kept, to: all.count }) };
   }
   if (test === undefined || test.count <= PAPER_IMAGES) return data;
   return { train: all, test, validation: subset(test, chosen(test.count, seed)) };

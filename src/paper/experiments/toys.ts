@@ -91,11 +91,13 @@ const MAPS = {
   rippled: here("figure 2, maps", { loss: "rippled", tau: TAU, side: SIDE }, () => mapsOf(rippled)),
 };
 
+const rounded = (value: number) => Number(value.toPrecision(7));
+
 function csv({ f, entropy, heat: smooth }: Maps) {
   const at = (i: number) => RANGE[0] + ((RANGE[1] - RANGE[0]) * i) / (SIDE - 1);
   return f.map((value, i) => ({
-    ...{ x1: at(i % SIDE), x2: at(Math.floor(i / SIDE)) },
-    ...{ f: value, local_entropy: entropy[i], heat: smooth[i] },
+    ...{ x1: rounded(at(i % SIDE)), x2: rounded(at(Math.floor(i / SIDE))) },
+    ...{ f: rounded(value), local_entropy: rounded(entropy[i]), heat: rounded(smooth[i]) },
   }));
 }
 
