@@ -30,8 +30,8 @@ export interface Curves {
 /** Results by the name of the series, in the order of their seeds. */
 export type Trained = Readonly<Record<string, readonly TrainingResult[]>>;
 
-/** Of `--quick`: so many seeds and updates a phase. */
-export const QUICK = { seeds: 2, updates: 100 };
+/** Of `--quick`: so many updates a phase, and a fifth of the seeds. */
+export const QUICK = { updates: 100, seeds: (all: number) => Math.max(1, Math.floor(all / 5)) };
 
 /** The trainings of named settings. */
 export function trainings(
@@ -39,7 +39,7 @@ export function trainings(
   { seeds, evaluateEvery }: { seeds: number; evaluateEvery: number },
   { quick }: Scale,
 ): Record<string, Training[]> {
-  const count = quick ? Math.min(QUICK.seeds, seeds) : seeds;
+  const count = quick ? QUICK.seeds(seeds) : seeds;
   return Object.fromEntries(
     Object.entries(named).map(([series, settings]) => {
       const phases = (Array.isArray(settings) ? settings : [settings]) as Settings[];

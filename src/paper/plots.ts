@@ -91,8 +91,11 @@ export function linePlot({ label, x, y, series, width = 460, height = 280, headi
     marks,
   });
   // Plot would write it where the legend stands.
-  const unit = `<text x="${marginLeft - 20}" y="${marginTop - 12}">↑ ${escaped(y.label)}</text>`;
-  const above = legend.svg.replace("<g>", `<g transform="translate(${marginLeft - 20},${top + 4})">`);
+  const unit = `<text text-anchor="start" x="${marginLeft - 20}" y="${marginTop - 12}">↑ ${escaped(y.label)}</text>`;
+  const above = legend.svg.replace(
+    "<g>",
+    `<g text-anchor="start" transform="translate(${marginLeft - 20},${top + 4})">`,
+  );
   return named(svg, label, (heading === undefined ? "" : title(heading, marginLeft - 20)) + above + unit);
 }
 
@@ -132,7 +135,7 @@ function legendOf(names: readonly string[], width: number): { svg: string; heigh
 }
 
 function title(text: string, x: number): string {
-  return `<text x="${x}" y="14" font-weight="600">${escaped(text)}</text>`;
+  return `<text text-anchor="start" x="${x}" y="14" font-weight="600">${escaped(text)}</text>`;
 }
 
 export interface MapPlot {

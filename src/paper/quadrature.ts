@@ -1,7 +1,7 @@
 /**
  * Integrals over one and two variables by the trapezoidal rule on a grid, and what the paper makes of them: F_τ, F^H_τ,
- * q_{x,τ}, Kullback–Leibler divergences. For functions this smooth the rule's error is below 1e-10 where the grid's step
- * is half a standard deviation and its end eight of them away.
+ * q_{x,τ}, Kullback–Leibler divergences. For functions as smooth as `surfaces.ts` has them the rule's error falls faster than
+ * any power of the step: two grids agree to 1e-8.
  */
 import type { LossFunction } from "../reference/machine/work.ts";
 
@@ -13,22 +13,27 @@ export interface Surface extends LossFunction {
   readonly starts: readonly (readonly number[])[];
 }
 
-/** Nodes of N(0, 1) and their weights. */
-const STEP = 0.4;
-const NODES = Array.from({ length: 41 }, (_, i) => (i - 20) * STEP);
-const WEIGHTS = NODES.map((z) => (STEP * Math.exp((-z * z) / 2)) / Math.sqrt(2 * Math.PI));
+/** Nodes of N(0, 1) and their weights, out to eight standard deviations. */
+function nodes(step: number): { at: number[]; weights: number[] } {
+  const half = Math.round(8 / step);
+  const at = Array.from({ length: 2 * half + 1 }, (_, i) => (i - half) * step);
+  return { at, weights: at.map((z) => (step * Math.exp((-z * z) / 2)) / Math.sqrt(2 * Math.PI)) };
+}
+const FINE = nodes(0.2);
+/** In two dimensions, where there are as many in each direction. */
+const COARSE = nodes(0.4);
 
 /** Points and weights of N(x, τI). */
 export function gaussianGrid(
   x: readonly number[],
   tau: number,
-): { points: Float64Array[]; weights: number[] } {
+): { points: Float64Array[]; weights: readonly number[] } {
   const s = Math.sqrt(tau);
   if (x.length === 1) {
-    return { points: NODES.map((z) => Float64Array.of(x[0] + s * z)), weights: WEIGHTS };
+    return { points: FINE.at.map((z) => Float64Array.of(x[0] + s * z)), weights: FINE.weights };
   }
-  const points = NODES.flatMap((z) => NODES.map((w) => Float64Array.of(x[0] + s * z, x[1] + s * w)));
-  return { points, weights: WEIGHTS.flatMap((a) => WEIGHTS.map((b) => a * b)) };
+  const points = COARSE.at.flatMap((z) => COARSE.at.map((w) => Float64Array.of(x[0] + s * z, x[1] + s * w)));
+  return { points, weights: COARSE.weights.flatMap((a) => COARSE.weights.map((b) => a * b)) };
 }
 
 /** F_τ(x) (eq. 2) and E_q[X], q = q_{x,τ} (eq. 6). */
@@ -122,7 +127,7 @@ export function logNormal(point: Float64Array, m: readonly number[], v: readonly
 
 /** Log density up to a constant → log density on the grid. */
 export function normalized({ cell }: Grid, logs: readonly number[]): number[] {
-  const top = Math.max(...logs);
+  const top = logs.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
   const mass = logs.reduce((sum, value) => sum + Math.exp(value - top), 0) * cell;
   return logs.map((value) => value - top - Math.log(mass));
 }
@@ -135,6 +140,13 @@ export function expectation({ cell }: Grid, logs: readonly number[], g: (i: numb
     if (p > 0) sum += p * g(i);
   }
   return sum * cell;
+}
+
+/** log ∫ p(x) e^{g(x)} dx, p by its log, where e^g may be more than a number holds. */
+export function logExpectation({ cell }: Grid, logs: readonly number[], g: readonly number[]): number {
+  const sums = logs.map((log, i) => log + g[i]);
+  const top = sums.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+  return top + Math.log(sums.reduce((sum, value) => sum + Math.exp(value - top), 0) * cell);
 }
 
 /** D_KL(p‖q), both by their logs on one grid (eq. 7). */

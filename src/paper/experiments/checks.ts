@@ -74,7 +74,7 @@ const EPOCHS = 15_000;
 function small({ quick }: Scale): Training[] {
   const updates = quick ? 3000 : EPOCHS;
   const phases = [{ ...method("SGD"), network: SMALL_NETWORK, updates }];
-  const count = quick ? QUICK.seeds : 5;
+  const count = quick ? QUICK.seeds(5) : 5;
   return Array.from({ length: count }, (_, i) => ({
     ...{ series: "784-10 by SGD", phases, seed: i + 1, evaluateEvery: 3000 },
   }));

@@ -7,6 +7,7 @@ import {
   gridAround,
   heat,
   localEntropy,
+  logExpectation,
   logNormal,
   normalized,
   type Surface,
@@ -70,7 +71,11 @@ function trialDensities(grid: Grid, { value, tau }: Surface, x: readonly number[
   }
   for (const share of [0.05, 0.3, 0.6]) {
     const other = normal(0.3, 0.6);
-    const logs = exact.map((log, i) => Math.log((1 - share) * Math.exp(log) + share * Math.exp(other[i])));
+    // In logs, since far out both densities are below what a number holds.
+    const logs = exact.map((log, i) => {
+      const [own, more] = [log + Math.log(1 - share), other[i] + Math.log(share)];
+      return Math.max(own, more) + Math.log1p(Math.exp(-Math.abs(own - more)));
+    });
     trials.push({ family: "mixture", logs });
   }
   return { prior, exact, trials };
@@ -86,7 +91,7 @@ function characterize(which: 1 | 3): Characterized[] {
       const functional = (q: readonly number[]) =>
         which === 1
           ? expectation(grid, q, (i) => f[i]) + divergence(grid, q, prior)
-          : Math.log(expectation(grid, q, (i) => Math.exp(f[i]))) + divergence(grid, prior, q);
+          : logExpectation(grid, q, f) + divergence(grid, prior, q);
       const minimum = which === 1 ? localEntropy(surface, x, tau).energy : heat(surface, x, tau).energy;
       return {
         ...{ name: surface.name, x, minimum, atMinimizer: functional(exact) - minimum },
