@@ -18,7 +18,7 @@ export interface Context {
 
 /** One computation: a training with its seed, a time, a table of integrals. Its result is JSON. */
 export interface Task<Result = unknown> {
-  /** What it is called while it runs, and at the beginning of its file's name. */
+  /** What it is called while it runs. */
   readonly name: string;
   /** All that decides the result, the seed too, but the backend. JSON. */
   readonly options: object;

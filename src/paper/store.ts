@@ -1,6 +1,6 @@
 /**
- * The results of tasks on disk: one JSON file each, written whole when the task has ended, named by what it was and by a
- * hash of all that decides its result. Two commands that write into one folder do each other no harm.
+ * The results of tasks on disk: one JSON file each, written whole when the task has ended, named by a hash of all
+ * that decides its result. Two commands that write into one folder do each other no harm.
  */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -69,8 +69,8 @@ export class Store {
   }
 
   #path(task: Task): string {
-    const name = task.name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
-    return join(this.#directory, `${name.slice(0, 60)}-${this.key(task)}.json`);
+    // Not by its name too: experiments call the same run what it is to them.
+    return join(this.#directory, `${this.key(task)}.json`);
   }
 
   #backendOf(onBackend: boolean): string {
