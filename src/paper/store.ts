@@ -20,6 +20,12 @@ export interface Kept {
   readonly result: unknown;
 }
 
+/** For JSON.stringify: an object's entries by their names, since it means the same in whatever order it was written. */
+function inOrder(_key: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 export class Store {
   readonly #directory: string;
   readonly #backend: string;
@@ -36,7 +42,7 @@ export class Store {
   /** What names a task's result. */
   key({ options, onBackend }: Task): string {
     const decides = { options, backend: this.#backendOf(onBackend), version: packageVersion() };
-    return createHash("sha256").update(JSON.stringify(decides)).digest("hex").slice(0, 16);
+    return createHash("sha256").update(JSON.stringify(decides, inOrder)).digest("hex").slice(0, 16);
   }
 
   /** What was kept of a task; null where nothing was, or a file that is not what this class writes. */
