@@ -61,10 +61,7 @@ const LETTER = 6.6;
 export function linePlot({ label, x, y, series, width = 460, height = 280, heading }: LinePlot): string {
   const marginLeft = 54;
   const marginRight = 16;
-  const legend = legendOf(
-    series.map(({ name }) => name),
-    width - marginLeft - marginRight,
-  );
+  const legend = legendOf(series, width - marginLeft - marginRight);
   const top = heading === undefined ? 0 : 20;
   const marginTop = 26 + top + legend.height;
   const marks = series.flatMap(({ points, dots, scatter }, index) => {
@@ -118,16 +115,17 @@ function colour(index: number): string {
   return `var(--series-${(index % SERIES) + 1})`;
 }
 
-function legendOf(names: readonly string[], width: number): { svg: string; height: number } {
-  if (names.length < 2) return { svg: "<g></g>", height: 0 };
+function legendOf(series: readonly Series[], width: number): { svg: string; height: number } {
+  if (series.length < 2) return { svg: "<g></g>", height: 0 };
   let [x, y] = [0, 0];
-  const keys = names.map((name, index) => {
-    const long = 34 + LETTER * name.length;
+  const keys = series.map(({ name, scatter }, index) => {
+    const long = 44 + LETTER * name.length;
     if (x > 0 && x + long > width) [x, y] = [0, y + 17];
     const dash = DASHES[index % SERIES] ? ` stroke-dasharray="${DASHES[index % SERIES]}"` : "";
-    const key =
-      `<line x1="${x}" x2="${x + 20}" y1="${y + 8}" y2="${y + 8}" stroke="${colour(index)}" stroke-width="2.4"${dash}/>` +
-      `<text x="${x + 25}" y="${y + 12}">${escaped(name)}</text>`;
+    const shape = scatter
+      ? `<circle cx="${x + 10}" cy="${y + 8}" r="3.4" fill="${colour(index)}"/>`
+      : `<line x1="${x}" x2="${x + 20}" y1="${y + 8}" y2="${y + 8}" stroke="${colour(index)}" stroke-width="2.4"${dash}/>`;
+    const key = `${shape}<text x="${x + 25}" y="${y + 12}">${escaped(name)}</text>`;
     x += long;
     return key;
   });
