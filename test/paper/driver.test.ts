@@ -14,7 +14,8 @@ import { BackendError, CheckpointError } from "../../src/errors.ts";
 import type { Data, Dataset } from "../../src/options/types.ts";
 import { curves } from "../../src/paper/curves.ts";
 import { type PaperRun, runPaper } from "../../src/paper/driver.ts";
-import { type Experiment, here } from "../../src/paper/experiment.ts";
+import { type Experiment, here, type Task } from "../../src/paper/experiment.ts";
+import { Store } from "../../src/paper/store.ts";
 
 let directory: string;
 beforeEach(() => {
@@ -115,12 +116,13 @@ describe("results", () => {
   });
   const OTHER = { id: "other", title: "", paper: "", seeds: 2, evaluateEvery: 2 };
 
-  test("of a backend are not taken for another's", async () => {
-    await run([added]);
-    const before = readdirSync(join(directory, "runs")).length;
-    if (whyNot("wasm") !== null) return;
-    await run([added], { backend: "wasm" });
-    expect(readdirSync(join(directory, "runs"))).toHaveLength(2 * before);
+  test("of a backend or an instruction set are not taken for another's; what needs none is the same on all", () => {
+    const keys = (task: Task) =>
+      ["native avx512", "native avx2", "wasm simd"].map((backend) => new Store(directory, backend).key(task));
+    const [trained] = added.tasks({ quick: true });
+    expect(new Set(keys(trained)).size).toBe(3);
+    const [integral] = counted().experiment.tasks({ quick: true });
+    expect(new Set(keys(integral)).size).toBe(1);
   });
 });
 
