@@ -67,6 +67,9 @@ function runsOf(scale: Scale): Record<Method, ReturnType<typeof trainings>> {
   return Object.fromEntries(named);
 }
 
+/** Float32's least normal number is e^{−87.3}. */
+const LEAST_EXPONENT = 87;
+
 /** Distance within which a row is called explained: twice the error of an accuracy on 1,000 images. */
 const NEAR = 0.03;
 
@@ -127,8 +130,12 @@ export const EXPLANATIONS: Experiment = {
         {
           kind: "text",
           text:
-            `Float32 holds e^{−87}; the summed loss was ${largest.toFixed(0)} on average at most, so weights do not underflow. Not tried: another minibatch ` +
-            "for each sample, biases that are not perturbed, minibatches with replacement.",
+            `The summed loss of the sampled networks was ${largest.toFixed(0)} on average at most` +
+            (largest > LEAST_EXPONENT
+              ? `: e^{−f} formed in float32, which holds e^{−${LEAST_EXPONENT}}, would lose weights; here they are summed by their logs, and what the ` +
+                "loss of weights does was not tried."
+              : `, and float32 holds e^{−${LEAST_EXPONENT}}: no weight is lost.`) +
+            " Not tried either: another minibatch for each sample, biases that are not perturbed, minibatches with replacement.",
         },
       ],
       rows: trained.flatMap(([name, own]) => rowsOf(own).map((row) => ({ method: name, ...row }))),
