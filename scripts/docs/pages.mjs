@@ -30,6 +30,7 @@ export const GROUPS = [
     name: "Behind it",
     pages: [
       ["gradient-free.html", "docs/gradient-free.md", "Beside backpropagation"],
+      ["paper.html", "docs/paper/README.md", "The paper again"],
       ["performance.html", "docs/performance.md", "Performance"],
       ["random-numbers.html", "docs/random-numbers.md", "Random numbers"],
       ["reliability.html", "docs/reliability.md", "What was tried to break it"],

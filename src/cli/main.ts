@@ -8,6 +8,7 @@ import { Command, CommanderError } from "commander";
 import { OptionError } from "../errors.ts";
 import { packageVersion } from "../runs/files.ts";
 import { addTrainFlags, type Given, inFlags } from "./flags.ts";
+import type { PaperFlags } from "./paper.ts";
 import { UsageError } from "./values.ts";
 
 const program = new Command("local-entropy")
@@ -47,6 +48,22 @@ program
   .action(async (options: { quick?: boolean; only?: string; json?: boolean }) => {
     const { benchCommand } = await import("./bench.ts");
     process.exitCode = await benchCommand(options);
+  });
+
+program
+  .command("paper")
+  .description("the paper again: its tables, figures and theorems beside what is found here")
+  .argument("[names...]", "experiments, as table-1, figure-4, theorem-2, or all (default)")
+  .option("--quick", "few seeds and short runs: whether everything works, in minutes")
+  .option("--backend <name>", "what computes; none takes its place where it is absent (default: native)")
+  .option("--threads <n>", "(default: the machine's cores)")
+  .option(
+    "--out <dir>",
+    "folder of results, plots and report; goes on with what it holds (default: runs/paper)",
+  )
+  .action(async (names: string[], options: PaperFlags) => {
+    const { paperCommand } = await import("./paper.ts");
+    process.exitCode = await paperCommand(names, options);
   });
 
 // Commander says which command it does not know, but not which there are.
