@@ -1,0 +1,79 @@
+/**
+ * Installs the packages as users do (`npm run test:packages`, after `npm run build`): packs them, serves them from a
+ * registry on loopback, and tries clients, Nodes, compilers and bundlers of scripts/packages/package.json on them.
+ *
+ *     npm run test:packages [-- --only NAME …]
+ *
+ * Prints a table client × what × outcome. What cannot be had here is a skip that says so; a failure is the exit status.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import clients from "../test/packages/clients.mjs";
+import { cleanEnvironment, Skipped } from "../test/packages/support/commands.mjs";
+import { pack } from "../test/packages/support/packed.mjs";
+import { startRegistry } from "../test/packages/support/registry.mjs";
+import { prepareTools } from "../test/packages/support/tools.mjs";
+
+const PARTS = [...clients];
+
+const { only } = parseArgs({ options: { only: { type: "string", multiple: true } } }).values;
+const names = PARTS.map(({ name }) => name);
+const unknown = (only ?? []).filter((name) => !names.includes(name));
+if (unknown.length > 0) {
+  console.error(`Expected one of ${names.join(", ")} for --only but received ${unknown.join(", ")}`);
+  process.exit(2);
+}
+
+const table = [];
+const counts = { passed: 0, failed: 0, skipped: 0 };
+function record(client, what, outcome, kind) {
+  const row = [client.padEnd(18), what.padEnd(34), `${kind === "passed" ? "" : `${kind}: `}${outcome}`];
+  table.push(row.join(" ").split("\n")[0]);
+  counts[kind]++;
+  console.log(row.join(" "));
+}
+
+/** Of a part that failed or cannot be tried, what comes after is not tried. */
+class Ended extends Error {}
+
+async function runPart({ name, run }, context) {
+  const step = async (what, work) => {
+    try {
+      record(name, what, await work(), "passed");
+    } catch (error) {
+      record(name, what, error.message, error instanceof Skipped ? "skipped" : "failed");
+      throw new Ended();
+    }
+  };
+  try {
+    await run(context, step);
+  } catch (error) {
+    if (!(error instanceof Ended)) record(name, "", error.stack, error instanceof Skipped ? "skipped" : "failed");
+  }
+}
+
+const started = performance.now();
+const work = mkdtempSync(join(tmpdir(), "local-entropy-packages-"));
+const env = cleanEnvironment(join(work, "home"));
+mkdirSync(env.HOME);
+let registry;
+try {
+  await prepareTools();
+  const { version, packages } = await pack();
+  registry = await startRegistry(join(work, "registry"), env);
+  for (const { file } of packages) await registry.publish(file);
+  const context = { work, env, version, packages, registry: registry.address };
+  for (const part of PARTS) if (!only || only.includes(part.name)) await runPart(part, context);
+} finally {
+  await registry?.close();
+  if (!process.env.DEV_KEEP) rmSync(work, { recursive: true, force: true, maxRetries: 5 });
+  else console.log(work);
+}
+console.log(`\n${table.join("\n")}\n`);
+console.log(
+  `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped, ` +
+    `${((performance.now() - started) / 60_000).toFixed(1)} min`,
+);
+process.exitCode = counts.failed > 0 ? 1 : 0;
