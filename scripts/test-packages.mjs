@@ -10,16 +10,18 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import browsers from "../test/packages/browsers.mjs";
 import clients from "../test/packages/clients.mjs";
+import servers from "../test/packages/servers.mjs";
 import { cleanEnvironment, Skipped } from "../test/packages/support/commands.mjs";
 import { pack } from "../test/packages/support/packed.mjs";
 import { startRegistry } from "../test/packages/support/registry.mjs";
 import { prepareTools } from "../test/packages/support/tools.mjs";
 
-const PARTS = [...clients];
+const PARTS = [...clients, ...servers, ...browsers];
 
 const { only } = parseArgs({ options: { only: { type: "string", multiple: true } } }).values;
-const names = PARTS.map(({ name }) => name);
+const names = [...new Set(PARTS.map(({ name }) => name))];
 const unknown = (only ?? []).filter((name) => !names.includes(name));
 if (unknown.length > 0) {
   console.error(`Expected one of ${names.join(", ")} for --only but received ${unknown.join(", ")}`);
@@ -38,19 +40,19 @@ function record(client, what, outcome, kind) {
 /** Of a part that failed or cannot be tried, what comes after is not tried. */
 class Ended extends Error {}
 
-async function runPart({ name, run }, context) {
+async function runPart({ name, title = name, run }, context) {
   const step = async (what, work) => {
     try {
-      record(name, what, await work(), "passed");
+      record(title, what, await work(), "passed");
     } catch (error) {
-      record(name, what, error.message, error instanceof Skipped ? "skipped" : "failed");
+      record(title, what, error.message, error instanceof Skipped ? "skipped" : "failed");
       throw new Ended();
     }
   };
   try {
     await run(context, step);
   } catch (error) {
-    if (!(error instanceof Ended)) record(name, "", error.stack, error instanceof Skipped ? "skipped" : "failed");
+    if (!(error instanceof Ended)) record(title, "", error.stack, error instanceof Skipped ? "skipped" : "failed");
   }
 }
 

@@ -49,3 +49,14 @@ export function checkTold(answer, { backend, version }) {
   if (wrong.length > 0) throw new Error(wrong.join("; "));
   return `${answer.name} (${answer.instructionSet}), saved, loaded, report`;
 }
+
+const installed = new WeakMap();
+
+/** One project with what npm installs, for all that only read it. */
+export function installedProject(context) {
+  if (!installed.has(context)) {
+    const project = newProject(context, "installed");
+    installed.set(context, npmInstall(context, project, "local-entropy").then(() => project));
+  }
+  return installed.get(context);
+}

@@ -5,7 +5,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { run, Skipped } from "./commands.mjs";
 
 export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
@@ -25,8 +25,17 @@ export async function prepareTools() {
   writeFileSync(stamp, lock);
 }
 
-/** Resolves and imports what is installed there. */
+/** Gives what is installed there. */
 export const toolsRequire = createRequire(join(FOLDER, "package.json"));
+
+/** The same of a package that is a module. */
+export function fromTools(name) {
+  const folder = tool(name);
+  const { exports, main } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  let entry = exports?.["."] ?? main;
+  while (typeof entry === "object") entry = entry.import ?? entry.default;
+  return import(pathToFileURL(join(folder, entry)).href);
+}
 
 /**
  * The path of a file below the tools' node_modules.
