@@ -52,7 +52,8 @@ async function runPart({ name, title = name, run }, context) {
   try {
     await run(context, step);
   } catch (error) {
-    if (!(error instanceof Ended)) record(title, "", error.stack, error instanceof Skipped ? "skipped" : "failed");
+    if (!(error instanceof Ended))
+      record(title, "", error.stack, error instanceof Skipped ? "skipped" : "failed");
   }
 }
 

@@ -1,7 +1,7 @@
 /** The package in pages that bundlers make, each opened in a headless Chromium and trained on WebAssembly. */
+import { once } from "node:events";
 import { createReadStream, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { once } from "node:events";
 import { extname, join } from "node:path";
 import { runWebpack } from "./servers.mjs";
 import { Skipped } from "./support/commands.mjs";
@@ -119,7 +119,9 @@ async function open({ withPage }, serve, headers, expected) {
       })`);
       const { name, instructionSet, updates, declined } = answer;
       if (name !== "wasm" || !expected.test(instructionSet) || updates !== 10) {
-        throw new Error(`ran on ${name} (${instructionSet}), ${updates} updates: ${JSON.stringify(declined)}`);
+        throw new Error(
+          `ran on ${name} (${instructionSet}), ${updates} updates: ${JSON.stringify(declined)}`,
+        );
       }
       return `${name} (${instructionSet})`;
     });

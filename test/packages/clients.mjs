@@ -6,19 +6,21 @@ import { checkTold, newProject, told } from "./support/project.mjs";
 import { bun, tool } from "./support/tools.mjs";
 
 /** Settings of yarn's newer versions; `others` is added. */
-const berry = (linker) => ({ registry }, without) => ({
-  "yarn.lock": "",
-  ".yarnrc.yml": JSON.stringify({
-    nodeLinker: linker,
-    npmRegistryServer: registry,
-    unsafeHttpWhitelist: ["127.0.0.1"],
-    npmMinimalAgeGate: 0,
-    enableTelemetry: false,
-    enableImmutableInstalls: false,
-    // It has no other way to leave optional dependencies out.
-    ...(without && { supportedArchitectures: { os: ["none"], cpu: ["none"], libc: ["none"] } }),
-  }),
-});
+const berry =
+  (linker) =>
+  ({ registry }, without) => ({
+    "yarn.lock": "",
+    ".yarnrc.yml": JSON.stringify({
+      nodeLinker: linker,
+      npmRegistryServer: registry,
+      unsafeHttpWhitelist: ["127.0.0.1"],
+      npmMinimalAgeGate: 0,
+      enableTelemetry: false,
+      enableImmutableInstalls: false,
+      // It has no other way to leave optional dependencies out.
+      ...(without && { supportedArchitectures: { os: ["none"], cpu: ["none"], libc: ["none"] } }),
+    }),
+  });
 const yarn = () => [process.execPath, tool("@yarnpkg", "cli-dist", "bin", "yarn.js")];
 
 /**

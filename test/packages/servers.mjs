@@ -2,7 +2,7 @@
  * The package in a server's bundle: beside its node_modules it trains natively, and where the bundle is copied somewhere
  * else alone, on WebAssembly.
  */
-import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { checkTold, installedProject, told } from "./support/project.mjs";
 import { fromTools, toolsRequire } from "./support/tools.mjs";
@@ -91,17 +91,29 @@ const parts = Object.entries(BUNDLERS).map(([name, bundle]) => ({
     });
     const { version, env } = context;
     await step("beside node_modules", async () =>
-      checkTold(await told([process.execPath, file], { cwd: dirname(file), env }), { backend: "native", version }),
+      checkTold(await told([process.execPath, file], { cwd: dirname(file), env }), {
+        backend: "native",
+        version,
+      }),
     );
     if (name === "esbuild external") return;
     await step("alone in another folder", async () => {
       const elsewhere = mkdtempSync(join(context.work, "alone-"));
       cpSync(out, join(elsewhere, "app"), { recursive: true });
       // An application's own package.json, whose version is not ours.
-      writeFileSync(join(elsewhere, "package.json"), JSON.stringify({ name: "an-application", version: "9.9.9" }));
+      writeFileSync(
+        join(elsewhere, "package.json"),
+        JSON.stringify({ name: "an-application", version: "9.9.9" }),
+      );
       const options = { cwd: elsewhere, env };
       const words = [process.execPath, join(elsewhere, "app", basename(file))];
-      return checkTold(await told(words, options), { backend: "wasm", version });
+      // A bundler may have kept where the sources were.
+      renameSync(project, `${project}-away`);
+      try {
+        return checkTold(await told(words, options), { backend: "wasm", version });
+      } finally {
+        renameSync(`${project}-away`, project);
+      }
     });
   },
 }));

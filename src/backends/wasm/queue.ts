@@ -14,7 +14,7 @@ import type { AbortSignalLike } from "../backend.ts";
 import type { Answer as JobAnswer } from "../job.ts";
 import type { Answer, Calls } from "./calls.ts";
 import type { Copied } from "./copies.ts";
-import type { Build } from "./load.ts";
+import { type Build, type Builds, NotThere } from "./load.ts";
 import { NoThread, Team } from "./team.ts";
 
 interface Call extends Copied<unknown> {
@@ -25,6 +25,24 @@ interface Call extends Copied<unknown> {
   settle: ((answer: Answer | Error) => void) | null;
 }
 
+/** "lacking" says that a file, or a worker, did not load. */
+type Outcome = "started" | "lacking" | "failed";
+
+/** Each reason, and what did not start for it. */
+type Failed = Map<string, Set<string>>;
+
+/** @param but a name that is left out */
+function told(failed: Failed, but?: string): string {
+  const reasons = [...failed].map(([reason, names]) => ({
+    reason,
+    names: [...names].filter((name) => name !== but),
+  }));
+  return reasons
+    .filter(({ names }) => names.length > 0)
+    .map(({ reason, names }) => `${names.join(", ")} (${reason})`)
+    .join("; ");
+}
+
 export class WasmQueue {
   /** Resolves when the threads compute; rejects with a BackendError where no way of starting them worked. */
   readonly started: Promise<void>;
@@ -32,18 +50,19 @@ export class WasmQueue {
   #inHand: Call | null = null;
   #ready = false;
   #team: Team | null = null;
+  readonly #best: string;
   #failure: Error | null = null;
   #shortfall = "";
 
-  /** @param builds to be tried in this order, at least one */
-  constructor(builds: readonly Build[], threads: number) {
+  constructor(builds: Builds, threads: number) {
+    this.#best = builds.best;
     this.started = this.#start(builds, threads);
     this.started.catch(() => {}); // each call says so too
   }
 
-  /** The build that runs, or is being started. */
-  get build(): Build | undefined {
-    return this.#team?.build;
+  /** The name of the build that runs, or is being started. */
+  get build(): string {
+    return this.#team?.build.name ?? this.#best;
   }
 
   get threads(): number {
@@ -61,20 +80,39 @@ export class WasmQueue {
   }
 
   /**
-   * Starts the first that works of: each build on workers, and on the calling thread, which takes turns with the kernels,
-   * the build in which no thread waits for another. What makes workers is done before this returns.
+   * Starts the first that works of: each build on workers, from its file and, where files or the workers' script were
+   * lacking, from the code; then, on the calling thread, which takes turns with the kernels, the build in which no thread
+   * waits for another. What makes the first workers is done before this returns.
    */
-  async #start(builds: readonly Build[], threads: number): Promise<void> {
-    const ways = [
-      ...builds.map((build) => ({ build, near: false })),
-      ...builds.filter((build) => !build.threads).map((build) => ({ build, near: true })),
-    ];
-    /** Each reason, and what did not start for it. */
-    const reasons = new Map<string, string[]>();
-    const told = () => [...reasons].map(([reason, names]) => `${names.join(", ")} (${reason})`).join("; ");
-    let workers = true;
-    for (const { build, near } of ways) {
-      if (!near && !workers) continue;
+  async #start({ files, texts }: Builds, threads: number): Promise<void> {
+    const failed: Failed = new Map();
+    const start = (builds: readonly Build[], near: boolean) => this.#startOne(builds, near, threads, failed);
+    let outcome: Outcome = files.length > 0 ? await start(files, false) : "lacking";
+    const inCode = outcome === "lacking" ? await texts() : [];
+    if (outcome !== "started" && inCode.length > 0) outcome = await start(inCode, false);
+    for (const builds of [files, inCode]) {
+      if (outcome !== "started")
+        outcome = await start(
+          builds.filter((build) => !build.threads),
+          true,
+        );
+    }
+    if (outcome === "started") return;
+    const failure = new BackendError(`The wasm backend did not start: ${told(failed)}`);
+    this.fail(failure);
+    throw failure;
+  }
+
+  /** Starts the first of these builds that works. */
+  async #startOne(
+    builds: readonly Build[],
+    near: boolean,
+    threads: number,
+    failed: Failed,
+  ): Promise<Outcome> {
+    let lacking = false;
+    for (const build of builds) {
+      if (this.#failure !== null) throw this.#failure;
       let team: Team | null = null;
       try {
         team = new Team(build, threads, near, {
@@ -85,23 +123,23 @@ export class WasmQueue {
         this.#team = team;
         await team.start();
         team.hold(this.#waiting.length > 0);
-        const instead = reasons.size > 0 ? `${build.name} in place of ${told()}` : "";
+        const better = told(failed, near ? undefined : build.name);
+        const instead = better && `${build.name} in place of ${better}`;
         this.#shortfall = [instead, team.shortfall].filter(Boolean).join("; ");
         this.#ready = true;
         this.#next();
-        return;
+        return "started";
       } catch (cause) {
         team?.end();
         if (this.#failure !== null) throw this.#failure;
-        workers &&= !(cause instanceof NoThread);
         const { message } = cause as Error;
         const name = near ? `${build.name} on the calling thread` : build.name;
-        reasons.set(message, [...(reasons.get(message) ?? []), name]);
+        failed.set(message, (failed.get(message) ?? new Set()).add(name));
+        lacking ||= cause instanceof NotThere || cause instanceof NoThread;
+        if (cause instanceof NoThread) break; // workers are of no use to the others either
       }
     }
-    const failure = new BackendError(`The wasm backend did not start: ${told()}`);
-    this.fail(failure);
-    throw failure;
+    return lacking ? "lacking" : "failed";
   }
 
   /** Runs a call on the thread that computes; resolves to its answer, or to null where it was cancelled. */
@@ -157,7 +195,7 @@ export class WasmQueue {
       return;
     }
     this.#waiting.push(call);
-    this.#team!.hold(true);
+    this.#team?.hold(true); // before there is one, loading it holds the process
     this.#next();
   }
 

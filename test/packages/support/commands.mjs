@@ -10,7 +10,9 @@ export class Skipped extends Error {}
 
 /** Without npm's variables, with a home of its own so that no user's settings or caches are read. */
 export function cleanEnvironment(home) {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(npm_|yarn_|node_options|init_cwd)/i.test(name));
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(npm_|yarn_|node_options|init_cwd)/i.test(name),
+  );
   return { ...Object.fromEntries(kept), HOME: home, USERPROFILE: home, CI: "", NO_COLOR: "1" };
 }
 

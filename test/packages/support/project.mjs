@@ -56,7 +56,10 @@ const installed = new WeakMap();
 export function installedProject(context) {
   if (!installed.has(context)) {
     const project = newProject(context, "installed");
-    installed.set(context, npmInstall(context, project, "local-entropy").then(() => project));
+    installed.set(
+      context,
+      npmInstall(context, project, "local-entropy").then(() => project),
+    );
   }
   return installed.get(context);
 }

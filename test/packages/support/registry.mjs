@@ -63,7 +63,13 @@ export async function startRegistry(folder, env) {
     await ended;
   };
   for (const deadline = Date.now() + 60_000; ; ) {
-    if (await fetch(`${address}-/ping`).then(({ ok }) => ok, () => false)) break;
+    if (
+      await fetch(`${address}-/ping`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    )
+      break;
     if (child.exitCode !== null || Date.now() > deadline) {
       await close();
       throw new Error(`The registry did not start:\n${readFileSync(log, "utf8").slice(-3000)}`);

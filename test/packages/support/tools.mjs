@@ -19,7 +19,8 @@ export async function prepareTools() {
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
   console.error("Installing registry, clients and bundlers into .packages (about a gigabyte, once)");
   mkdirSync(FOLDER, { recursive: true });
-  for (const file of ["package.json", "package-lock.json"]) copyFileSync(join(PINNED, file), join(FOLDER, file));
+  for (const file of ["package.json", "package-lock.json"])
+    copyFileSync(join(PINNED, file), join(FOLDER, file));
   const flags = ["--ignore-scripts", "--no-audit", "--no-fund"];
   await run(["npm", "ci", ...flags], { cwd: FOLDER, env: process.env, seconds: 1200 });
   writeFileSync(stamp, lock);
