@@ -6,19 +6,24 @@
  *
  * Prints a table client × what × outcome. What cannot be had here is a skip that says so; a failure is the exit status.
  */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import browsers from "../test/packages/browsers.mjs";
 import clients from "../test/packages/clients.mjs";
+import command from "../test/packages/command.mjs";
+import git from "../test/packages/git.mjs";
+import nodes from "../test/packages/nodes.mjs";
+import publishing from "../test/packages/publishing.mjs";
 import servers from "../test/packages/servers.mjs";
 import { cleanEnvironment, Skipped } from "../test/packages/support/commands.mjs";
 import { pack } from "../test/packages/support/packed.mjs";
 import { startRegistry } from "../test/packages/support/registry.mjs";
 import { prepareTools } from "../test/packages/support/tools.mjs";
+import types from "../test/packages/types.mjs";
 
-const PARTS = [...clients, ...servers, ...browsers];
+const PARTS = [...publishing, ...clients, ...command, ...git, ...nodes, ...types, ...servers, ...browsers];
 
 const { only } = parseArgs({ options: { only: { type: "string", multiple: true } } }).values;
 const names = [...new Set(PARTS.map(({ name }) => name))];
@@ -42,8 +47,10 @@ class Ended extends Error {}
 
 async function runPart({ name, title = name, run }, context) {
   const step = async (what, work) => {
+    const start = performance.now();
     try {
-      record(title, what, await work(), "passed");
+      const outcome = await work();
+      record(title, what, `${outcome}, ${((performance.now() - start) / 1000).toFixed(1)} s`, "passed");
     } catch (error) {
       record(title, what, error.message, error instanceof Skipped ? "skipped" : "failed");
       throw new Ended();
@@ -57,6 +64,7 @@ async function runPart({ name, title = name, run }, context) {
   }
 }
 
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
 const started = performance.now();
 const work = mkdtempSync(join(tmpdir(), "local-entropy-packages-"));
 const env = cleanEnvironment(join(work, "home"));
@@ -66,6 +74,7 @@ try {
   await prepareTools();
   const { version, packages } = await pack();
   registry = await startRegistry(join(work, "registry"), env);
+  writeFileSync(join(env.HOME, ".npmrc"), `registry=${registry.address}\n`);
   for (const { file } of packages) await registry.publish(file);
   const context = { work, env, version, packages, registry: registry.address };
   for (const part of PARTS) if (!only || only.includes(part.name)) await runPart(part, context);

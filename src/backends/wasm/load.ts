@@ -7,6 +7,7 @@
  * | simd+threads          | shared memory                          | local-entropy.threads.wasm  |
  * | simd                  | nothing                                | local-entropy.simd.wasm     |
  */
+import { plainReason } from "../../disk.ts";
 import { BackendError } from "../../errors.ts";
 import { environment, isNode, nodeModule } from "../../host.ts";
 import { wasmFiles } from "../../places.ts";
@@ -116,22 +117,23 @@ function exists({ key }: Kind): boolean {
   }
 }
 
-/** The builds to start with, best first. */
-export interface Builds {
-  readonly best: string;
-  /** Of those whose files are there. */
-  readonly files: readonly Build[];
-  /** The same from the texts in the code, where it has them: for when the files, or the workers' script, do not load. */
-  readonly texts: () => Promise<readonly Build[]>;
+/** A build that runs here, from where it can be had. */
+export interface Choice {
+  readonly name: string;
+  readonly threads: boolean;
+  /** In its file; null where that is not there. */
+  readonly file: Build | null;
+  /** From the text in the code, for when the file or the workers' script does not load; null where it has none. */
+  readonly inCode: () => Promise<Build | null>;
 }
 
 /**
- * The builds to start with: the one of a name, by default that of the environment variable LOCAL_ENTROPY_WASM_BUILD,
- * else all that run here.
+ * The builds to start with, best first: the one of a name, by default that of the environment variable
+ * LOCAL_ENTROPY_WASM_BUILD, else all that run here.
  *
  * @throws BackendError for an unknown name and for a build that does not run here
  */
-export function chooseBuilds(name: string = environment("LOCAL_ENTROPY_WASM_BUILD") ?? ""): Builds {
+export function chooseBuilds(name: string = environment("LOCAL_ENTROPY_WASM_BUILD") ?? ""): Choice[] {
   const { instructionSets, reason } = wasmStatus();
   if (instructionSets.length === 0) throw new BackendError(`The wasm backend cannot be used: ${reason}`);
   if (name !== "" && !instructionSets.includes(name)) {
@@ -140,22 +142,12 @@ export function chooseBuilds(name: string = environment("LOCAL_ENTROPY_WASM_BUIL
     );
   }
   const wanted = name === "" ? instructionSets : [name];
-  const kinds = KINDS.filter((kind) => wanted.includes(kind.name));
-  return {
-    best: kinds[0].name,
-    files: kinds.filter(exists).map((kind) => FILES.get(kind)!),
-    async texts() {
-      if (loadInlined === null) return [];
-      const { kernels, worker } = await loadInlined();
-      const script = new TextDecoder().decode(await unpacked(worker));
-      return kinds.map(({ name, threads, key }) => ({
-        name,
-        threads,
-        bytes: () => unpacked(kernels[key]),
-        script,
-      }));
-    },
-  };
+  return KINDS.filter((kind) => wanted.includes(kind.name)).map((kind) => ({
+    name: kind.name,
+    threads: kind.threads,
+    file: exists(kind) ? FILES.get(kind)! : null,
+    inCode: () => buildInCode(kind),
+  }));
 }
 
 /** One of each kind, since what was compiled of it is kept. */
@@ -165,6 +157,19 @@ const FILES: ReadonlyMap<Kind, Build> = new Map(
     return [kind, { name, threads, bytes: async () => bytesOf(wasmFiles[key]()) }];
   }),
 );
+const IN_CODE = new Map<Kind, Build>();
+
+async function buildInCode(kind: Kind): Promise<Build | null> {
+  if (loadInlined === null) return null;
+  const known = IN_CODE.get(kind);
+  if (known !== undefined) return known;
+  const { kernels, worker } = await loadInlined();
+  const script = new TextDecoder().decode(await unpacked(worker));
+  const { name, threads, key } = kind;
+  const build = { name, threads, bytes: () => unpacked(kernels[key]), script };
+  IN_CODE.set(kind, build);
+  return build;
+}
 
 const compiled = new WeakMap<Build, Promise<object>>();
 
@@ -182,10 +187,7 @@ export function loadBuild(build: Build): Promise<object> {
 export class NotThere extends BackendError {}
 
 async function bytesOf(file: URL): Promise<Uint8Array> {
-  const bytes =
-    isNode && file.protocol === "file:"
-      ? await nodeModule("node:fs/promises").readFile(file)
-      : await fetched(file);
+  const bytes = await (isNode && file.protocol === "file:" ? read(file) : fetched(file));
   if (MAGIC.every((byte, i) => bytes[i] === byte)) return bytes;
   const advice = isNode
     ? "install the package again"
@@ -197,10 +199,24 @@ async function bytesOf(file: URL): Promise<Uint8Array> {
 /** What a file of WebAssembly begins with. */
 const MAGIC = [0, 0x61, 0x73, 0x6d];
 
+async function read(file: URL): Promise<Uint8Array> {
+  try {
+    return await nodeModule("node:fs/promises").readFile(file);
+  } catch (cause) {
+    throw new NotThere(`${file} could not be read: ${plainReason(cause, "reading")}`, { cause });
+  }
+}
+
 async function fetched(file: URL): Promise<Uint8Array> {
-  const response = await fetch(file);
-  if (!response.ok) throw new NotThere(`${file} could not be fetched: status ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
+  let why: string;
+  try {
+    const response = await fetch(file);
+    if (response.ok) return new Uint8Array(await response.arrayBuffer());
+    why = `status ${response.status}`;
+  } catch (cause) {
+    why = (cause as Error).message;
+  }
+  throw new NotThere(`${file} could not be fetched: ${why}`);
 }
 
 /** The bytes of a text of `inlined.ts`. */

@@ -14,7 +14,7 @@ import type { AbortSignalLike } from "../backend.ts";
 import type { Answer as JobAnswer } from "../job.ts";
 import type { Answer, Calls } from "./calls.ts";
 import type { Copied } from "./copies.ts";
-import { type Build, type Builds, NotThere } from "./load.ts";
+import { type Build, type Choice, NotThere } from "./load.ts";
 import { NoThread, Team } from "./team.ts";
 
 interface Call extends Copied<unknown> {
@@ -24,9 +24,6 @@ interface Call extends Copied<unknown> {
   /** Settles the promise. Called once: a call that was given up is not heard again. */
   settle: ((answer: Answer | Error) => void) | null;
 }
-
-/** "lacking" says that a file, or a worker, did not load. */
-type Outcome = "started" | "lacking" | "failed";
 
 /** Each reason, and what did not start for it. */
 type Failed = Map<string, Set<string>>;
@@ -54,9 +51,10 @@ export class WasmQueue {
   #failure: Error | null = null;
   #shortfall = "";
 
-  constructor(builds: Builds, threads: number) {
-    this.#best = builds.best;
-    this.started = this.#start(builds, threads);
+  /** @param choices to be tried in this order, at least one */
+  constructor(choices: readonly Choice[], threads: number) {
+    this.#best = choices[0].name;
+    this.started = this.#start(choices, threads);
     this.started.catch(() => {}); // each call says so too
   }
 
@@ -80,66 +78,60 @@ export class WasmQueue {
   }
 
   /**
-   * Starts the first that works of: each build on workers, from its file and, where files or the workers' script were
-   * lacking, from the code; then, on the calling thread, which takes turns with the kernels, the build in which no thread
-   * waits for another. What makes the first workers is done before this returns.
+   * Starts the first that works of: each build on workers, then, on the calling thread, which takes turns with the
+   * kernels, the build in which no thread waits for another; each from its file, and from the code once a file or the
+   * workers' script was lacking. What makes the first workers is done before this returns.
    */
-  async #start({ files, texts }: Builds, threads: number): Promise<void> {
+  async #start(choices: readonly Choice[], threads: number): Promise<void> {
     const failed: Failed = new Map();
-    const start = (builds: readonly Build[], near: boolean) => this.#startOne(builds, near, threads, failed);
-    let outcome: Outcome = files.length > 0 ? await start(files, false) : "lacking";
-    const inCode = outcome === "lacking" ? await texts() : [];
-    if (outcome !== "started" && inCode.length > 0) outcome = await start(inCode, false);
-    for (const builds of [files, inCode]) {
-      if (outcome !== "started")
-        outcome = await start(
-          builds.filter((build) => !build.threads),
-          true,
-        );
+    const workers = { file: true, inCode: true };
+    let lacking = choices.every(({ file }) => file === null);
+    for (const near of [false, true]) {
+      for (const choice of choices.filter((choice) => !near || !choice.threads)) {
+        for (const source of ["file", "inCode"] as const) {
+          if (!(near || workers[source]) || (source === "inCode" && !lacking)) continue;
+          try {
+            const build = source === "file" ? choice.file : await choice.inCode();
+            if (build === null) continue;
+            await this.#startTeam(build, threads, near, failed);
+            return;
+          } catch (cause) {
+            if (this.#failure !== null) throw this.#failure;
+            const { message } = cause as Error;
+            const name = near ? `${choice.name} on the calling thread` : choice.name;
+            failed.set(message, (failed.get(message) ?? new Set()).add(name));
+            lacking ||= cause instanceof NotThere || cause instanceof NoThread;
+            workers[source] &&= !(cause instanceof NoThread);
+          }
+        }
+      }
     }
-    if (outcome === "started") return;
     const failure = new BackendError(`The wasm backend did not start: ${told(failed)}`);
     this.fail(failure);
     throw failure;
   }
 
-  /** Starts the first of these builds that works. */
-  async #startOne(
-    builds: readonly Build[],
-    near: boolean,
-    threads: number,
-    failed: Failed,
-  ): Promise<Outcome> {
-    let lacking = false;
-    for (const build of builds) {
-      if (this.#failure !== null) throw this.#failure;
-      let team: Team | null = null;
-      try {
-        team = new Team(build, threads, near, {
-          message: (data) => this.#hear(data as Answer),
-          ended: (reason) =>
-            this.fail(new BackendError(`A worker of the wasm backend ended (${reason}); open a new backend`)),
-        });
-        this.#team = team;
-        await team.start();
-        team.hold(this.#waiting.length > 0);
-        const better = told(failed, near ? undefined : build.name);
-        const instead = better && `${build.name} in place of ${better}`;
-        this.#shortfall = [instead, team.shortfall].filter(Boolean).join("; ");
-        this.#ready = true;
-        this.#next();
-        return "started";
-      } catch (cause) {
-        team?.end();
-        if (this.#failure !== null) throw this.#failure;
-        const { message } = cause as Error;
-        const name = near ? `${build.name} on the calling thread` : build.name;
-        failed.set(message, (failed.get(message) ?? new Set()).add(name));
-        lacking ||= cause instanceof NotThere || cause instanceof NoThread;
-        if (cause instanceof NoThread) break; // workers are of no use to the others either
-      }
+  /** @param failed what was tried before; its names but this build's are told of as better */
+  async #startTeam(build: Build, threads: number, near: boolean, failed: Failed): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    const team = new Team(build, threads, near, {
+      message: (data) => this.#hear(data as Answer),
+      ended: (reason) =>
+        this.fail(new BackendError(`A worker of the wasm backend ended (${reason}); open a new backend`)),
+    });
+    this.#team = team;
+    try {
+      await team.start();
+    } catch (error) {
+      team.end();
+      throw error;
     }
-    return lacking ? "lacking" : "failed";
+    team.hold(this.#waiting.length > 0);
+    const better = told(failed, near ? undefined : build.name);
+    const instead = better && `${build.name} in place of ${better}`;
+    this.#shortfall = [instead, team.shortfall].filter(Boolean).join("; ");
+    this.#ready = true;
+    this.#next();
   }
 
   /** Runs a call on the thread that computes; resolves to its answer, or to null where it was cancelled. */

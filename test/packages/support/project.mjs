@@ -23,8 +23,8 @@ export function newProject({ work, registry }, name, files = {}) {
 }
 
 /** Installs with npm, quietly. */
-export function npmInstall({ env }, cwd, ...words) {
-  return run(["npm", "install", "--no-audit", "--no-fund", ...words], { cwd, env });
+export function npmInstall({ env, seconds }, cwd, ...words) {
+  return run(["npm", "install", "--no-audit", "--no-fund", ...words], { cwd, env, seconds });
 }
 
 /** Calls a program that tells what it did in one line of JSON, the last that it writes. */

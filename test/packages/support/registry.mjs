@@ -58,11 +58,12 @@ export async function startRegistry(folder, env) {
     { stdio: ["ignore", openSync(log, "w"), openSync(log, "a")], env: { ...process.env, HOME: env.HOME } },
   );
   const ended = once(child, "close");
+  process.once("exit", () => child.kill()); // it is not to outlive a run that is stopped
   const close = async () => {
     child.kill();
     await ended;
   };
-  for (const deadline = Date.now() + 60_000; ; ) {
+  for (const deadline = Date.now() + 300_000; ; ) {
     if (
       await fetch(`${address}-/ping`).then(
         ({ ok }) => ok,
