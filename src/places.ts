@@ -49,9 +49,3 @@ export function ownFile(): string {
     return nodeModule("node:url").fileURLToPath(import.meta.url);
   }
 }
-
-/** The package's folder, in Node. */
-export function packageFolder(): string {
-  const { dirname } = nodeModule("node:path");
-  return dirname(dirname(ownFile()));
-}

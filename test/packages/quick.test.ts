@@ -19,8 +19,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { build } from "esbuild";
-import { platformName } from "../../src/backends/addon/load.ts";
 import { nativeStatus } from "../../src/backends/addon/native.ts";
+import { platformName } from "../../src/backends/addon/platform.ts";
 import { patience } from "../support/patience.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
