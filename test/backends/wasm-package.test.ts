@@ -117,7 +117,8 @@ describeWasm(`a package without the addon${reason && `: ${reason}`}`, () => {
     expect(late).toEqual(backend);
     expect(backend).toMatchObject({ name: "reference", instructionSet: "float64", threads: 1 });
     expect(backend.declined.map(({ name }: { name: string }) => name)).toEqual(["cuda", "native", "wasm"]);
-    const sentence = /^The wasm backend did not start: .*simd, simd on the calling thread \(this file is damaged\)$/;
+    const sentence =
+      /^The wasm backend did not start: .*simd, simd on the calling thread \(this file is damaged\)$/;
     expect(backend.declined[2].reason).toMatch(sentence);
     expect(named).toEqual({ code: "ERR_BACKEND", message: expect.stringMatching(sentence) });
     expect(opened).toEqual({ name: "reference", threads: 1, declined: backend.declined });
