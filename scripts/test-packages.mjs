@@ -72,7 +72,7 @@ mkdirSync(env.HOME);
 let registry;
 try {
   await prepareTools();
-  const { version, packages } = await pack();
+  const { version, packages } = await pack(work, env);
   registry = await startRegistry(join(work, "registry"), env);
   writeFileSync(join(env.HOME, ".npmrc"), `registry=${registry.address}\n`);
   for (const { file } of packages) await registry.publish(file);
@@ -80,8 +80,7 @@ try {
   for (const part of PARTS) if (!only || only.includes(part.name)) await runPart(part, context);
 } finally {
   await registry?.close();
-  if (!process.env.DEV_KEEP) rmSync(work, { recursive: true, force: true, maxRetries: 5 });
-  else console.log(work);
+  rmSync(work, { recursive: true, force: true, maxRetries: 5 });
 }
 console.log(`\n${table.join("\n")}\n`);
 console.log(

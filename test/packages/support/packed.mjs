@@ -1,28 +1,40 @@
 /** The packages as they would be published. */
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { PLATFORMS, packageOf } from "../../../scripts/release/platforms.mjs";
 import { run } from "./commands.mjs";
 import { ROOT } from "./tools.mjs";
 
 /** "linux-x64-musl", as the packages are named. */
-export function thisPlatform() {
+function thisPlatform() {
   const name = `${process.platform}-${process.arch}`;
   if (process.platform !== "linux") return name;
   return process.report.getReport().header.glibcVersionRuntime ? name : `${name}-musl`;
 }
 
 /**
- * Packs them.
+ * Packs the main package and this platform's. Those of other platforms are what `npm run pack:all` has left of the same
+ * version; for one that is not there an empty package stands, as clients ask for each before they choose.
  *
- * @param only "main", "linux-x64", …; all where it is left out
- * @returns the version, and each package's name, path of its file, and bytes packed and unpacked
+ * @param work where the empty ones are made
+ * @returns the version, and each package's name and the path of its file
  */
-export async function pack(only = []) {
-  const folder = process.env.DEV_PACKAGES ?? join(ROOT, "build", "packages");
-  if (!process.env.DEV_PACKAGES) {
-    const flags = only.flatMap((name) => ["--only", name]);
-    await run(["npm", "run", "pack:all", "--", ...flags], { cwd: ROOT, env: process.env, seconds: 1800 });
-  }
+export async function pack(work, env) {
+  const only = ["main", thisPlatform()].flatMap((name) => ["--only", name]);
+  await run(["npm", "run", "pack:all", "--", ...only], { cwd: ROOT, env: process.env, seconds: 1800 });
+  const folder = join(ROOT, "build", "packages");
   const { version, packages } = JSON.parse(readFileSync(join(folder, "packages.json"), "utf8"));
-  return { version, packages: packages.map((packed) => ({ ...packed, file: join(folder, packed.file) })) };
+  const packed = packages.map(({ name, file }) => ({ name, file: join(folder, file) }));
+  const known = new Set(packed.map(({ name }) => name));
+  for (const [platform, { os, cpu, libc }] of Object.entries(PLATFORMS)) {
+    const name = packageOf(platform);
+    if (known.has(name)) continue;
+    const empty = join(work, "empty", platform);
+    mkdirSync(empty, { recursive: true });
+    const manifest = { name, version, os: [os], cpu: [cpu], ...(libc && { libc: [libc] }) };
+    writeFileSync(join(empty, "package.json"), JSON.stringify(manifest));
+    const [{ filename }] = JSON.parse(await run(["npm", "pack", "--json"], { cwd: empty, env }));
+    packed.push({ name, file: join(empty, filename) });
+  }
+  return { version, packages: packed };
 }
