@@ -40,12 +40,16 @@ export function nodeWorker(text?: string) {
   return new Worker(new URL("../dist/backends/wasm/worker.js", import.meta.url), { execArgv: [] });
 }
 
-/** In Node, the file that this code is in: the package's, or what a bundler has made of it. */
+/**
+ * In Node, the file that this code is in: the package's, or what a bundler has made of it. A bundler that makes CommonJS
+ * leaves nothing in `import.meta.url`, or where the source was; then CommonJS knows it.
+ */
 export function ownFile(): string {
+  const address = import.meta.url ? nodeModule("node:url").fileURLToPath(import.meta.url) : "";
+  if (address !== "" && nodeModule("node:fs").existsSync(address)) return address;
   try {
-    // CommonJS knows it; a bundler that makes CommonJS keeps in `import.meta.url` where the source was, or nothing.
-    return __filename;
+    return nodeModule("node:path").isAbsolute(__filename) ? __filename : address; // "[eval]" under node -e
   } catch {
-    return nodeModule("node:url").fileURLToPath(import.meta.url);
+    return address;
   }
 }
