@@ -22,7 +22,8 @@ export async function prepareTools() {
   for (const file of ["package.json", "package-lock.json"])
     copyFileSync(join(PINNED, file), join(FOLDER, file));
   const flags = ["--ignore-scripts", "--no-audit", "--no-fund"];
-  await run(["npm", "ci", ...flags], { cwd: FOLDER, env: process.env, seconds: 1200 });
+  // `npm ci` misses pnpm's binaries for other platforms, which `npm install` leaves out of a lock file.
+  await run(["npm", "install", ...flags], { cwd: FOLDER, env: process.env, seconds: 1200 });
   writeFileSync(stamp, lock);
 }
 
