@@ -22,7 +22,7 @@ export async function prepareTools() {
   for (const file of ["package.json", "package-lock.json"])
     copyFileSync(join(PINNED, file), join(FOLDER, file));
   const flags = ["--ignore-scripts", "--no-audit", "--no-fund"];
-  // `npm ci` misses pnpm's binaries for other platforms, which `npm install` leaves out of a lock file.
+  // `npm ci` refuses a lock file without pnpm's binaries for other platforms, which not every registry has.
   await run(["npm", "install", ...flags], { cwd: FOLDER, env: process.env, seconds: 1200 });
   writeFileSync(stamp, lock);
 }
