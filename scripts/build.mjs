@@ -83,7 +83,8 @@ async function buildTypeScript() {
   const stamp = "dist/.built";
   const benchmarks = readdirSync("bench").filter((name) => name.endsWith("mjs"));
   const bundled = [...benchmarks.map((name) => join("bench", name)), "scripts/bundle.mjs"];
-  if (upToDate(stamp, ["src", "tsconfig.json", "package.json", "lib", ...bundled])) return;
+  await kernels; // the bundle has them too
+  if (upToDate(stamp, ["src", "tsconfig.json", "package.json", "lib", "dist/wasm", ...bundled])) return;
   const start = new Date();
   console.error("typescript: compiling src to lib, bundling it to dist");
   // What a source that is gone had become must not be packed.
@@ -175,5 +176,11 @@ for (const [part, target] of wanted) {
   );
   process.exit(1);
 }
-// The parts need nothing of each other. The addon's compilers are most of the work, so they begin first.
-await Promise.all(wanted.map(([part, target]) => PARTS[part][0](target)));
+// The addon's compilers are most of the work, so they begin first.
+const kernels = (async () => {
+  for (const [part, target] of wanted) if (part === "wasm") await buildAssembly(target);
+})();
+await Promise.all([
+  ...wanted.filter(([part]) => part !== "wasm").map(([part, target]) => PARTS[part][0](target)),
+  kernels,
+]);

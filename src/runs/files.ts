@@ -59,7 +59,7 @@ export async function stage(path: string, parts: Iterable<Uint8Array | string>):
         if (typeof part === "string") await file.writeFile(part);
         else for (const piece of pieces(part)) await file.writeFile(piece);
       }
-      await file.sync();
+      await flushed(file.fd);
     } finally {
       await file.close();
     }
@@ -69,6 +69,12 @@ export async function stage(path: string, parts: Iterable<Uint8Array | string>):
   }
   return { place: () => rename(beside, path), drop };
 }
+
+/**
+ * Waits until a file is on the disk. By its number: yarn's Plug'n'Play puts files of its own in the place of Node's, which
+ * have no `sync`.
+ */
+const flushed = (file: number) => nodeModule("node:util").promisify(nodeModule("node:fs").fsync)(file);
 
 /** Replaces `path` by `content`; on error, what was there stays and nothing is left behind. */
 export async function writeAtomically(path: string, content: string): Promise<void> {

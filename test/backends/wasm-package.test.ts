@@ -2,7 +2,7 @@
  * The package where no binary fits: its published files without the addon train on WASM, and say why.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -86,26 +86,31 @@ describeWasm(`a package without the addon${reason && `: ${reason}`}`, () => {
     }));
     opened.close();`;
 
-  test("where the best build is damaged, the next one that starts runs, and says why", () => {
-    for (const name of ["relaxed", "threads"])
+  test("where no file holds a build, the kernels in the code run as well as those in files", () => {
+    for (const name of ["relaxed", "threads", "simd"])
       writeFileSync(join(folder, "dist", "wasm", `local-entropy.${name}.wasm`), "<!doctype html>");
-    const { early, late, backend, updates, named, opened } = run(TRAINED);
-    expect(early).toEqual({ name: "wasm", threads: 2 });
-    expect(updates).toBe(30);
-    for (const ran of [late, backend, named]) {
-      expect(ran).toMatchObject({ name: "wasm", instructionSet: "simd", threads: 1 });
-      expect(ran.declined.at(-1)).toEqual({
-        name: "wasm",
-        reason: expect.stringMatching(
-          /^simd in place of relaxed-simd\+threads \(.*wasm is a page of HTML in place of WebAssembly: install the package/,
-        ),
-      });
+    const damaged = run(TRAINED);
+    rmSync(join(folder, "dist", "wasm"), { recursive: true });
+    rmSync(join(folder, "dist", "backends", "wasm", "worker.js"));
+    const missing = run(TRAINED);
+    for (const { early, late, backend, updates, named, opened } of [damaged, missing]) {
+      expect(early.name).toBe("wasm");
+      expect(updates).toBe(30);
+      for (const ran of [late, backend, named]) {
+        expect(ran).toMatchObject({ name: "wasm", instructionSet: instructionSets[0], threads: 2 });
+        expect(ran.declined.map(({ name }: { name: string }) => name)).not.toContain("wasm");
+      }
+      expect(opened).toEqual({ name: "wasm", threads: 2, declined: backend.declined });
     }
-    expect(opened).toEqual({ name: "wasm", threads: 1, declined: backend.declined });
   });
 
   test("where none starts auto runs the reference, and one that was named rejects; the process ends by itself", () => {
-    writeFileSync(join(folder, "dist", "wasm", "local-entropy.simd.wasm"), "no WebAssembly at all");
+    const dist = join(folder, "dist");
+    const inlined = readdirSync(dist).filter(
+      (name) => name.endsWith(".js") && readFileSync(join(dist, name), "utf8").includes("kernels = {"),
+    );
+    expect(inlined).toHaveLength(1);
+    writeFileSync(join(dist, inlined[0]), 'throw new Error("this file is damaged");');
     const { early, late, backend, updates, same, named, opened } = run(TRAINED);
     expect(early.name).toBe("wasm");
     expect([updates, same]).toEqual([30, true]);
@@ -113,19 +118,9 @@ describeWasm(`a package without the addon${reason && `: ${reason}`}`, () => {
     expect(backend).toMatchObject({ name: "reference", instructionSet: "float64", threads: 1 });
     expect(backend.declined.map(({ name }: { name: string }) => name)).toEqual(["cuda", "native", "wasm"]);
     const sentence =
-      /^The wasm backend did not start: .*; simd, simd on the calling thread \(.*is something else in place of WebAssembly/;
+      /^The wasm backend did not start: .*simd, simd on the calling thread \(this file is damaged\)$/;
     expect(backend.declined[2].reason).toMatch(sentence);
     expect(named).toEqual({ code: "ERR_BACKEND", message: expect.stringMatching(sentence) });
     expect(opened).toEqual({ name: "reference", threads: 1, declined: backend.declined });
-  });
-
-  test("a missing build is one that does not run here; without any the reference does", () => {
-    rmSync(join(folder, "dist", "wasm"), { recursive: true });
-    const { name, declined } = run(`console.log(JSON.stringify((await train(${OPTIONS}).result).backend))`);
-    expect(name).toBe("reference");
-    expect(declined[2]).toEqual({
-      name: "wasm",
-      reason: expect.stringMatching(/^its kernels are not beside its code: run `npm run build`/),
-    });
   });
 });

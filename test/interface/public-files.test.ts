@@ -99,7 +99,7 @@ test("installing compiles nothing and runs nothing", () => {
   // npm compiles a package that has binding.gyp at its root unless the manifest says otherwise.
   expect(files).not.toContain("binding.gyp");
   expect(manifest.gypfile).toBe(false);
-  const hooks = ["preinstall", "install", "postinstall", "prepare", "prepublish"];
+  const hooks = ["preinstall", "install", "postinstall", "prepublish"]; // "prepare" is run for a git dependency alone
   expect(Object.keys(manifest.scripts).filter((name) => hooks.includes(name))).toEqual([]);
 });
 

@@ -6,6 +6,7 @@
  * for `local-entropy doctor`.
  */
 import { environment, isNode, nodeModule } from "../../host.ts";
+import { ownFile } from "../../places.ts";
 import { VERSION } from "../../version.ts";
 import type { Addon } from "./addon.ts";
 import { binaryOf } from "./binary.ts";
@@ -173,10 +174,17 @@ function mayRead(folder: string): boolean {
 
 /** The package.json of an installed package, or null. */
 function manifestOf(name: string, from: string): string | null {
+  const manifest = (packageName: string, place: string) =>
+    nodeModule("node:module").createRequire(place).resolve(`${packageName}/package.json`);
   try {
-    return nodeModule("node:module").createRequire(from).resolve(`${name}/package.json`);
+    return manifest(name, from);
   } catch {
-    return null;
+    // From a bundle only what its application depends on may be seen: this package, which sees its own.
+    try {
+      return manifest(name, manifest("local-entropy", from));
+    } catch {
+      return null;
+    }
   }
 }
 
@@ -187,13 +195,10 @@ function isGlobal(folder: string): boolean {
   return basename(modules) === "node_modules" && !mayExist(join(modules, "..", "package.json"));
 }
 
-const BUNDLED =
-  "a bundle of CommonJS knows no place to load an addon from: leave local-entropy out of the bundle, or bundle modules";
-
 /** Where this module lies, in the package or in what a bundler made; whatever the package's own layout is. */
 function ownRoot(): Root {
   const { dirname, join } = nodeModule("node:path");
-  const from = nodeModule("node:url").fileURLToPath(import.meta.url);
+  const from = ownFile();
   for (let folder = dirname(from); folder !== dirname(folder); folder = dirname(folder)) {
     try {
       const text = nodeModule("node:fs").readFileSync(join(folder, "package.json"), "utf8");
@@ -211,7 +216,6 @@ const loaded = new Map<Engine, Loaded>();
 export function loadAddon(engine: Engine): Loaded {
   const without = (reason: string) => ({ addon: null, attempts: [], absent: false, reason });
   if (!isNode) return without("a browser loads no native addon");
-  if (!import.meta.url) return without(BUNDLED);
   const found = loaded.get(engine) ?? loadAddonFrom(ownRoot(), engine);
   loaded.set(engine, found);
   return found;

@@ -34,7 +34,7 @@ import { WasmQueue } from "./queue.ts";
 export function openWasm({ threads, instructionSet }: BackendOptions): Backend<"wasm"> {
   const builds = chooseBuilds(instructionSet);
   const queue = new WasmQueue(builds, threads);
-  const backend = new WasmBackend(queue, builds[0].name);
+  const backend = new WasmBackend(queue);
   abandoned.register(backend, () => queue.fail(closed("backend")), queue);
   return backend;
 }
@@ -53,12 +53,10 @@ class WasmBackend implements Backend<"wasm"> {
   readonly name = "wasm";
   readonly operations: Operations;
   readonly #queue: WasmQueue;
-  readonly #best: string;
   #opened = 0;
 
-  constructor(queue: WasmQueue, best: string) {
+  constructor(queue: WasmQueue) {
     this.#queue = queue;
-    this.#best = best;
     this.operations = operationsOf({
       checkOpen: () => {
         if (queue.failure !== null) throw queue.failure;
@@ -68,7 +66,7 @@ class WasmBackend implements Backend<"wasm"> {
   }
 
   get instructionSet(): string {
-    return this.#queue.build?.name ?? this.#best;
+    return this.#queue.build;
   }
 
   get threads(): number {

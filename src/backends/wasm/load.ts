@@ -7,10 +7,12 @@
  * | simd+threads          | shared memory                          | local-entropy.threads.wasm  |
  * | simd                  | nothing                                | local-entropy.simd.wasm     |
  */
+import { plainReason } from "../../disk.ts";
 import { BackendError } from "../../errors.ts";
 import { environment, isNode, nodeModule } from "../../host.ts";
 import { wasmFiles } from "../../places.ts";
 import type { BackendStatus } from "../backend.ts";
+import { loadInlined } from "./inlined.ts";
 
 /** The part of WebAssembly's interface in use: its types come with the DOM's, which is no part of this build. */
 declare const WebAssembly: {
@@ -22,28 +24,37 @@ export interface Build {
   /** What `backend.instructionSet` says. */
   readonly name: string;
   readonly threads: boolean;
-  /** Asked for when it is used: a bundle of CommonJS knows no place, and must load all the same. */
-  readonly file: () => URL;
+  readonly bytes: () => Promise<Uint8Array>;
+  /** The workers' script, where it is not the one in its file. */
+  readonly script?: string;
+}
+
+/** What a build is before it is known where its bytes come from. */
+interface Kind {
+  readonly name: string;
+  readonly threads: boolean;
+  /** In its file's name. */
+  readonly key: keyof typeof wasmFiles;
   readonly runsHere: () => boolean;
 }
 
-const BUILDS: readonly Build[] = [
+const KINDS: readonly Kind[] = [
   {
     name: "relaxed-simd+threads",
     threads: true,
-    file: wasmFiles.relaxed,
+    key: "relaxed",
     runsHere: () => hasRelaxedSimd() && hasSharedMemory(),
   },
   {
     name: "simd+threads",
     threads: true,
-    file: wasmFiles.threads,
+    key: "threads",
     runsHere: () => hasSimd() && hasSharedMemory(),
   },
   {
     name: "simd",
     threads: false,
-    file: wasmFiles.simd,
+    key: "simd",
     runsHere: () => hasSimd(),
   },
 ];
@@ -83,27 +94,37 @@ const NOT_THERE =
 
 /** Which builds of the WASM backend run here, as far as can be told before one starts. */
 export function wasmStatus(): BackendStatus {
-  const runnable = BUILDS.filter(({ runsHere }) => runsHere());
-  const builds = runnable.filter(({ file }) => exists(file));
+  const runnable = KINDS.filter(({ runsHere }) => runsHere());
+  const kinds = loadInlined === null ? runnable.filter(exists) : runnable;
   const reason =
     runnable.length === 0
       ? typeof WebAssembly === "object"
         ? "this host runs no WebAssembly with SIMD: use Node 20.19 or newer, or a browser of 2023 or newer"
         : "this host has no WebAssembly: leave out --jitless and what else switches it off"
-      : builds.length === 0
+      : kinds.length === 0
         ? NOT_THERE
         : "";
-  return { available: builds.length > 0, instructionSets: builds.map(({ name }) => name), reason };
+  return { available: kinds.length > 0, instructionSets: kinds.map(({ name }) => name), reason };
 }
 
-/** Whether a file is there; a browser knows when it asks for it. */
-function exists(file: () => URL): boolean {
+/** Whether a build's file is there; a browser knows when it asks for it. */
+function exists({ key }: Kind): boolean {
   try {
-    const url = file();
+    const url = wasmFiles[key]();
     return !isNode || url.protocol !== "file:" || nodeModule("node:fs").existsSync(url);
   } catch {
     return false; // a bundle that knows no place
   }
+}
+
+/** A build that runs here, from where it can be had. */
+export interface Choice {
+  readonly name: string;
+  readonly threads: boolean;
+  /** In its file; null where that is not there. */
+  readonly file: Build | null;
+  /** From the text in the code, for when the file or the workers' script does not load; null where it has none. */
+  readonly inCode: () => Promise<Build | null>;
 }
 
 /**
@@ -112,7 +133,7 @@ function exists(file: () => URL): boolean {
  *
  * @throws BackendError for an unknown name and for a build that does not run here
  */
-export function chooseBuilds(name: string = environment("LOCAL_ENTROPY_WASM_BUILD") ?? ""): Build[] {
+export function chooseBuilds(name: string = environment("LOCAL_ENTROPY_WASM_BUILD") ?? ""): Choice[] {
   const { instructionSets, reason } = wasmStatus();
   if (instructionSets.length === 0) throw new BackendError(`The wasm backend cannot be used: ${reason}`);
   if (name !== "" && !instructionSets.includes(name)) {
@@ -121,39 +142,87 @@ export function chooseBuilds(name: string = environment("LOCAL_ENTROPY_WASM_BUIL
     );
   }
   const wanted = name === "" ? instructionSets : [name];
-  return BUILDS.filter((build) => wanted.includes(build.name));
+  return KINDS.filter((kind) => wanted.includes(kind.name)).map((kind) => ({
+    name: kind.name,
+    threads: kind.threads,
+    file: exists(kind) ? FILES.get(kind)! : null,
+    inCode: () => buildInCode(kind),
+  }));
 }
 
-const compiled = new Map<Build, Promise<object>>();
+/** One of each kind, since what was compiled of it is kept. */
+const FILES: ReadonlyMap<Kind, Build> = new Map(
+  KINDS.map((kind) => {
+    const { name, threads, key } = kind;
+    return [kind, { name, threads, bytes: async () => bytesOf(wasmFiles[key]()) }];
+  }),
+);
+const IN_CODE = new Map<Kind, Build>();
 
-/** Loads and compiles a build's file, once a thread; a failure is tried again. */
+async function buildInCode(kind: Kind): Promise<Build | null> {
+  if (loadInlined === null) return null;
+  const known = IN_CODE.get(kind);
+  if (known !== undefined) return known;
+  const { kernels, worker } = await loadInlined();
+  const script = new TextDecoder().decode(await unpacked(worker));
+  const { name, threads, key } = kind;
+  const build = { name, threads, bytes: () => unpacked(kernels[key]), script };
+  IN_CODE.set(kind, build);
+  return build;
+}
+
+const compiled = new WeakMap<Build, Promise<object>>();
+
+/** Loads and compiles a build, its file once a thread; a failure is tried again. */
 export function loadBuild(build: Build): Promise<object> {
   const known = compiled.get(build);
   if (known !== undefined) return known;
-  const module = bytesOf(build.file()).then((bytes) => WebAssembly.compile(bytes));
+  const module = build.bytes().then((bytes) => WebAssembly.compile(bytes));
   compiled.set(build, module);
   module.catch(() => compiled.delete(build));
   return module;
 }
 
+/** A file is not there, or something else is in its place. */
+export class NotThere extends BackendError {}
+
 async function bytesOf(file: URL): Promise<Uint8Array> {
-  const bytes =
-    isNode && file.protocol === "file:"
-      ? await nodeModule("node:fs/promises").readFile(file)
-      : await fetched(file);
+  const bytes = await (isNode && file.protocol === "file:" ? read(file) : fetched(file));
   if (MAGIC.every((byte, i) => bytes[i] === byte)) return bytes;
   const advice = isNode
     ? "install the package again"
     : "serve the package's folder dist/wasm, and keep bundlers from optimizing local-entropy away from it";
   const what = bytes[0] === "<".charCodeAt(0) ? "a page of HTML" : "something else";
-  throw new BackendError(`${file} is ${what} in place of WebAssembly: ${advice}`);
+  throw new NotThere(`${file} is ${what} in place of WebAssembly: ${advice}`);
 }
 
 /** What a file of WebAssembly begins with. */
 const MAGIC = [0, 0x61, 0x73, 0x6d];
 
+async function read(file: URL): Promise<Uint8Array> {
+  try {
+    return await nodeModule("node:fs/promises").readFile(file);
+  } catch (cause) {
+    throw new NotThere(`${file} could not be read: ${plainReason(cause, "reading")}`, { cause });
+  }
+}
+
 async function fetched(file: URL): Promise<Uint8Array> {
-  const response = await fetch(file);
-  if (!response.ok) throw new BackendError(`${file} could not be fetched: status ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
+  let why: string;
+  try {
+    const response = await fetch(file);
+    if (response.ok) return new Uint8Array(await response.arrayBuffer());
+    why = `status ${response.status}`;
+  } catch (cause) {
+    why = (cause as Error).message;
+  }
+  throw new NotThere(`${file} could not be fetched: ${why}`);
+}
+
+/** The bytes of a text of `inlined.ts`. */
+async function unpacked(text: string): Promise<Uint8Array> {
+  const packed = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  if (isNode) return nodeModule("node:zlib").gunzipSync(packed);
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }

@@ -14,7 +14,7 @@ import type { AbortSignalLike } from "../backend.ts";
 import type { Answer as JobAnswer } from "../job.ts";
 import type { Answer, Calls } from "./calls.ts";
 import type { Copied } from "./copies.ts";
-import type { Build } from "./load.ts";
+import { type Build, type Choice, NotThere } from "./load.ts";
 import { NoThread, Team } from "./team.ts";
 
 interface Call extends Copied<unknown> {
@@ -25,6 +25,21 @@ interface Call extends Copied<unknown> {
   settle: ((answer: Answer | Error) => void) | null;
 }
 
+/** Each reason, and what did not start for it. */
+type Failed = Map<string, Set<string>>;
+
+/** @param but a name that is left out */
+function told(failed: Failed, but?: string): string {
+  const reasons = [...failed].map(([reason, names]) => ({
+    reason,
+    names: [...names].filter((name) => name !== but),
+  }));
+  return reasons
+    .filter(({ names }) => names.length > 0)
+    .map(({ reason, names }) => `${names.join(", ")} (${reason})`)
+    .join("; ");
+}
+
 export class WasmQueue {
   /** Resolves when the threads compute; rejects with a BackendError where no way of starting them worked. */
   readonly started: Promise<void>;
@@ -32,18 +47,20 @@ export class WasmQueue {
   #inHand: Call | null = null;
   #ready = false;
   #team: Team | null = null;
+  readonly #best: string;
   #failure: Error | null = null;
   #shortfall = "";
 
-  /** @param builds to be tried in this order, at least one */
-  constructor(builds: readonly Build[], threads: number) {
-    this.started = this.#start(builds, threads);
+  /** @param choices to be tried in this order, at least one */
+  constructor(choices: readonly Choice[], threads: number) {
+    this.#best = choices[0].name;
+    this.started = this.#start(choices, threads);
     this.started.catch(() => {}); // each call says so too
   }
 
-  /** The build that runs, or is being started. */
-  get build(): Build | undefined {
-    return this.#team?.build;
+  /** The name of the build that runs, or is being started. */
+  get build(): string {
+    return this.#team?.build.name ?? this.#best;
   }
 
   get threads(): number {
@@ -61,47 +78,60 @@ export class WasmQueue {
   }
 
   /**
-   * Starts the first that works of: each build on workers, and on the calling thread, which takes turns with the kernels,
-   * the build in which no thread waits for another. What makes workers is done before this returns.
+   * Starts the first that works of: each build on workers, then, on the calling thread, which takes turns with the
+   * kernels, the build in which no thread waits for another; each from its file, and from the code once a file or the
+   * workers' script was lacking. What makes the first workers is done before this returns.
    */
-  async #start(builds: readonly Build[], threads: number): Promise<void> {
-    const ways = [
-      ...builds.map((build) => ({ build, near: false })),
-      ...builds.filter((build) => !build.threads).map((build) => ({ build, near: true })),
-    ];
-    /** Each reason, and what did not start for it. */
-    const reasons = new Map<string, string[]>();
-    const told = () => [...reasons].map(([reason, names]) => `${names.join(", ")} (${reason})`).join("; ");
-    let workers = true;
-    for (const { build, near } of ways) {
-      if (!near && !workers) continue;
-      let team: Team | null = null;
-      try {
-        team = new Team(build, threads, near, {
-          message: (data) => this.#hear(data as Answer),
-          ended: (reason) =>
-            this.fail(new BackendError(`A worker of the wasm backend ended (${reason}); open a new backend`)),
-        });
-        this.#team = team;
-        await team.start();
-        team.hold(this.#waiting.length > 0);
-        const instead = reasons.size > 0 ? `${build.name} in place of ${told()}` : "";
-        this.#shortfall = [instead, team.shortfall].filter(Boolean).join("; ");
-        this.#ready = true;
-        this.#next();
-        return;
-      } catch (cause) {
-        team?.end();
-        if (this.#failure !== null) throw this.#failure;
-        workers &&= !(cause instanceof NoThread);
-        const { message } = cause as Error;
-        const name = near ? `${build.name} on the calling thread` : build.name;
-        reasons.set(message, [...(reasons.get(message) ?? []), name]);
+  async #start(choices: readonly Choice[], threads: number): Promise<void> {
+    const failed: Failed = new Map();
+    const workers = { file: true, inCode: true };
+    let lacking = choices.every(({ file }) => file === null);
+    for (const near of [false, true]) {
+      for (const choice of choices.filter((choice) => !near || !choice.threads)) {
+        for (const source of ["file", "inCode"] as const) {
+          if (!(near || workers[source]) || (source === "inCode" && !lacking)) continue;
+          try {
+            const build = source === "file" ? choice.file : await choice.inCode();
+            if (build === null) continue;
+            await this.#startTeam(build, threads, near, failed);
+            return;
+          } catch (cause) {
+            if (this.#failure !== null) throw this.#failure;
+            const { message } = cause as Error;
+            const name = near ? `${choice.name} on the calling thread` : choice.name;
+            failed.set(message, (failed.get(message) ?? new Set()).add(name));
+            lacking ||= cause instanceof NotThere || cause instanceof NoThread;
+            workers[source] &&= !(cause instanceof NoThread);
+          }
+        }
       }
     }
-    const failure = new BackendError(`The wasm backend did not start: ${told()}`);
+    const failure = new BackendError(`The wasm backend did not start: ${told(failed)}`);
     this.fail(failure);
     throw failure;
+  }
+
+  /** @param failed what was tried before; its names but this build's are told of as better */
+  async #startTeam(build: Build, threads: number, near: boolean, failed: Failed): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    const team = new Team(build, threads, near, {
+      message: (data) => this.#hear(data as Answer),
+      ended: (reason) =>
+        this.fail(new BackendError(`A worker of the wasm backend ended (${reason}); open a new backend`)),
+    });
+    this.#team = team;
+    try {
+      await team.start();
+    } catch (error) {
+      team.end();
+      throw error;
+    }
+    team.hold(this.#waiting.length > 0);
+    const better = told(failed, near ? undefined : build.name);
+    const instead = better && `${build.name} in place of ${better}`;
+    this.#shortfall = [instead, team.shortfall].filter(Boolean).join("; ");
+    this.#ready = true;
+    this.#next();
   }
 
   /** Runs a call on the thread that computes; resolves to its answer, or to null where it was cancelled. */
@@ -157,7 +187,7 @@ export class WasmQueue {
       return;
     }
     this.#waiting.push(call);
-    this.#team!.hold(true);
+    this.#team?.hold(true); // before there is one, loading it holds the process
     this.#next();
   }
 

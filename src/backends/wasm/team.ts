@@ -70,7 +70,9 @@ export class Team {
     this.memory = build.threads ? newMemory(true) : null;
     try {
       while (this.#seats.length < Math.min(this.#wanted, room))
-        this.#seats.push(this.#seat(near ? callingThread : startThread));
+        this.#seats.push(
+          this.#seat(near ? callingThread : (listener) => startThread(listener, build.script)),
+        );
       if (room < this.#wanted) this.#fewer(this.#seats, NO_ROOM);
     } catch (error) {
       const { message } = error as Error;

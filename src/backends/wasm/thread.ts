@@ -23,13 +23,16 @@ export interface Listener {
   ended(reason: string): void;
 }
 
-/** @throws what the host does where it makes no worker; one that does not get on tells the listener later */
-export function startThread(listener: Listener): Thread {
-  return isNode ? nodeThread(listener) : webThread(listener);
+/**
+ * @param script the worker's, where its file is not to be used
+ * @throws what the host does where it makes no worker; one that does not get on tells the listener later
+ */
+export function startThread(listener: Listener, script?: string): Thread {
+  return isNode ? nodeThread(listener, script) : webThread(listener, script);
 }
 
-function nodeThread(listener: Listener): Thread {
-  const worker = nodeWorker();
+function nodeThread(listener: Listener, script?: string): Thread {
+  const worker = nodeWorker(script);
   let ended = false;
   const end = (reason: string) => {
     if (!ended) listener.ended(reason);
@@ -51,8 +54,8 @@ function nodeThread(listener: Listener): Thread {
   };
 }
 
-function webThread(listener: Listener): Thread {
-  const worker = webWorker();
+function webThread(listener: Listener, script?: string): Thread {
+  const worker = webWorker(script);
   worker.addEventListener("message", ({ data }) => listener.message(data));
   worker.addEventListener("error", ({ message }) =>
     listener.ended(message ?? "a worker's script did not load"),
