@@ -13,7 +13,7 @@ export const HINTS = [
     "The reasons of each build follow. In a browser look at the network panel for a `.wasm` file or worker that did not load.",
   ],
   [
-    "could not be fetched: status ",
+    "could not be fetched: ",
     "Serve the package's `dist` folder where the page asks for it; see “Browsers and bundlers”.",
   ],
   [

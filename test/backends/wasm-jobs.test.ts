@@ -15,8 +15,8 @@ jest.setTimeout(60_000); // for a machine that has other work too
 const { instructionSets, reason } = wasmStatus();
 const threaded = instructionSets.filter((name) => name.endsWith("+threads"));
 
-/** Runs `open` while no worker can be made, as in a browser whose page forbids them. */
-function withoutWorkers<T>(open: () => T): T {
+/** Opens a backend, and lets it start, while no worker can be made, as in a browser whose page forbids them. */
+async function withoutWorkers(open: () => Backend): Promise<Backend> {
   const threads = nodeModule("node:worker_threads") as { Worker: unknown };
   const { Worker } = threads;
   threads.Worker = class {
@@ -25,7 +25,9 @@ function withoutWorkers<T>(open: () => T): T {
     }
   };
   try {
-    return open();
+    const backend = open();
+    await backend.started;
+    return backend;
   } finally {
     threads.Worker = Worker;
   }
@@ -38,11 +40,11 @@ for (const instructionSet of threaded) {
     jobTests((threads) => openWasm({ threads, instructionSet })));
 }
 
-const ALONE: readonly (readonly [string, () => Backend])[] = instructionSets.includes("simd")
+const ALONE: readonly (readonly [string, () => Promise<Backend>])[] = instructionSets.includes("simd")
   ? [
       [
         "the wasm backend on one worker, no memory shared",
-        () => openWasm({ threads: 3, instructionSet: "simd" }),
+        async () => openWasm({ threads: 3, instructionSet: "simd" }),
       ],
       ["the wasm backend on the calling thread", () => withoutWorkers(() => openWasm({ threads: 3 }))],
     ]
@@ -53,8 +55,8 @@ for (const [name, open] of ALONE) {
     let backend: Backend;
     afterEach(() => backend.close());
 
-    test("is the build without threads, with one thread", () => {
-      backend = open();
+    test("is the build without threads, with one thread", async () => {
+      backend = await open();
       expect([backend.instructionSet, backend.threads]).toEqual(["simd", 1]);
     });
 
@@ -67,7 +69,7 @@ for (const [name, open] of ALONE) {
         const { losses } = await opened.operations.weights(weightsInput(40));
         return { values, state, accuracy, losses };
       };
-      backend = open();
+      backend = await open();
       const other = openWasm({ threads: 2, instructionSet: "simd+threads" });
       expect(await run(backend)).toEqual(await run(other));
       other.close();
@@ -75,7 +77,7 @@ for (const [name, open] of ALONE) {
 
     test("an aborted run stops after the update in hand, and goes on as if never stopped", async () => {
       const updates = 40;
-      backend = open();
+      backend = await open();
       const whole = backend.openSession(sessionSetup(200));
       await whole.run(planOf(0, updates));
       const expected = fingerprint(await whole.read());
@@ -94,7 +96,7 @@ for (const [name, open] of ALONE) {
     });
 
     test("timers go on during a long run", async () => {
-      backend = open();
+      backend = await open();
       const session = backend.openSession(sessionSetup(500));
       let ticks = 0;
       const timer = setInterval(() => ticks++, 5);
@@ -104,7 +106,7 @@ for (const [name, open] of ALONE) {
     });
 
     test("closing it in mid-run rejects what runs and what waits, and nothing more is computed", async () => {
-      backend = open();
+      backend = await open();
       const session = backend.openSession(sessionSetup(500));
       const calls = [session.run(planOf(0, 10_000)), session.read()].map(rejection);
       await delay(60);

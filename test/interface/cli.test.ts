@@ -231,7 +231,7 @@ describe("train", () => {
 
 describe("what makes no sense", () => {
   test.each([
-    [["trian"], 2, 'Expected one of the commands train, doctor, bench but received "trian"'],
+    [["trian"], 2, 'Expected one of the commands train, doctor, bench, paper but received "trian"'],
     [["train", "--sampels", "3"], 2, "(Did you mean --samples?)"],
     [["train", "--samples", "many"], 2, 'Expected a number for --samples but received "many"'],
     [["train", "--samples", "3"], 2, "Expected an even integer"],
