@@ -2,13 +2,15 @@
  * Numbers of `local-entropy paper --quick` that must not change unseen: the theorems', within the quadrature's error, and two
  * of Table 1, within what instruction sets differ by. A change of them is a change of results and belongs in CHANGELOG.md.
  */
+import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { whyNot } from "../../src/backends/registry.ts";
 import { loadMnist } from "../../src/data/mnist.ts";
-import { runPaper } from "../../src/paper/driver.ts";
 import type { Task } from "../../src/paper/experiment.ts";
 import { EXPERIMENTS } from "../../src/paper/experiments/index.ts";
 import type { Finished } from "../../src/paper/page.ts";
@@ -22,10 +24,11 @@ describeAll("paper --quick", () => {
   let directory: string;
   beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), "local-entropy-paper-"));
-    const chosen = EXPERIMENTS.filter(({ id }) => CHOSEN.includes(id));
-    const scale = { quick: true };
-    await runPaper({ all: EXPERIMENTS, chosen, scale, backend: "reference", directory, tell() {} });
-  }, patience(120_000));
+    // The built command: under jest the quadratures take several times as long.
+    const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+    const options = ["--quick", "--backend", "reference", "--out", directory];
+    await promisify(execFile)(process.execPath, [main, "paper", ...CHOSEN, ...options]);
+  }, patience(400_000));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
   const finished = (id: string): Finished => JSON.parse(readFileSync(join(directory, `${id}.json`), "utf8"));
