@@ -23,8 +23,8 @@ class Pace {
 
 /** Milliseconds that are weighed together: some turns of the system's scheduler. */
 const LEAST = 20;
-/** Rests of a team, as multiples of the time that was weighed. */
-const REST = { first: 8, longest: 64 } as const;
+/** Rests of a team, as multiples of the time that was weighed: the first is short, since kernels that are not yet compiled in full are weighed too. */
+const REST = { first: 1, longest: 64 } as const;
 /** Milliseconds a blocked wait, on an average, from which on a team is looked into. */
 const RARE = 20;
 
