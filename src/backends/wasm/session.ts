@@ -9,6 +9,8 @@ import type { Answer, Job, SessionJob } from "../job.ts";
 import { Cancelled, type Fields, type Machine, type Pieces, TURN_MILLISECONDS } from "./machine.ts";
 import { Worth } from "./worth.ts";
 
+/** Of a job whose team is watched, milliseconds: what begins and ends it takes a hundredth of them. */
+const WATCHED_MILLISECONDS = 15;
 const VALUES_BYTES = 8 * CONSTANTS.valuesOfUpdate;
 
 export class WasmSession {
@@ -86,8 +88,9 @@ export class WasmSession {
         if (finished < asked) break;
         const took = performance.now() - began;
         if (team) this.#worth.count(asked, took, machine.field("blocked"));
-        if (took < TURN_MILLISECONDS / 2) atOnce = Math.max(atOnce, 2 * asked);
-        else if (took > 2 * TURN_MILLISECONDS) atOnce = Math.ceil(asked / 2);
+        const wanted = team ? WATCHED_MILLISECONDS : TURN_MILLISECONDS;
+        if (took < wanted / 2) atOnce = Math.max(atOnce, 2 * asked);
+        else if (took > 2 * wanted) atOnce = Math.ceil(asked / 2);
       }
       this.#atOnce = atOnce;
       const finite = done > 0 ? machine.field("finite") : 1;

@@ -24,7 +24,7 @@ class Pace {
 /** Milliseconds that are weighed together: some turns of the system's scheduler. */
 const LEAST = 20;
 /** Rests of a team, as multiples of the time that was weighed: the first is short, since kernels that are not yet compiled in full are weighed too. */
-const REST = { first: 1, longest: 64 } as const;
+const REST = { first: 2, longest: 128, growth: 4 } as const;
 /** Milliseconds a blocked wait, on an average, from which on a team is looked into. */
 const RARE = 20;
 
@@ -62,7 +62,9 @@ export class Worth {
       const untried = this.#alone.updates === 0;
       this.alone = suspect && (untried || this.#alone.beats(this.#team));
       if (this.alone) this.#enough = untried ? took : this.#rest * took;
-      this.#rest = this.alone ? Math.min(2 * this.#rest, REST.longest) : Math.max(this.#rest / 2, REST.first);
+      this.#rest = this.alone
+        ? Math.min(REST.growth * this.#rest, REST.longest)
+        : Math.max(this.#rest / REST.growth, REST.first);
     }
     this.#updates = this.#milliseconds = this.#blocked = 0;
   }
