@@ -73,6 +73,7 @@ export class Job {
   phase: u32;
   stopped: u32;
   next: u32;
+  blocked: u32;
 }
 
 export const OPERATION_GAUSSIAN: u32 = 0;

@@ -36,13 +36,14 @@ function add(p: usize, value: u32): u32 {
   return before;
 }
 
-/** Returns when the word is no longer `value`. */
-function waitWhile(p: usize, value: u32): void {
-  if (!ASC_FEATURE_THREADS) return;
+/** Returns when the word is no longer `value`; says whether it had to block for that. */
+function waitWhile(p: usize, value: u32): bool {
+  if (!ASC_FEATURE_THREADS) return false;
   for (let i: u32 = 0; i < SPINS; i++) {
-    if (atomic.load<u32>(p) !== value) return;
+    if (atomic.load<u32>(p) !== value) return false;
   }
   while (atomic.load<u32>(p) === value) atomic.wait<i32>(p, value, -1);
+  return true;
 }
 
 /** Whether the host has asked to stop. Threads may see it at different times: only to skip work before a barrier. */
@@ -64,7 +65,7 @@ export function barrier(): void {
   const at = changetype<usize>(job);
   const phase = read(at + offsetof<Job>("phase")); // stays until this thread has arrived
   if (add(at + offsetof<Job>("arrived"), 1) + 1 !== threads) {
-    waitWhile(at + offsetof<Job>("phase"), phase);
+    if (waitWhile(at + offsetof<Job>("phase"), phase)) add(at + offsetof<Job>("blocked"), 1);
     return;
   }
   write(at + offsetof<Job>("arrived"), 0);

@@ -206,6 +206,8 @@ export const MACHINE_WORDS = [
   "phase",
   "stopped",
   "next",
+  /** How often a thread had to block for the others in this job. */
+  "blocked",
 ] as const;
 
 export type MachineWord = (typeof MACHINE_WORDS)[number];

@@ -168,14 +168,21 @@ export class Machine {
     return new DataView(this.#memory.buffer);
   }
 
-  /** Runs one job to its end on all threads. */
-  run(fields: Fields): void {
-    writeJob(this.#view, this.#job, { ...CLEARED, ...fields, threads: this.#threads });
+  /** T. */
+  get threads(): number {
+    return this.#threads;
+  }
+
+  /** Runs one job to its end on all threads, or alone: on this one, with the same bits. */
+  run(fields: Fields, alone = false): void {
+    const threads = alone ? 1 : this.#threads;
+    writeJob(this.#view, this.#job, { ...CLEARED, ...fields, threads });
     const pieces = this.pieces();
     try {
       const workspace = pieces.room(this.#exports.workspaceBytes(this.#job));
       writeJob(this.#view, this.#job, { workspace });
-      this.#enter();
+      if (threads === 1) this.#exports.run(this.#job, 0);
+      else this.#enter();
     } finally {
       pieces.free();
     }
@@ -183,10 +190,6 @@ export class Machine {
 
   /** This thread's part of the job, as `serve` does it for the others; returns when all have left it. */
   #enter(): void {
-    if (this.#threads === 1) {
-      this.#exports.run(this.#job, 0);
-      return;
-    }
     const words = new Int32Array(this.#memory.buffer);
     const word = (name: keyof typeof CONTROL) => (this.#control + CONTROL[name]) / 4;
     Atomics.store(words, word("job"), this.#job);

@@ -7,7 +7,10 @@ import type { DataSplit } from "../backend.ts";
 import { type ArrayName, CONSTANTS, KINDS } from "../description.ts";
 import type { Answer, Job, SessionJob } from "../job.ts";
 import { Cancelled, type Fields, type Machine, type Pieces, TURN_MILLISECONDS } from "./machine.ts";
+import { Worth } from "./worth.ts";
 
+/** Of a job whose team is watched, milliseconds: what begins and ends it takes a hundredth of them. */
+const WATCHED_MILLISECONDS = 15;
 const VALUES_BYTES = 8 * CONSTANTS.valuesOfUpdate;
 
 export class WasmSession {
@@ -22,6 +25,9 @@ export class WasmSession {
   /** Rows of each data split. */
   readonly #splits: Partial<Record<DataSplit, Fields>> = {};
   #chainValid: boolean;
+  readonly #worth = new Worth();
+  /** Updates of a job that takes some milliseconds. */
+  #atOnce = 1;
 
   constructor(machine: Machine, shared: boolean, { job, splits }: SessionJob) {
     this.#machine = machine;
@@ -46,8 +52,8 @@ export class WasmSession {
   }
 
   /**
-   * Runs a plan; a cancelled update leaves no trace. Where no other thread can cancel it, the updates of one job are as
-   * many as take some milliseconds, at least one.
+   * Runs a plan; a cancelled update leaves no trace. Where no other thread can cancel it, and where a team is watched,
+   * the updates of one job are as many as take some milliseconds, at least one.
    */
   async run(plan: Job): Promise<Answer> {
     const machine = this.#machine;
@@ -58,12 +64,13 @@ export class WasmSession {
         plan,
       ) as Required<Fields>;
       const rowBytes = plan.arrays.rows!.byteLength / count;
-      let atOnce = this.#shared ? count : 1;
+      const team = machine.threads > 1;
+      let atOnce = this.#shared && !team ? count : this.#atOnce;
       let done = 0;
       while (done < count && !(await machine.cancelled())) {
         const began = performance.now();
         const asked = Math.min(atOnce, count - done);
-        machine.run({
+        const fields = {
           ...this.#fields,
           first: first + done,
           count: asked,
@@ -73,13 +80,19 @@ export class WasmSession {
           rate: rate + 8 * done,
           values: values + VALUES_BYTES * done,
           chainValid: Number(this.#chainValid),
-        });
+        };
+        machine.run(fields, this.#worth.alone);
         this.#chainValid = machine.field("chainValid") !== 0;
         const finished = machine.field("done");
         done += finished;
         if (finished < asked) break;
-        if (performance.now() - began < TURN_MILLISECONDS / 2) atOnce *= 2;
+        const took = performance.now() - began;
+        if (team) this.#worth.count(asked, took, machine.field("blocked"));
+        const wanted = team ? WATCHED_MILLISECONDS : TURN_MILLISECONDS;
+        if (took < wanted / 2) atOnce = Math.max(atOnce, 2 * asked);
+        else if (took > 2 * wanted) atOnce = Math.ceil(asked / 2);
       }
+      this.#atOnce = atOnce;
       const finite = done > 0 ? machine.field("finite") : 1;
       return { numbers: { done, finite }, arrays: machine.arrays({ values }, plan.outputs) };
     } finally {
