@@ -142,6 +142,8 @@ export class Model {
   /**
    * The model of such bytes.
    *
+   * @param bytes a whole file
+   * @param place where the model is to compute
    * @throws CheckpointError that says what is wrong with them
    */
   static fromBytes(bytes: Uint8Array, place: ModelPlace = {}): Model {
@@ -154,6 +156,7 @@ export class Model {
   /**
    * Writes those bytes into a file, whole or not at all; folders above it are made.
    *
+   * @param path of the file, for example "model.safetensors"
    * @throws CheckpointError if it cannot be written; what was there before stays
    */
   async save(path: string): Promise<void> {
@@ -172,6 +175,8 @@ export class Model {
   /**
    * Reads a file that `save` wrote. (`load` reads a run's directory.)
    *
+   * @param path of the file
+   * @param place where the model is to compute
    * @throws CheckpointError that names the file and what is wrong with it
    */
   static async load(path: string, place: ModelPlace = {}): Promise<Model> {

@@ -329,9 +329,11 @@ export interface Operations {
   step(input: StepInput): Promise<{ parameters: Vector; moments: Vector[] }>;
 }
 
-/** What `predict` answers: probabilities (rows × classes) and the class predicted for each row. */
+/** What is predicted for some rows. */
 export interface Predictions {
+  /** Softmax, rows × classes, row-major; NaN for a row with a logit that is NaN. */
   readonly probabilities: Vector;
+  /** The first most likely class of each row (rows); 65535 for a row with a logit that is NaN. */
   readonly labels: Uint16Array;
 }
 
