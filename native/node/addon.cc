@@ -4,6 +4,7 @@
 
 #include "jobs.h"
 #include "operations.h"
+#include "predictor.h"
 #include "session.h"
 
 namespace local_entropy {
@@ -43,6 +44,10 @@ Napi::Object exports_of(Napi::Env, Napi::Object exports) {
 
   add<start_operation>(exports, "start");
   add<answer_at_once>(exports, "answer");
+
+  add<open_predictor>(exports, "openPredictor");
+  add<predict_at_once>(exports, "predict");
+  add<close_predictor>(exports, "closePredictor");
 
   add<open_session>(exports, "openSession");
   add<add_inputs>(exports, "addInputs");

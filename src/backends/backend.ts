@@ -318,7 +318,7 @@ export interface Operations {
   gaussian(input: GaussianInput): Promise<Vector>;
   loss(input: BatchInput): Promise<number>;
   gradient(input: BatchInput): Promise<{ gradient: Vector; loss: number }>;
-  predict(input: PredictInput): Promise<{ probabilities: Vector; labels: Uint16Array }>;
+  predict(input: PredictInput): Promise<Predictions>;
   accuracy(input: Omit<BatchInput, "loss">): Promise<number>;
   /** `losses` in order of the samples, J of them; the caller makes the log weights −losses/δ. */
   weights(input: WeightsInput): Promise<{ losses: Vector }>;
@@ -327,6 +327,26 @@ export interface Operations {
   sgld(input: SgldInput): Promise<{ mean: Vector; last: Vector; loss: number }>;
   robbinsMonro(input: RobbinsMonroInput): Promise<{ mean: Vector; loss: number }>;
   step(input: StepInput): Promise<{ parameters: Vector; moments: Vector[] }>;
+}
+
+/** What is predicted for some rows. */
+export interface Predictions {
+  /** Softmax, rows × classes, row-major; NaN for a row with a logit that is NaN. */
+  readonly probabilities: Vector;
+  /** The first most likely class of each row (rows); 65535 for a row with a logit that is NaN. */
+  readonly labels: Uint16Array;
+}
+
+/** A network whose parameters stay with the backend, for predictions of few rows at a time. */
+export interface Predictor {
+  /**
+   * Predicts at once, on the calling thread: for rows whose work takes less time than it takes to wake another thread.
+   *
+   * @param inputs rows × d_0, at least one
+   */
+  predict(inputs: Examples["inputs"]): Predictions;
+  /** Frees it; safe to repeat. */
+  close(): void;
 }
 
 /** What opens a backend. */
@@ -360,6 +380,8 @@ export interface Backend<Name extends string = string> {
   /** Why it runs with less than the host was thought to have, or than was asked for; empty or absent where it does not. */
   readonly shortfall?: string;
   readonly operations: Operations;
+  /** Copies the parameters before it returns. */
+  openPredictor(network: Network, parameters: Vector): Promise<Predictor>;
   /** What it is given is copied before it returns. */
   openSession(setup: SessionSetup): Session;
   /** In turns of a few milliseconds, on data that nobody else has: its arrays are the session's, or are moved away. */

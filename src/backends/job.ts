@@ -127,7 +127,7 @@ export function examplesPart(
   ofLength("inputs", inputs, exampleCount * width);
   return {
     scalars: { exampleCount, inputsAreFloats: Number(inputs.BYTES_PER_ELEMENT !== 1) },
-    arrays: { inputs, labels },
+    arrays: labels === undefined ? { inputs } : { inputs, labels },
   };
 }
 

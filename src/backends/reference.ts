@@ -9,7 +9,7 @@ import { type Network, parameterCount } from "../network.ts";
 import { robbinsMonro } from "../reference/chains/robbins-monro.ts";
 import { sgld } from "../reference/chains/sgld.ts";
 import { copyDoubles, copyRows } from "../reference/machine/memory.ts";
-import { atOnce, finishInTurns, type Work } from "../reference/machine/work.ts";
+import { atOnce, finish, finishInTurns, type Work } from "../reference/machine/work.ts";
 import { accuracy, type NetworkPoint, networkLoss, predict } from "../reference/network/dense.ts";
 import { minibatchesOf } from "../reference/network/rows.ts";
 import { sgdDirect } from "../reference/network/sgd.ts";
@@ -47,6 +47,18 @@ export function openReference(): Backend<"reference"> {
     openSession(setup) {
       checkOpen(closed);
       return openSession(setup, isClosed, copyRows);
+    },
+    async openPredictor(network, parameters) {
+      checkOpen(closed);
+      code("activation", network.activation);
+      const x = copyDoubles("parameters", parameters, parameterCount(network));
+      return {
+        predict: (inputs) => {
+          checkOpen(closed);
+          return finish(predict(network, x, inputs));
+        },
+        close() {},
+      };
     },
     async takeSession(setup) {
       checkOpen(closed);

@@ -2,7 +2,8 @@
  * The backend that "auto" has taken while it starts: where the start fails, the next one takes its place before any work
  * is done.
  */
-import type { Backend, Operations, Session, SessionSetup } from "./backend.ts";
+import type { Network } from "../network.ts";
+import type { Backend, Operations, Predictor, Session, SessionSetup, Vector } from "./backend.ts";
 
 /** What can be had of a backend that may still be starting: whoever opens a session waits for that. */
 export type Started<Name extends string> = Omit<Backend<Name>, "openSession">;
@@ -51,6 +52,12 @@ export class StartingBackend<Name extends string> implements Started<Name> {
   /** Those of the backend that has started; before that, of one that may yet be replaced. */
   get operations(): Operations {
     return this.#backend.operations;
+  }
+
+  async openPredictor(network: Network, parameters: Vector): Promise<Predictor> {
+    const copy = parameters.slice();
+    await this.started;
+    return this.#backend.openPredictor(network, copy);
   }
 
   async takeSession(setup: SessionSetup): Promise<Session> {

@@ -13,6 +13,12 @@ export interface Batch {
   readonly inputs: Uint8Array | Float32Array;
   /** Class of each row (B). */
   readonly labels: Uint8Array | Uint16Array;
+  /** B, as a dataset says it. */
+  readonly count?: number;
+  /** d_0, as a dataset says it. */
+  readonly width?: number;
+  /** d_L, as a dataset says it. */
+  readonly classes?: number;
 }
 
 /** Work that can be given up. */

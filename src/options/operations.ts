@@ -5,7 +5,6 @@ import * as z from "zod/mini";
 import {
   type BatchInput,
   type EvolutionStrategiesInput,
-  type Examples,
   type GaussianInput,
   MOMENT_COUNTS,
   type PredictInput,
@@ -16,10 +15,11 @@ import {
   type WeightsInput,
 } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
-import { type Network, parameterCount } from "../network.ts";
+import { parameterCount } from "../network.ts";
 import { keyOf, layerStream, STREAMS } from "../reference/random/streams.ts";
-import { checkArray, checkExamples, checkInputs, checkNumbers, checkVector } from "./arrays.ts";
+import { checkArray, checkInputs, checkNumbers, checkVector } from "./arrays.ts";
 import { DEFAULTS } from "./defaults.ts";
+import { checkRowsOf } from "./model.ts";
 import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
 import { checkDraws } from "./objectives/heat.ts";
 import type {
@@ -122,7 +122,6 @@ const located = {
   signal: signal(),
 };
 const withLoss = { ...located, loss: optional(checkedElsewhere<LossOptions>()) };
-const rowsSchema = object({ inputs: checkedElsewhere<unknown>(), labels: checkedElsewhere<unknown>() });
 
 type Located = z.output<z.ZodMiniObject<typeof located>>;
 
@@ -136,10 +135,6 @@ function locateWithLoss(root: string, given: Located & { readonly loss?: LossOpt
   const place = locate(root, given);
   const { layers } = place.network;
   return { ...place, loss: checkLoss(`${root}.loss`, given.loss, layers[layers.length - 1]) };
-}
-
-function checkRows(path: string, value: unknown, network: Network): Examples {
-  return checkExamples(path, parse(path, rowsSchema, value), network);
 }
 
 // One operation each.
@@ -174,7 +169,7 @@ const batchSchema = object({ ...withLoss, batch: checkedElsewhere<unknown>() });
 function checkBatch(root: string, input: unknown): BatchInput {
   const given = parse(root, batchSchema, input);
   const place = locateWithLoss(root, given);
-  return { ...place, batch: checkRows(`${root}.batch`, given.batch, place.network) };
+  return { ...place, batch: checkRowsOf(`${root}.batch`, given.batch, place.network) };
 }
 
 function checkGradient(root: string, input: unknown): BatchInput {
@@ -196,7 +191,7 @@ const accuracySchema = object({ ...located, data: checkedElsewhere<unknown>() })
 function checkAccuracy(root: string, input: unknown): Omit<BatchInput, "loss"> {
   const given = parse(root, accuracySchema, input);
   const place = locate(root, given);
-  return { ...place, batch: checkRows(`${root}.data`, given.data, place.network) };
+  return { ...place, batch: checkRowsOf(`${root}.data`, given.data, place.network) };
 }
 
 const evolutionStrategiesSchema = object({
@@ -226,7 +221,7 @@ function sampled(
   delta: number | null,
 ): EvolutionStrategiesInput {
   const place = locateWithLoss(root, given);
-  const batch = checkRows(`${root}.batch`, given.batch, place.network);
+  const batch = checkRowsOf(`${root}.batch`, given.batch, place.network);
   const { tau, update } = given;
   const projected = given.projection === "auto" && batch.labels.length <= place.network.layers[0];
   const noiseScale = given.noiseScale ?? Math.sqrt(tau);
@@ -284,8 +279,8 @@ function checkChain(
     );
   }
   const batches = many
-    ? many.map((batch, i) => checkRows(`${root}.batches[${i}]`, batch, place.network))
-    : [checkRows(`${root}.batch`, given.batch, place.network)];
+    ? many.map((batch, i) => checkRowsOf(`${root}.batches[${i}]`, batch, place.network))
+    : [checkRowsOf(`${root}.batch`, given.batch, place.network)];
   for (const [i, { labels }] of batches.entries()) {
     if (labels.length === batches[0].labels.length) continue;
     const range = `${batches[0].labels.length} rows, as in the first batch,`;

@@ -14,11 +14,11 @@
 
 import { withLast } from "../averaging.ts";
 import type { Vector } from "../backends/backend.ts";
-import { KINDS } from "../backends/description.ts";
 import { pieces, plainReason, readingFile, type Source } from "../disk.ts";
 import { CheckpointError, describe, expected, OptionError } from "../errors.ts";
 import { isNode, nodeModule } from "../host.ts";
-import { type Activation, layerShapes, type Network, parameterCount } from "../network.ts";
+import { Model } from "../model.ts";
+import type { Network } from "../network.ts";
 import type { Resume } from "../options/types.ts";
 import { CHECKPOINT_FILE, packageVersion, RUN_FILE, removeLeftBehind, stage, writing } from "./files.ts";
 import { type RunReport, readRunFile, updatedRunFile } from "./folder.ts";
@@ -31,6 +31,7 @@ import {
   type Safetensors,
   type Tensor,
 } from "./safetensors.ts";
+import { layersOf, networkMetadata, networkOf, takeVector } from "./tensors.ts";
 
 /** Changes when a reader of the version before would misread the file. */
 const FORMAT = "local-entropy-1";
@@ -75,12 +76,11 @@ export async function save(directory: string, checkpoint: Checkpoint, report: Ru
  * Reads what `save` wrote.
  *
  * @param directory of a run, or one that `save` was given
- * @returns the network, its `parameters` (n; the average of the iterates, where they were averaged), and `resume` for
- * `train`
+ * @returns the model (the average of the iterates, where they were averaged), and beside it `resume` for `train`
  * @throws CheckpointError that names the file, what is wrong with it and what to do; OptionError if the directory is no
  *   path
  */
-export async function load(directory: string): Promise<Checkpoint & { readonly parameters: Vector }> {
+export async function load(directory: string): Promise<Model & { readonly resume: Resume }> {
   const path = pathIn(directory, "load");
   let checkpoint: Checkpoint;
   try {
@@ -96,11 +96,11 @@ export async function load(directory: string): Promise<Checkpoint & { readonly p
   const seconds = run?.fingerprint === checkpoint.resume.fingerprint ? (run.seconds ?? 0) : 0;
   const resume = { ...checkpoint.resume, seconds };
   const { average, parameters, update } = resume;
-  return {
+  const model = new Model({
     network: checkpoint.network,
     parameters: average ? withLast(average, parameters, update) : parameters,
-    resume,
-  };
+  });
+  return Object.assign(model, { resume });
 }
 
 /** Where a directory's checkpoint is. */
@@ -134,8 +134,7 @@ export function encodeCheckpoint({ network, resume }: Checkpoint, path: string):
   const metadata = {
     format: FORMAT,
     package: `local-entropy ${packageVersion()}`,
-    layers: network.layers.join(" "),
-    activation: network.activation,
+    ...networkMetadata(network),
     update: String(resume.update),
     fingerprint: resume.fingerprint,
     backend: resume.backend,
@@ -195,30 +194,16 @@ function* vectorsOf({
   if (average !== null) yield ["average.", average];
 }
 
-/** Cuts a vector (n) into the tensors of its layers. */
-function* layersOf(
-  network: Network,
-  prefix: string,
-  vector: Vector,
-): Generator<[name: string, tensor: Tensor]> {
-  for (const [index, { offset, rows, columns }] of layerShapes(network).entries()) {
-    const biases = offset + (rows - 1) * columns;
-    const layer = `${prefix}layer-${index + 1}`;
-    yield [`${layer}.weight`, { shape: [rows - 1, columns], data: vector.subarray(offset, biases) }];
-    yield [`${layer}.bias`, { shape: [columns], data: vector.subarray(biases, biases + columns) }];
-  }
-}
-
 function interpret(metadata: Readonly<Record<string, string>>, tensors: Safetensors["tensors"]): Checkpoint {
   const network = networkOf(metadata);
   const rest = new Map(tensors);
-  const parameters = take(network, "", rest);
+  const parameters = takeVector(network, "", rest);
   const moments: Vector[] = [];
   while (rest.has(`moment-${moments.length + 1}.layer-1.weight`)) {
-    moments.push(take(network, `moment-${moments.length + 1}.`, rest));
+    moments.push(takeVector(network, `moment-${moments.length + 1}.`, rest));
   }
-  const chain = rest.has("chain.layer-1.weight") ? take(network, "chain.", rest) : null;
-  const average = rest.has("average.layer-1.weight") ? take(network, "average.", rest) : null;
+  const chain = rest.has("chain.layer-1.weight") ? takeVector(network, "chain.", rest) : null;
+  const average = rest.has("average.layer-1.weight") ? takeVector(network, "average.", rest) : null;
   for (const name of rest.keys())
     throw new FormatError(`it has a tensor ${describe(name)} that its network has no place for`);
   const update = /^\d+$/.test(metadata.update) ? Number(metadata.update) : Number.NaN;
@@ -246,42 +231,4 @@ function interpret(metadata: Readonly<Record<string, string>>, tensors: Safetens
     seconds: 0,
   };
   return { network, resume };
-}
-
-function networkOf({ layers = "", activation }: Readonly<Record<string, string>>): Network {
-  const widths = layers.split(" ").map(Number);
-  if (widths.length < 2 || !widths.every((width) => Number.isSafeInteger(width) && width > 0)) {
-    throw new FormatError(`its layers are ${describe(layers)}`);
-  }
-  if (!KINDS.activation.includes(activation as Activation)) {
-    throw new FormatError(`its activation is ${describe(activation)}`);
-  }
-  return { layers: widths, activation: activation as Activation };
-}
-
-/** Joins the tensors of one vector, and removes them from `tensors`. */
-function take(network: Network, prefix: string, tensors: Map<string, Tensor>): Vector {
-  const first = tensors.get(`${prefix}layer-1.weight`);
-  // The tensors come first: a wrong width must not make this reserve memory that the file does not fill.
-  const entries = [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0);
-  const count = parameterCount(network);
-  if (!first || entries < count)
-    throw new FormatError(`it lacks tensors of ${prefix || "the parameters, "}layer-1 …`);
-  const vector = first.data.BYTES_PER_ELEMENT === 4 ? new Float32Array(count) : new Float64Array(count);
-  for (const [name, { shape, data: place }] of layersOf(network, prefix, vector)) {
-    const tensor = tensors.get(name);
-    if (!tensor) throw new FormatError(`it lacks the tensor ${name}`);
-    if (tensor.shape.join("×") !== shape.join("×")) {
-      throw new FormatError(
-        `tensor ${name} has shape ${tensor.shape.join("×")}; its network needs ${shape.join("×")}`,
-      );
-    }
-    if (tensor.data.BYTES_PER_ELEMENT !== vector.BYTES_PER_ELEMENT)
-      throw new FormatError(`tensor ${name} has another type`);
-    const at = tensor.data.findIndex((value) => !Number.isFinite(value));
-    if (at >= 0) throw new FormatError(`tensor ${name} has the value ${tensor.data[at]} at ${at}`);
-    place.set(tensor.data);
-    tensors.delete(name);
-  }
-  return vector;
 }

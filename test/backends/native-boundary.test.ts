@@ -188,6 +188,28 @@ describeNative("the addon's own door", () => {
     expect(refused(() => addon.accuracy(open(), split, () => {}))).toBe("ARGUMENT");
   });
 
+  test("a predictor's rows and the room for its answer are checked before either is touched", () => {
+    const { scalars, arrays } = flat("predict");
+    const predictor = addon.openPredictor(queue, scalars, arrays);
+    const asked = (inputs: unknown, probabilities: unknown, labels: unknown) =>
+      refused(() => addon.predict(predictor, inputs as never, probabilities as never, labels as never));
+    const [two, room, labels] = [new Float32Array(8), new Float32Array(4), new Uint16Array(2)];
+    addon.predict(predictor, two, room, labels);
+    expect(room).not.toEqual(new Float32Array(4));
+    expect(asked(new Float32Array(7), room, labels)).toBe("ARRAY_LENGTH");
+    expect(asked(new Float32Array(0), room, labels)).toBe("ARRAY_LENGTH");
+    expect(asked(new Float64Array(8), room, labels)).toBe("ARRAY_TYPE");
+    expect(asked(two, new Float32Array(3), labels)).toBe("ARRAY_LENGTH");
+    expect(asked(two, new Float64Array(4), labels)).toBe("ARRAY_TYPE");
+    expect(asked(two, room, new Uint16Array(1))).toBe("ARRAY_LENGTH");
+    expect(asked(two, room, new Uint32Array(2))).toBe("ARRAY_TYPE");
+    expect(asked(two, room, undefined)).toBe("ARRAY_TYPE");
+    addon.closePredictor(predictor);
+    expect(asked(two, room, labels)).toBe("CLOSED");
+    const short = flat("predict", { arrays: { parameters: new Float32Array(N - 1) } });
+    expect(refused(() => addon.openPredictor(queue, short.scalars, short.arrays))).toBe("ARRAY_LENGTH");
+  });
+
   test("what is no handle, or that of something else, is told", async () => {
     const session = open();
     const takes = (name: keyof Addon, ...more: unknown[]) => {

@@ -60,6 +60,7 @@ function undocumented(files: readonly string[], host = ts.createCompilerHost(OPT
   }
 
   function visitMember(member: ts.Node & { readonly name?: ts.Node }, path: string, told: string): void {
+    if (member.name && ts.isPrivateIdentifier(member.name)) return;
     const own = comments(member);
     const name = member.name?.getText() ?? "()";
     const known = own !== "" || saysItself(member as ts.TypeElement) || mentions(told, name);

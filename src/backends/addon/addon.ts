@@ -7,6 +7,7 @@ import type { Answer, Job, JobArrays } from "../job.ts";
 type Handle<Name extends string> = { readonly handle: Name };
 export type Queue = Handle<"queue">;
 export type NativeSession = Handle<"session">;
+export type NativePredictor = Handle<"predictor">;
 
 /** A job among those of its queue, from 1. */
 export type JobNumber = number;
@@ -35,6 +36,17 @@ export interface Addon {
   start(queue: Queue, scalars: Float64Array, arrays: JobArrays, done: Done): JobNumber;
   /** The same at once, on the calling thread and without a queue, for questions of microseconds; fills `outputs`. */
   answer(instructionSet: string, scalars: Float64Array, arrays: JobArrays, outputs: JobArrays): Numbers;
+
+  /** A job's network and parameters, kept for predictions on the calling thread. */
+  openPredictor(queue: Queue, scalars: Float64Array, arrays: JobArrays): NativePredictor;
+  /** At once; writes the last two arrays whole. */
+  predict(
+    predictor: NativePredictor,
+    inputs: Uint8Array | Float32Array,
+    probabilities: Float32Array,
+    labels: Uint16Array,
+  ): void;
+  closePredictor(predictor: NativePredictor): void;
 
   /** A split's job may leave its `inputs` out; then they are to be added before the session's first call. */
   openSession(queue: Queue, job: Job, ...splits: (Job | undefined)[]): NativeSession;

@@ -5,15 +5,27 @@
  * typed arrays that outputs are copied into. A backend's calls run one after another, in order, on a thread of its own
  * (native/node/jobs.h).
  */
-import { BackendError } from "../../errors.ts";
+import { BackendError, ofLength } from "../../errors.ts";
 import { nextTurn } from "../../host.ts";
-import type { AbortSignalLike, Backend, DataSplit, Operations, Session, SessionSetup } from "../backend.ts";
+import { type Network, parameterCount } from "../../network.ts";
+import type {
+  AbortSignalLike,
+  Backend,
+  DataSplit,
+  Operations,
+  Predictor,
+  Session,
+  SessionSetup,
+  Vector,
+} from "../backend.ts";
 import { type ArrayName, KINDS } from "../description.ts";
 import {
   type Answer,
   DATA_SPLITS,
   type Job,
   type JobArrays,
+  jobOf,
+  networkPart,
   type Runner,
   SCALAR_NAMES,
   type SessionJob,
@@ -58,6 +70,28 @@ export class AddonBackend implements Backend<Engine> {
         ? `${this.threads} of ${threads} threads could be started: the system allows this process no more`
         : "";
     this.operations = operationsOf(this.#runner());
+  }
+
+  async openPredictor(network: Network, parameters: Vector): Promise<Predictor> {
+    this.#calls.checkOpen();
+    const { scalars, arrays } = jobOf("predict", [
+      networkPart(network),
+      { arrays: { parameters: ofLength("parameters", parameters, parameterCount(network)) } },
+    ]);
+    const handle = translated(() => this.#addon.openPredictor(this.#queue, scalars, arrays));
+    const [width] = network.layers;
+    const classes = network.layers[network.layers.length - 1];
+    return {
+      predict: (inputs) => {
+        this.#calls.checkOpen();
+        const rows = inputs.length / width;
+        const probabilities = new Float32Array(rows * classes);
+        const labels = new Uint16Array(rows);
+        translated(() => this.#addon.predict(handle, inputs, probabilities, labels));
+        return { probabilities, labels };
+      },
+      close: () => this.#addon.closePredictor(handle),
+    };
   }
 
   openSession(setup: SessionSetup): Session {

@@ -4,22 +4,26 @@
  * What this file leaves out: any arithmetic. It copies the arrays of a job (`wasm/copies.ts`) and sends it to a thread that
  * computes (`wasm/queue.ts`); there it is put into the kernels' memory (`wasm/machine.ts`, `wasm/session.ts`).
  */
-import { BackendError } from "../../errors.ts";
+import { BackendError, ofLength } from "../../errors.ts";
+import { type Network, parameterCount } from "../../network.ts";
 import type {
   AbortSignalLike,
   Backend,
   BackendOptions,
   DataSplit,
   Operations,
+  Predictor,
   Session,
   SessionSetup,
+  Vector,
 } from "../backend.ts";
 import type { ArrayName } from "../description.ts";
-import { type Answer, type Job, type SessionJob, sessionJob } from "../job.ts";
+import { type Answer, type Job, jobOf, networkPart, type SessionJob, sessionJob } from "../job.ts";
 import { operationsOf } from "../job-operations.ts";
 import { JobSession, type SessionRunner } from "../job-session.ts";
 import { type Copied, copyJob, copySession } from "./copies.ts";
 import { chooseBuilds } from "./load.ts";
+import { nearPredictor } from "./predictor.ts";
 import { WasmQueue } from "./queue.ts";
 
 /**
@@ -79,6 +83,15 @@ class WasmBackend implements Backend<"wasm"> {
 
   get shortfall(): string {
     return this.#queue.shortfall;
+  }
+
+  async openPredictor(network: Network, parameters: Vector): Promise<Predictor> {
+    const copy = new Float32Array(ofLength("parameters", parameters, parameterCount(network)));
+    const machine = await this.#queue.near();
+    const job = jobOf("predict", [networkPart(network), { arrays: { parameters: copy } }]);
+    return nearPredictor(machine, job, network, () => {
+      if (this.#queue.failure !== null) throw this.#queue.failure;
+    });
   }
 
   openSession(setup: SessionSetup): Session {

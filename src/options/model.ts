@@ -1,0 +1,82 @@
+/**
+ * The checks of a model's options and rows.
+ */
+import type { Examples, Vector } from "../backends/backend.ts";
+import { expected, OptionError, typeName } from "../errors.ts";
+import { type Network, parameterCount } from "../network.ts";
+import { checkExamples, checkInputs, checkVector } from "./arrays.ts";
+import { checkNetwork } from "./network.ts";
+import { machineShape } from "./schemas.ts";
+import type { NetworkOptions } from "./types.ts";
+import { checkedElsewhere, object, optional, parse } from "./values.ts";
+
+const modelSchema = object({
+  ...machineShape,
+  network: checkedElsewhere<NetworkOptions>(),
+  parameters: checkedElsewhere<Vector>(),
+});
+
+/** @returns the options, their arrays copied */
+export function checkModel(options: unknown) {
+  const { backend, threads, ...given } = parse("Model", modelSchema, options);
+  const network = checkNetwork("Model.network", given.network);
+  const parameters = checkVector("Model.parameters", given.parameters, parameterCount(network)).slice();
+  return { network, parameters, backend, threads };
+}
+
+/** Rows of numbers as one array: typed ones as they are, plain ones as floats. */
+export function checkModelRows(path: string, rows: unknown, width: number): Uint8Array | Float32Array {
+  const inputs = Array.isArray(rows) ? fromNumbers(path, rows, width) : checkInputs(path, rows, width);
+  if (inputs.length === 0) throw new OptionError(expected("at least one row", path, rows));
+  return inputs;
+}
+
+/** One row of numbers, or an array of rows. */
+function fromNumbers(path: string, rows: readonly unknown[], width: number): Float32Array {
+  const nested = rows.length > 0 && isList(rows[0]);
+  const list = nested ? rows : [rows];
+  const inputs = new Float32Array(list.length * width);
+  for (const [i, row] of list.entries()) {
+    const at = nested ? `${path}[${i}]` : path;
+    if (!isList(row) || row.length !== width) {
+      throw new OptionError(expected(`${width} numbers, the network's inputs,`, at, row));
+    }
+    for (let j = 0; j < width; j++) {
+      const value = Math.fround(row[j] as number);
+      if (typeof row[j] !== "number" || !Number.isFinite(value)) {
+        throw new OptionError(expected("a number that is finite in float32", `${at}[${j}]`, row[j]));
+      }
+      inputs[i * width + j] = value;
+    }
+  }
+  return inputs;
+}
+
+const isList = (value: unknown): value is ArrayLike<unknown> =>
+  Array.isArray(value) || ["Float32Array", "Float64Array"].includes(typeName(value));
+
+const rowsSchema = object({
+  inputs: checkedElsewhere<unknown>(),
+  labels: checkedElsewhere<unknown>(),
+  count: optional(checkedElsewhere<number>()),
+  width: optional(checkedElsewhere<number>()),
+  classes: optional(checkedElsewhere<number>()),
+});
+
+/**
+ * Rows with labels for a network; a dataset has its sizes beside them, which must be those of its arrays and of the
+ * network.
+ */
+export function checkRowsOf(path: string, value: unknown, network: Network): Examples {
+  const { count, width, classes, ...rows } = parse(path, rowsSchema, value);
+  const examples = checkExamples(path, rows, network);
+  const { layers } = network;
+  const sizes = { count: examples.labels.length, width: layers[0], classes: layers[layers.length - 1] };
+  for (const [name, given] of Object.entries({ count, width, classes })) {
+    const size = sizes[name as keyof typeof sizes];
+    if (given === undefined || given === size) continue;
+    const whose = name === "count" ? "as many as labels" : "as the network has";
+    throw new OptionError(expected(`${size}, ${whose},`, `${path}.${name}`, given));
+  }
+  return examples;
+}
