@@ -164,7 +164,11 @@ describe("wrong inputs", () => {
       { network, batch },
       "Expected a Float32Array or Float64Array of length 43 for loss.parameters but received undefined",
     ],
-    ["loss", located, "Expected an object with inputs, labels, count, width, classes for loss.batch but received undefined"],
+    [
+      "loss",
+      located,
+      "Expected an object with inputs, labels, count, width, classes for loss.batch but received undefined",
+    ],
     [
       "loss",
       { ...located, batch: { ...batch, labels: Uint8Array.of(0, 1, 3, 0) } },
