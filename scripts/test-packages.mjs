@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
 import browsers from "../test/packages/browsers.mjs";
 import clients from "../test/packages/clients.mjs";
 import command from "../test/packages/command.mjs";
+import formats from "../test/packages/formats.mjs";
 import git from "../test/packages/git.mjs";
 import nodes from "../test/packages/nodes.mjs";
 import publishing from "../test/packages/publishing.mjs";
@@ -23,7 +24,17 @@ import { startRegistry } from "../test/packages/support/registry.mjs";
 import { prepareTools } from "../test/packages/support/tools.mjs";
 import types from "../test/packages/types.mjs";
 
-const PARTS = [...publishing, ...clients, ...command, ...git, ...nodes, ...types, ...servers, ...browsers];
+const PARTS = [
+  ...publishing,
+  ...clients,
+  ...command,
+  ...git,
+  ...nodes,
+  ...types,
+  ...servers,
+  ...browsers,
+  ...formats,
+];
 
 const { only } = parseArgs({ options: { only: { type: "string", multiple: true } } }).values;
 const names = [...new Set(PARTS.map(({ name }) => name))];

@@ -9,6 +9,7 @@ import ts from "typescript";
 /** What can be imported, and the file that says what is in it. */
 export const ENTRIES = {
   "local-entropy": "docs/reference/local-entropy.ts",
+  "local-entropy/formats": "docs/reference/formats.ts",
   "local-entropy/report": "docs/reference/report.ts",
 };
 

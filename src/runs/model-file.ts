@@ -7,7 +7,13 @@ import type { Source } from "../disk.ts";
 import { CheckpointError, describe } from "../errors.ts";
 import type { Network } from "../network.ts";
 import { packageVersion } from "./files.ts";
-import { decodeSafetensors, encodeSafetensors, FormatError, type Safetensors } from "./safetensors.ts";
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  FormatError,
+  joined,
+  type Safetensors,
+} from "./safetensors.ts";
 import { layersOf, networkMetadata, networkOf, takeVector } from "./tensors.ts";
 
 /** Changes when a reader of the version before would misread the file. */
@@ -69,16 +75,6 @@ export function sourceOf(bytes: Uint8Array): Source {
       target.set(bytes.subarray(at, at + target.length));
     },
   };
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 /** CRC-32 of a file as it would be without its checksum: browsers hash nothing at once, and only where they are secure. */

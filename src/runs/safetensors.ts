@@ -68,6 +68,17 @@ export function encodeSafetensors({ metadata, tensors }: Safetensors): Uint8Arra
   return [first, ...[...tensors.values()].map(({ data }) => bytesOf(data))];
 }
 
+/** The parts of a file in one piece. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
 /**
  * Reads a file, checking all that the format promises: sizes, types, shapes, and offsets that cover the data once
  * without gap or overlap, before memory is taken for a tensor. So the tensors take no more than the file does.

@@ -65,6 +65,7 @@ test("every program compiles against the sources", () => {
     allowImportingTsExtensions: true,
     paths: {
       "local-entropy": [join(root, "src/index.ts")],
+      "local-entropy/formats": [join(root, "src/formats/index.ts")],
       "local-entropy/report": [join(root, "src/runs/report.ts")],
     },
   });

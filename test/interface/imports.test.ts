@@ -39,8 +39,8 @@ test("the package loads where there is no Node: nothing but zod has a bare name"
   expect(names).toEqual(["zod/mini", "zod/v4/locales/en.js"]);
 });
 
-test("what is published of index has no bare name at all", () => {
-  const { files, names } = bareNames("dist/index.js");
+test.each(["index", "formats/index"])("what is published of %s has no bare name at all", (name) => {
+  const { files, names } = bareNames(`dist/${name}.js`);
   expect(files).toBeGreaterThan(2);
   expect(names).toEqual([]);
 });

@@ -36,7 +36,7 @@ test("every export and command is in the package", () => {
 
 test("nothing else: bundled JavaScript, types, licences, WASM, a study's outcome, and the documents", () => {
   const allowed = [
-    /^dist\/(chunk-[A-Z0-9]+|index|runs\/report|cli\/main|backends\/wasm\/worker)\.js$/,
+    /^dist\/(chunk-[A-Z0-9]+|index|formats\/index|runs\/report|cli\/main|backends\/wasm\/worker)\.js$/,
     /^dist\/.+\.d\.ts$/,
     /^dist\/THIRD-PARTY-LICENSES\.txt$/,
     /^dist\/wasm\/local-entropy\.(relaxed|threads|simd)\.wasm$/,
@@ -83,11 +83,15 @@ test("the licence of every package of which a part is in there stands beside it"
 });
 
 test("a class is the same wherever it is imported from", async () => {
-  const [index, report] = await Promise.all(
-    ["index", "runs/report"].map((name) => import(new URL(`dist/${name}.js`, root).href)),
-  );
+  const entry = (name: string) => import(new URL(`dist/${name}.js`, root).href);
+  const index = await entry("index");
+  const formats = await entry("formats/index");
+  const report = await entry("runs/report");
   const refused = await report.writeReport("nowhere").catch((error: unknown) => error);
   expect(refused).toBeInstanceOf(index.CheckpointError);
+  expect(
+    formats.fromJson(formats.toJson(new index.Model({ network: [2, 2], parameters: new Float32Array(6) }))),
+  ).toBeInstanceOf(index.Model);
 });
 
 test("the main package is small", () => {
