@@ -29,6 +29,28 @@ addTrainFlags(program.command("train").description("train a network into a run's
   });
 
 program
+  .command("export")
+  .description("write a run's model for another tool")
+  .argument("<run>", "folder of a run, or a model's file")
+  .requiredOption("--to <format>", "onnx, safetensors (PyTorch's names), json or tfjs (TensorFlow.js)")
+  .option("--out <path>", "file, for tfjs folder (default: stdout, but for tfjs)")
+  .allowExcessArguments(false)
+  .action(async (run: string, options: { to: string; out?: string }) => {
+    const { exportCommand } = await import("./export.ts");
+    process.exitCode = await exportCommand(run, options);
+  });
+
+program
+  .command("report")
+  .description("write a run's report.html again")
+  .argument("<run>", "folder of a run")
+  .allowExcessArguments(false)
+  .action(async (run: string) => {
+    const { reportCommand } = await import("./export.ts");
+    process.exitCode = await reportCommand(run);
+  });
+
+program
   .command("doctor")
   .description("say what this machine can run, and why not the rest")
   .option("--json", "one line of JSON on stdout")
