@@ -49,7 +49,7 @@ async function rivals() {
     const tf = peer("tfjs", `@tensorflow/${name}`);
     if (tf === null || (backend === "wasm" && peer("tfjs", "@tensorflow/tfjs-backend-wasm") === null))
       continue;
-    await tf.setBackend(backend);
+    if (!(await tf.setBackend(backend))) throw new Error(`TensorFlow.js does not start its backend ${backend}`);
     const loaded = await tf.loadLayersModel(tf.io.fromMemory(toTensorflow(native)));
     found[`TensorFlow.js, ${backend}`] = async (rows) => {
       const output = tf.tidy(() => loaded.predict(tf.tensor2d(rows, [rows.length / 784, 784])));
