@@ -49,10 +49,12 @@ async function rivals() {
     const tf = peer("tfjs", `@tensorflow/${name}`);
     if (tf === null || (backend === "wasm" && peer("tfjs", "@tensorflow/tfjs-backend-wasm") === null))
       continue;
-    if (!(await tf.setBackend(backend))) throw new Error(`TensorFlow.js does not start its backend ${backend}`);
+    if (!(await tf.setBackend(backend)))
+      throw new Error(`TensorFlow.js does not start its backend ${backend}`);
     const loaded = await tf.loadLayersModel(tf.io.fromMemory(toTensorflow(native)));
     found[`TensorFlow.js, ${backend}`] = async (rows) => {
-      const output = tf.tidy(() => loaded.predict(tf.tensor2d(rows, [rows.length / 784, 784])));
+      const count = rows.length / 784;
+      const output = tf.tidy(() => loaded.predict(tf.tensor2d(rows, [count, 784]), { batchSize: count })); // else by 32
       const probabilities = await output.data();
       output.dispose();
       return probabilities;
