@@ -46,6 +46,8 @@ export interface Drive<Result> {
   readonly averaging: boolean;
   readonly signal?: AbortSignalLike;
   readonly resume?: Resume;
+  /** The options that are others than those of the run that is resumed. */
+  readonly changed?: readonly string[];
   readonly backend: BackendReport;
   /** What helps against a divergence: a sentence without its full stop. */
   readonly advice: string;
@@ -75,6 +77,7 @@ export function startRun<Result>(drive: Drive<Result>): Run<Result> {
 
 class DrivenRun<Result> implements Run<Result> {
   readonly backend: BackendReport;
+  readonly changed: readonly string[];
   readonly result: Promise<Result>;
   readonly #drive: Drive<Result>;
   readonly #halt = new AbortController();
@@ -88,6 +91,7 @@ class DrivenRun<Result> implements Run<Result> {
 
   constructor(drive: Drive<Result>) {
     this.#drive = drive;
+    this.changed = drive.changed ?? [];
     this.backend = drive.backend;
     this.result = this.#run().then(
       (result) => {

@@ -88,6 +88,11 @@ export interface Run<Result = TrainResult> extends AsyncIterable<TrainRecord> {
   /** What runs, and why nothing better does. */
   readonly backend: BackendReport;
   /**
+   * Of a resumed run the options that are others than those of the run before: "updates", "batchSize", "loss",
+   * "objective", "optimizer", "tau or rate", "data". Else none.
+   */
+  readonly changed: readonly string[];
+  /**
    * What the run came to, once it has ended. Rejects, as iterating does, with a DivergedError, a BackendError or the
    * signal's reason.
    */

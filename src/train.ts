@@ -106,6 +106,7 @@ function start(checked: CheckedTrain, backend: Started<BackendName>, declined: r
     },
     signal: checked.signal,
     resume,
+    changed: checked.changed,
     backend: report,
     advice: checked.advice,
     precision: drawsSamples(estimator) ? FLOAT32 : null,

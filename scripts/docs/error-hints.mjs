@@ -25,8 +25,8 @@ export const HINTS = [
   ["MNIST was not found", "The package itself brings no data."],
   ["the training data has ", "Give a smaller `batchSize`, or more rows."],
   [
-    "network, loss, data, objective, optimizer, batchSize, updates, averaging and seed",
-    "Resume with the options of the first run; what the run had is in its `run.json`. To train on from what was learnt under other options, give `parameters` in place of `resume`.",
+    " to be that of the run that is resumed",
+    "What the run had is in its `run.json`. To train on from what was learnt with another network, seed or averaging, give `parameters` in place of `resume`.",
   ],
   ["The loss was ", "See “A run diverges” on the page “Backends and troubleshooting”."],
   ["the run diverged. ", "See “A run diverges” on the page “Backends and troubleshooting”."],

@@ -44,9 +44,6 @@ const COMMAND = {
 const { sgld, robbinsMonro } = PAPER;
 const { rate: usualRate, weightDecay: usualDecay } = DEFAULTS.weighted;
 
-/** Flags that do not shape the numbers: the only ones that --resume takes beside it. */
-const FREE_FLAGS = ["resume", "backend", "threads", "json", "quiet", "report"];
-
 /** What a flag of names allows, and its default. */
 const oneOf = (names: readonly string[]) => `${listed(names)} (default: ${names[0]})`;
 
@@ -110,7 +107,10 @@ export function addTrainFlags(command: Command): Command {
     .option("--threads <n>", "(default: the machine's cores)")
     .optionsGroup("Output")
     .option("--run <dir>", "folder of the run (default: runs/<date and time>)")
-    .option("--resume <dir>", "go on with the run in a folder, under its options")
+    .option(
+      "--resume <dir>",
+      "go on with the run in a folder, under its options where no others are given; --updates counts all",
+    )
     .option("--overwrite", "replace the run that the folder holds")
     .option(
       "--record-every <n>",
@@ -237,18 +237,13 @@ export function requestOf(given: Given): Request {
   return request;
 }
 
-/** The flags under which a run goes on: those of its folder, but the free ones as given now. */
+/** The flags under which a run goes on: those of its folder, but where others are given now. */
 export function resumedFlags(given: Given, before: Given): Given {
-  const bound = Object.keys(given).find((name) => !FREE_FLAGS.includes(name));
-  if (bound !== undefined) {
-    throw new UsageError(
-      `${flagOf(bound)} cannot be given with --resume: a run goes on under its own options. ` +
-        `With it go ${FREE_FLAGS.slice(1)
-          .map((name) => (name === "report" ? "--no-report" : flagOf(name)))
-          .join(", ")}`,
-    );
+  const { resume, ...now } = given;
+  for (const name of ["run", "overwrite"]) {
+    if (name in now)
+      throw new UsageError(`${flagOf(name)} cannot be given with --resume: the run stays in ${resume}`);
   }
-  const { resume: _, ...now } = given;
   return { ...before, ...now };
 }
 

@@ -48,8 +48,10 @@ async function resume(given: Given, directory: string): Promise<number> {
   await flagsOf(directory);
   const claimed = await claimFolder(directory, "resume");
   let request: Request;
+  let flags: Given;
   try {
-    request = requestOf(resumedFlags(given, await flagsOf(directory)));
+    flags = resumedFlags(given, await flagsOf(directory));
+    request = requestOf(flags);
   } catch (error) {
     await claimed.giveBack();
     throw error;
@@ -60,13 +62,16 @@ async function resume(given: Given, directory: string): Promise<number> {
     const first = state?.update ?? 0;
     if (first >= request.options.updates) {
       throw new CheckpointError(
-        `The run in ${directory} is complete (${first} updates). Begin another one by --run`,
+        `The run in ${directory} is complete (${first} updates). Go on with it by --updates and more than ${first}, or begin another one by --run`,
       );
     }
     return {
       run: train({ ...request.options, data, resume: state }),
       first,
-      begin: async () => truncateMetrics(directory, first),
+      async begin() {
+        await truncateMetrics(directory, first);
+        await updateRunFile(directory, { command: keptFlags(flags) });
+      },
     };
   });
 }
@@ -103,6 +108,7 @@ async function running(
   const progress = new Progress(request.options.updates, { stream: process.stderr, quiet: request.quiet });
   const { run, first } = started;
   if (!request.quiet) progress.note(opening(run, directory, first));
+  if (run.changed.length > 0) progress.note(`Other options than before: ${run.changed.join(", ")}`);
   progress.declined(run.backend);
   try {
     const { command, started: when } = beginning;

@@ -1,5 +1,5 @@
 /**
- * A run's fingerprint: SHA-256 of everything that shapes its numbers, to refuse resuming another run.
+ * A run's fingerprint: SHA-256 of each thing that shapes its numbers, so that a run that goes on knows in what it differs.
  *
  * The training data goes in whole: MNIST's 47 MB take some 40 ms, once a run, in pieces after `train` has returned.
  */
@@ -19,10 +19,13 @@ export type Shaping = Record<
 /** Bytes that are hashed at one go: some 2 ms. */
 const PIECE = 2 ** 21;
 
+/** Hexadecimal digits of an option's hash; those of data are twice as many. */
+const DIGITS = 16;
+
 /**
  * @param train the training rows, which nobody changes meanwhile
- * @returns work, in pieces of a few milliseconds, that ends in 64 hexadecimal digits; in nothing in a browser, where no
- *   run is saved and none resumed
+ * @returns work, in pieces of a few milliseconds, that ends in a hash of each option, as "network=…,loss=…"; in nothing in a
+ *   browser, where no run is saved and none resumed
  */
 export function* fingerprint(
   shaping: Shaping,
@@ -30,20 +33,59 @@ export function* fingerprint(
   { lookedAt, unseen }: OuterSchedules,
 ): Work<string> {
   if (!isNode) return "";
-  const hash = nodeModule("node:crypto").createHash("sha256");
-  hash.update(
-    JSON.stringify({ ...shaping, unseen }, (_key, value) =>
-      ArrayBuffer.isView(value) ? plain(value) : value,
-    ),
-  );
-  hash.update(`${typeName(train.inputs)} ${train.inputs.length} ${train.labels.length}`);
-  for (const array of [train.inputs, train.labels, ...lookedAt]) {
-    for (const piece of pieces(array, PIECE)) {
-      hash.update(piece);
+  const { createHash } = nodeModule("node:crypto");
+  const parts: string[] = [];
+  for (const [name, value] of Object.entries(shaping)) {
+    const text = JSON.stringify(value, (_key, inner) => (ArrayBuffer.isView(inner) ? plain(inner) : inner));
+    parts.push(
+      `${NAMES_OF[name as keyof Shaping]}=${createHash("sha256").update(text).digest("hex").slice(0, DIGITS)}`,
+    );
+  }
+  const schedules = createHash("sha256").update(JSON.stringify(unseen ?? null));
+  for (const values of lookedAt) {
+    for (const piece of pieces(values, PIECE)) {
+      schedules.update(piece);
       yield;
     }
   }
-  return hash.digest("hex");
+  parts.push(`${SCHEDULES}=${schedules.digest("hex").slice(0, DIGITS)}`);
+  const data = createHash("sha256");
+  data.update(`${typeName(train.inputs)} ${train.inputs.length} ${train.labels.length}`);
+  for (const array of [train.inputs, train.labels]) {
+    for (const piece of pieces(array, PIECE)) {
+      data.update(piece);
+      yield;
+    }
+  }
+  parts.push(`data=${data.digest("hex").slice(0, 2 * DIGITS)}`);
+  return parts.join(",");
+}
+
+/** The options that shape the numbers, as users know them. */
+const NAMES_OF: Readonly<Record<keyof Shaping, string>> = {
+  network: "network",
+  loss: "loss",
+  estimator: "objective",
+  optimizer: "optimizer",
+  batchSize: "batchSize",
+  updates: "updates",
+  averaging: "averaging",
+  key: "seed",
+};
+
+/** The values of τ and of the rate; those of more updates are others. */
+const SCHEDULES = "tau or rate";
+
+/**
+ * The options in which two fingerprints differ, or null where one of them is of another form.
+ */
+export function differing(before: string, now: string): string[] | null {
+  const [old, own] = [before, now].map(
+    (print) => new Map(print.split(",").map((part) => part.split("=") as [string, string])),
+  );
+  if (old.size !== own.size || [...own.keys()].some((name) => !old.has(name))) return null;
+  const names = [...own.keys()].filter((name) => old.get(name) !== own.get(name));
+  return names.includes("updates") ? names.filter((name) => name !== SCHEDULES) : names;
 }
 
 function plain(array: ArrayBufferView): number[] {

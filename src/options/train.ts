@@ -18,7 +18,7 @@ import { atOnce, finish, type Work } from "../reference/machine/work.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
 import { checkArray, checkExamples, checkVector, copied } from "./arrays.ts";
 import { DEFAULTS, NAMES } from "./defaults.ts";
-import { fingerprint } from "./fingerprint.ts";
+import { differing, fingerprint } from "./fingerprint.ts";
 import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
 import {
   adviceAgainstDivergence,
@@ -54,6 +54,7 @@ import {
   flag,
   integer,
   leaf,
+  listed,
   notNegative,
   object,
   optional,
@@ -88,6 +89,8 @@ export interface CheckedTrain {
   readonly resume?: Resume;
   /** Of `data.train` as it is until then; done where there is a `resume` to hold it against. */
   readonly fingerprint: Work<string>;
+  /** The options that are others than those of the run that is resumed. */
+  readonly changed: readonly string[];
   /** What helps where the run diverges. */
   readonly advice: string;
   /** The options as given, with their defaults, as JSON: for `run.json`. */
@@ -158,11 +161,13 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
   const moments = MOMENT_COUNTS[optimizer.kind];
   let print = fingerprint(shaping, data.train, outer);
   let resume: Resume | undefined;
+  let changed: readonly string[] = Object.freeze([]);
   if (given.resume !== undefined) {
     const text = finish(print);
     print = atOnce(() => text);
-    resume = checkResume(given.resume, text, updates, n, moments);
+    ({ resume, changed } = checkResume(given.resume, text, updates, n, optimizer));
   }
+  const goesOn = estimator.kind === "sgld" && estimator.chainStart === "previous";
   const { backend, threads, recordEvery, evaluateEvery } = given;
   return {
     network,
@@ -176,7 +181,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     updates,
     key,
     state: resume
-      ? { parameters: resume.parameters, moments: resume.moments, chain: resume.chain }
+      ? { parameters: resume.parameters, moments: resume.moments, chain: goesOn ? resume.chain : null }
       : freshState(start, moments),
     backend,
     threads,
@@ -185,6 +190,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     averaging,
     signal: given.signal,
     resume,
+    changed,
     fingerprint: print,
     advice: adviceAgainstDivergence(estimator, chosen),
     description: describeOptions({
@@ -262,27 +268,55 @@ function freshState(parameters: Vector, moments: number): SessionState {
   return { parameters, moments: Array.from({ length: moments }, () => parameters.map(() => 0)), chain: null };
 }
 
-/** @returns a copy of where the run goes on from */
-function checkResume(resume: Resume, print: string, updates: number, n: number, moments: number): Resume {
-  if (resume.fingerprint !== print) {
+/** What a run that goes on has of the one before, since its state was made with it. */
+const FIXED = ["network", "averaging", "seed"];
+
+/**
+ * @param print of the options now
+ * @returns a copy of where the run goes on from, and the options that are others than before
+ */
+function checkResume(
+  resume: Resume,
+  print: string,
+  updates: number,
+  n: number,
+  { kind }: Optimizer,
+): { resume: Resume; changed: readonly string[] } {
+  const changed = differing(resume.fingerprint, print);
+  if (changed === null) {
     throw new OptionError(
       expected(
-        `the fingerprint ${short(print)} of these options`,
+        "the fingerprint of a run of this version",
         "train.resume.fingerprint",
-        short(resume.fingerprint),
-        "network, loss, data, objective, optimizer, batchSize, updates, averaging and seed must be those of the first run",
+        resume.fingerprint,
+        ANEW,
       ),
     );
   }
-  if (resume.update > updates) {
-    throw new OptionError(expected(`an integer 0 … ${updates}`, "train.resume.update", resume.update));
+  const fixed = changed.find((name) => FIXED.includes(name));
+  if (fixed !== undefined) {
+    throw new OptionError(
+      `Expected train.${fixed} to be that of the run that is resumed, and it differs; a run goes on under the same ${listed(FIXED)}: ${ANEW}`,
+    );
   }
+  if (resume.update > updates) {
+    const advice = `so many are done; updates counts all, those before included`;
+    throw new OptionError(expected(`an integer from ${resume.update}`, "train.updates", updates, advice));
+  }
+  const moments = MOMENT_COUNTS[kind];
   if (resume.moments.length !== moments) {
-    throw new OptionError(expected(`${moments} vectors`, "train.resume.moments", resume.moments));
+    throw new OptionError(
+      expected(
+        "the kind of the run that is resumed",
+        "train.optimizer.kind",
+        kind,
+        `it carries ${moments} vectors of moments where that run has ${resume.moments.length}: ${ANEW}`,
+      ),
+    );
   }
   const vector = (name: string, value: unknown) => checkVector(`train.resume.${name}`, value, n).slice();
   const { chain, average } = resume;
-  return {
+  const copy = {
     ...resume,
     parameters: vector("parameters", resume.parameters),
     moments: resume.moments.map((moment, i) => vector(`moments[${i}]`, moment)),
@@ -290,11 +324,11 @@ function checkResume(resume: Resume, print: string, updates: number, n: number, 
     average: average === null ? null : vector("average", average),
     pending: [...resume.pending],
   };
+  return { resume: copy, changed: Object.freeze(changed) };
 }
 
-function short(print: string): string {
-  return print.slice(0, 12);
-}
+/** What to do where a run cannot go on. */
+const ANEW = "begin a new run where it ended, by `parameters` in place of `resume`";
 
 // The schema and the public type have the same keys.
 export type Tied = Hold<[SameKeys<TrainOptions, typeof trainSchema>]>;

@@ -247,7 +247,11 @@ export interface TrainOptions {
   readonly averaging?: boolean;
   /** Ends the run between two updates; its `result` and its iteration then reject with the signal's reason. */
   readonly signal?: AbortSignalLike;
-  /** What `load(directory)` gave, to go on from there; the other options must be those of the first run. */
+  /**
+   * What `load(directory)` gave, to go on from there with the optimizer's moments. `updates` counts all, those before
+   * included. Network, averaging, seed and the optimizer's kind must be those of the first run; what else is another,
+   * `run.changed` tells.
+   */
   readonly resume?: Resume;
 }
 
@@ -255,7 +259,7 @@ export interface TrainOptions {
 export interface Resume {
   /** Updates done. */
   readonly update: number;
-  /** Fingerprint of the options that shape the numbers; resuming under others is refused. */
+  /** Hashes of the options that shape the numbers, by which a run that goes on tells which are others. */
   readonly fingerprint: string;
   /** x_k, the last iterate (n). */
   readonly parameters: Vector;

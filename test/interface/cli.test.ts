@@ -211,7 +211,15 @@ describe("train", () => {
 
       const again = await command("train", "--resume", halved);
       expect(again).toMatchObject({ code: 1, stdout: "" });
-      expect(again.stderr).toContain("is complete (250 updates)");
+      expect(again.stderr).toContain("is complete (250 updates). Go on with it by --updates");
+
+      const longer = await command("train", "--resume", halved, "--updates", "300", "--json", "--no-report");
+      expect(longer.code).toBe(0);
+      expect(longer.stderr).toContain("Other options than before: updates\n");
+      expect(JSON.parse(longer.stdout)).toMatchObject({ completed: true, updates: 300 });
+      expect(JSON.parse(readFileSync(join(directory, halved, "run.json"), "utf8")).command.updates).toBe(
+        "300",
+      );
     },
   );
 
@@ -231,7 +239,11 @@ describe("train", () => {
 
 describe("what makes no sense", () => {
   test.each([
-    [["trian"], 2, 'Expected one of the commands train, doctor, bench, paper but received "trian"'],
+    [
+      ["trian"],
+      2,
+      'Expected one of the commands train, export, report, doctor, bench, paper but received "trian"',
+    ],
     [["train", "--sampels", "3"], 2, "(Did you mean --samples?)"],
     [["train", "--samples", "many"], 2, 'Expected a number for --samples but received "many"'],
     [["train", "--samples", "3"], 2, "Expected an even integer"],
@@ -270,7 +282,12 @@ describe("what makes no sense", () => {
     [["train", "--data", "nowhere"], 1, "in nowhere, but found none of them"],
     [["train", "--run", "/proc/no/such"], 1, "The folder /proc/no/such cannot be written to"],
     [["train", "--resume", "nowhere"], 1, "The folder nowhere holds no run of this command"],
-    [["train", "--resume", "a", "--seed", "3"], 2, "--seed cannot be given with --resume"],
+    [["train", "--resume", "a", "--run", "b"], 2, "--run cannot be given with --resume: the run stays in a"],
+    [
+      ["train", "--resume", "a", "--seed", "3", "--updates", "100000"],
+      2,
+      "Expected train.seed to be that of the run that is resumed",
+    ],
     [["bench", "--only", "sgdl"], 2, 'sgld, step, update, walsh for --only but received "sgdl"'],
   ])("%j", async (args, code, sentence) => {
     const before = readdirSync(directory).sort();

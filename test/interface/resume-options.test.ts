@@ -66,23 +66,54 @@ describe("fingerprint and resuming", () => {
     const checked = check({ resume });
     expect(checked.state).toEqual({ parameters: vector(1), moments: [vector(2), vector(3)], chain: null });
     expect(checked.resume).toEqual(resume);
-    expect(check({ resume: { ...resume, update: 4, chain: vector(4) } }).state.chain).toEqual(vector(4));
+    expect(checked.changed).toEqual([]);
+    const chained = { ...resume, update: 4, moments: [], chain: vector(4) };
+    const objective = { kind: "local-entropy", estimator: langevin };
+    expect(check({ objective, resume: chained }).state.chain).toEqual(vector(4));
+    // Samples have no chain to go on with.
+    expect(check({ resume: { ...chained, moments: resume.moments } }).state.chain).toBeNull();
+  });
+
+  const others: [object, string[]][] = [
+    [{ updates: 9 }, ["updates"]],
+    [{ updates: 9, batchSize: 4 }, ["batchSize", "updates"]],
+    [{ loss: "zero-one" }, ["loss"]],
+    [{ objective: { kind: "local-entropy", tau: 0.02 } }, ["tau or rate"]],
+    [{ objective: { kind: "heat", estimator: { kind: "evolution-strategies" } } }, ["objective"]],
+    [{ optimizer: { kind: "adam", rate: 1e-3, weightDecay: 0.01 } }, ["optimizer", "tau or rate"]],
+    [{ data: { train: { ...dataset, labels: dataset.labels.slice().reverse() } } }, ["data"]],
+  ];
+  test.each(others)("a run goes on under %j, and says what is another", (options, changed) => {
+    const checked = check({ ...options, resume });
+    expect(checked.changed).toEqual(changed);
+    expect(checked.state.moments).toEqual(resume.moments);
   });
   const cases: [string, object, string][] = [
+    ...(
+      [
+        ["seed", { seed: 2 }],
+        ["averaging", { averaging: true }],
+        ["network", { network: { layers: [6, 4, 3], activation: "tanh" } }],
+      ] as const
+    ).map(([name, options]): [string, object, string] => [
+      `another ${name}`,
+      { ...options, resume },
+      `Expected train.${name} to be that of the run that is resumed, and it differs; a run goes on under the same network, averaging or seed: begin a new run where it ended, by \`parameters\` in place of \`resume\``,
+    ]),
     [
-      "other options",
-      { seed: 2, resume },
-      `Expected the fingerprint ${print({ seed: 2 }).slice(0, 12)} of these options for train.resume.fingerprint but received "${print().slice(0, 12)}"; network, loss, data, objective, optimizer, batchSize, updates, averaging and seed must be those of the first run`,
+      "what another version wrote",
+      { resume: { ...resume, fingerprint: "f0f1" } },
+      'Expected the fingerprint of a run of this version for train.resume.fingerprint but received "f0f1"; begin a new run where it ended, by `parameters` in place of `resume`',
     ],
     [
-      "beyond the end",
+      "fewer updates than are done",
       { resume: { ...resume, update: 5 } },
-      "Expected an integer 0 … 4 for train.resume.update but received 5",
+      "Expected an integer from 5 for train.updates but received 4; so many are done; updates counts all, those before included",
     ],
     [
-      "moments",
+      "another kind of optimizer",
       { resume: { ...resume, moments: [vector(1)] } },
-      "Expected 2 vectors for train.resume.moments but received an array of length 1",
+      'Expected the kind of the run that is resumed for train.optimizer.kind but received "adam"; it carries 2 vectors of moments where that run has 1: begin a new run where it ended, by `parameters` in place of `resume`',
     ],
     [
       "a moment",

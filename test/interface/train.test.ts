@@ -215,6 +215,25 @@ describe.each(BACKENDS)("train on %s", (backend) => {
     expect(readFileSync(join(y, file)).equals(readFileSync(join(x, file)))).toBe(true);
   });
 
+  test("a complete run goes on for more updates, to the bit as if it had been asked for all at once", async () => {
+    const settings: Partial<TrainOptions>[] = [
+      { optimizer: { kind: "adam", rate: 1e-3 } },
+      { optimizer: { kind: "momentum", rate: 0.01 }, averaging: true },
+    ];
+    for (const setting of settings) {
+      const all = { ...options, ...setting, backend };
+      const whole = await train({ ...all, updates: 170 }).result;
+      const folder = directory();
+      await (await train({ ...all, updates: 110 }).result).save(folder);
+      const { resume } = await load(folder);
+      const second = train({ ...all, updates: 170, resume });
+      expect(second.changed).toEqual(["updates"]);
+      const { parameters, updates } = await second.result;
+      expect({ parameters, updates }).toEqual({ parameters: whole.parameters, updates: 170 });
+    }
+    expect(train({ ...options, backend }).changed).toEqual([]);
+  });
+
   test("run.save writes a checkpoint while the run goes on", async () => {
     const folder = directory();
     const run = train({ ...options, backend, updates: 100_000 });
