@@ -45,10 +45,10 @@ test("pieces are aligned, apart from each other and inside the memory, in any or
     expect(start).toBeGreaterThanOrEqual(BASE);
     // A kernel may read 64 bytes past an end.
     expect(start + bytes + 64).toBeLessThanOrEqual(memory.buffer.byteLength);
-    for (const other of pieces) {
-      const apart = start + bytes + 64 <= other.start || other.start + other.bytes + 64 <= start;
-      expect(apart).toBe(true);
-    }
+    const apart = pieces.every(
+      (other) => start + bytes + 64 <= other.start || other.start + other.bytes + 64 <= start,
+    );
+    expect(apart).toBe(true);
     pieces.push({ start, bytes });
   }
   for (const { start } of pieces) arena.free(start);

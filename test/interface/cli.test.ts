@@ -87,6 +87,8 @@ describe("train", () => {
       ...SMALL,
       "--updates",
       "30",
+      "--evaluate-every", // the reference takes half a second for 10,000 images
+      "15",
       "--run",
       "a",
       "--json",
