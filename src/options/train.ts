@@ -16,6 +16,7 @@ import { initialParameters } from "../initialization.ts";
 import { type Network, parameterCount } from "../network.ts";
 import { atOnce, finish, type Work } from "../reference/machine/work.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
+import type { Encoding } from "../table/encoding.ts";
 import { checkArray, checkExamples, checkVector, copied } from "./arrays.ts";
 import { DEFAULTS, NAMES } from "./defaults.ts";
 import { fingerprint } from "./fingerprint.ts";
@@ -68,6 +69,8 @@ export interface CheckedTrain {
   readonly network: Network;
   readonly loss: Loss;
   readonly data: { readonly train: Examples; readonly test?: Examples; readonly validation?: Examples };
+  /** How the data's rows became inputs, where that is known. */
+  readonly encoding?: Encoding;
   readonly estimator: Estimator;
   readonly optimizer: Optimizer;
   /** τ, noise scale and rate of updates first … first + count − 1, asked for in order. */
@@ -136,7 +139,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
   const loss = checkLoss("train.loss", given.loss, network.layers[network.layers.length - 1]);
   const needs = needsGradient(objective);
   if (needs !== null) refuseWithoutGradient("train", needs, network, loss);
-  const { data, sizes } = checkData(given.data, network);
+  const { data, sizes, encoding } = checkData(given.data, network);
   const rows = data.train.labels.length;
   if (batchSize > rows) {
     const advice = `the training data has ${rows} rows`;
@@ -168,6 +171,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     network,
     loss,
     data,
+    encoding,
     estimator,
     optimizer,
     planValues: outer.planValues,
@@ -217,6 +221,12 @@ const dataSchema = object({
   train: checkedElsewhere<Dataset>(),
   test: optional(checkedElsewhere<Dataset>()),
   validation: optional(checkedElsewhere<Dataset>()),
+  encoding: optional(
+    leaf<Encoding>(
+      "what table found (its encoding)",
+      (v) => typeof (v as Encoding | null)?.format === "string",
+    ),
+  ),
 });
 
 const datasetSchema = object({
@@ -232,7 +242,7 @@ type Sizes = Pick<Dataset, "count" | "width" | "classes">;
 function checkData(
   value: Data,
   network: Network,
-): { data: CheckedTrain["data"]; sizes: Record<string, Sizes> } {
+): Pick<CheckedTrain, "data" | "encoding"> & { sizes: Record<string, Sizes> } {
   const splits = parse("train.data", dataSchema, value);
   const data: Record<string, Examples> = {};
   const sizes: Record<string, Sizes> = {};
@@ -248,7 +258,8 @@ function checkData(
     data[name] = checkExamples(path, dataset, network, copied);
     sizes[name] = { count, width, classes };
   }
-  return { data: data as unknown as CheckedTrain["data"], sizes };
+  const encoding = splits.encoding && (JSON.parse(JSON.stringify(splits.encoding)) as Encoding);
+  return { data: data as unknown as CheckedTrain["data"], sizes, encoding };
 }
 
 function requireSame(path: string, value: number, wanted: number, which: string): void {

@@ -67,6 +67,7 @@ test("every program compiles against the sources", () => {
       "local-entropy": [join(root, "src/index.ts")],
       "local-entropy/formats": [join(root, "src/formats/index.ts")],
       "local-entropy/report": [join(root, "src/runs/report.ts")],
+      "local-entropy/table": [join(root, "src/table/table.ts")],
     },
   });
   const faults = files.flatMap((file) => {
