@@ -118,18 +118,17 @@ async function* filePieces(path: string): AsyncGenerator<string> {
     if (size < 0) size = bytes.size;
     if (at === 0) refuseForeign(path, bytes.piece);
     at += bytes.piece.length;
+    let text: string;
     try {
-      yield decoder.decode(bytes.piece, { stream: at < size });
+      text = decoder.decode(bytes.piece, { stream: at < size });
     } catch (cause) {
-      if (!(cause instanceof TypeError)) throw cause;
       const near = `near byte ${at - bytes.piece.length}`;
       throw new DataError(
         `Expected text in UTF-8 in ${path} but found other bytes ${near}; save it as UTF-8`,
-        {
-          cause,
-        },
+        { cause },
       );
     }
+    yield text;
   }
 }
 

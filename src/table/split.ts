@@ -34,12 +34,13 @@ export function splitRows(
   const counts = new Array<number>(names.length).fill(0);
   for (const row of rows) counts[classOf(row)]++;
   const needed = 1 + (test > 0 ? 1 : 0) + (validation > 0 ? 1 : 0);
-  const quotas = counts.map((count, c) => {
+  counts.forEach((count, c) => {
     if (count < needed) throw tooFew(names, c, count, needed);
-    const most = count - 1 - (validation > 0 ? 1 : 0);
-    const forTest = share(count, test, most);
-    return { test: forTest, validation: share(count, validation, count - 1 - forTest) };
   });
+  const kept = validation > 0 ? 2 : 1;
+  const forTest = shares(counts, test, (c) => counts[c] - kept);
+  const forValidation = shares(counts, validation, (c) => counts[c] - forTest[c] - 1);
+  const quotas = counts.map((_, c) => ({ test: forTest[c], validation: forValidation[c] }));
   const order = new Uint32Array(rows.length);
   permute(key, 0, order, STREAMS["table-split"]);
   const parts: { [Name in keyof Split]: number[] } = { train: [], test: [], validation: [] };
@@ -54,9 +55,19 @@ export function splitRows(
   return { train: sorted(parts.train), test: sorted(parts.test), validation: sorted(parts.validation) };
 }
 
-/** So many of `count`: the nearest number, at least one where any is wanted. */
-function share(count: number, part: number, most: number): number {
-  return part === 0 ? 0 : Math.min(most, Math.max(1, Math.round(part * count)));
+/**
+ * So many of each class, of all classes the nearest number to their part: what is over of it goes to the classes whose
+ * parts were cut most. At least one of each where any is wanted.
+ */
+function shares(counts: readonly number[], part: number, most: (c: number) => number): number[] {
+  if (part === 0) return counts.map(() => 0);
+  const whole = counts.map((count) => Math.floor(part * count));
+  const sum = (numbers: readonly number[]) => numbers.reduce((total, n) => total + n, 0);
+  const over = Math.round(part * sum(counts)) - sum(whole);
+  const cut = (c: number) => part * counts[c] - whole[c];
+  const order = counts.map((_, c) => c).sort((a, b) => cut(b) - cut(a) || a - b);
+  for (const c of order.slice(0, over)) whole[c]++;
+  return whole.map((n, c) => Math.min(most(c), Math.max(1, n)));
 }
 
 function tooFew(names: readonly string[], c: number, count: number, needed: number): DataError {
