@@ -13,7 +13,9 @@ import { didYouMean, readSource, type TableSource } from "./source.ts";
 export interface EncodedRows {
   /** count × width, row-major: what `predict` takes. */
   readonly inputs: Float32Array;
+  /** Number of rows. */
   readonly count: number;
+  /** Numbers in a row of `inputs`. */
   readonly width: number;
   /** Class of each row, where the source has the column of labels. */
   readonly labels?: Uint8Array | Uint16Array;

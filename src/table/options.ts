@@ -29,6 +29,18 @@ export interface TableOptions {
   readonly seed?: number | bigint;
 }
 
+/** Of `table`, for a class to be predicted. */
+export interface LabelTableOptions extends TableOptions {
+  /** The column of classes. */
+  readonly label: string;
+}
+
+/** Of `table`, for a number to be predicted. */
+export interface TargetTableOptions extends TableOptions {
+  /** The column of the number. */
+  readonly target: string;
+}
+
 const KINDS: readonly ColumnKind[] = ["number", "category", "ignore"];
 const POLICIES = ["error", "fill", "drop"] as const;
 const DECIMALS = [".", ","] as const;

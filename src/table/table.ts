@@ -11,13 +11,13 @@ import { keyOf } from "../reference/random/streams.ts";
 import { Column, key } from "./columns.ts";
 import { encodeInputs, labelsOf, namesOfInputs, requireRoom, standardize, widthOf } from "./encode.ts";
 import type { Encoding } from "./encoding.ts";
-import { checkOptions, type Options, type TableOptions } from "./options.ts";
+import { checkOptions, type LabelTableOptions, type Options, type TargetTableOptions } from "./options.ts";
 import { didYouMean, readSource, type TableSource } from "./source.ts";
 import { type Split, splitRows } from "./split.ts";
 
 export { decode, type EncodedRows, encode } from "./encode.ts";
 export type { CategoryFeature, Encoding, NumberFeature } from "./encoding.ts";
-export type { ColumnKind, TableOptions } from "./options.ts";
+export type { ColumnKind, LabelTableOptions, TableOptions, TargetTableOptions } from "./options.ts";
 export type { TableSource } from "./source.ts";
 
 /** Rows of a table with a class each. */
@@ -70,15 +70,10 @@ export interface TargetTable {
  *   rows. Classes are in equal parts in each
  * @throws DataError that names line and column, what is wrong there and what to do; OptionError for a wrong option
  */
-export function table(
-  source: TableSource,
-  options: TableOptions & { readonly label: string },
-): Promise<LabelTable>;
+export function table(source: TableSource, options: LabelTableOptions): Promise<LabelTable>;
 /** As above, for a number to be predicted. */
-export function table(
-  source: TableSource,
-  options: TableOptions & { readonly target: string },
-): Promise<TargetTable>;
+export function table(source: TableSource, options: TargetTableOptions): Promise<TargetTable>;
+/** Either. `options` are checked. */
 export async function table(source: TableSource, options: unknown): Promise<LabelTable | TargetTable> {
   const checked = checkOptions(options);
   const read = await readColumns(source, checked);

@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
@@ -93,6 +93,7 @@ async function outputs(some: readonly (typeof programs)[number][]): Promise<stri
     return path;
   });
   const place = mkdtempSync(join(folder, "place-"));
+  cpSync(join(root, "examples/iris.csv"), join(place, "iris.csv"));
   const script = `for (const path of ${JSON.stringify(names)}) { await import(path); console.log("\\u0001"); }`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
     cwd: place,
