@@ -350,7 +350,7 @@ describe("each wrong option of train", () => {
   });
   test.each([
     ["network", "an array of widths, or { layers, activation },"],
-    ["data", "an object with train, test, validation"],
+    ["data", "an object with train, test, validation, encoding"],
     ["updates", "an integer 1 … 4294967296"],
   ])("%s is required", (key, range) => {
     const { [key as "network"]: _, ...rest } = base;
