@@ -119,7 +119,7 @@ const trainSchema = object({
   loss: optional(checkedElsewhere<LossOptions>()),
   objective: objectiveSchema,
   optimizer: optional(optimizerSchema),
-  batchSize: withDefault(integer(1, 2 ** 32 - 1), DEFAULTS.batchSize),
+  batchSize: optional(integer(1, 2 ** 32 - 1)),
   updates: integer(1, 2 ** 32),
   seed: withDefault(seed(), DEFAULTS.seed),
   parameters: optional(checkedElsewhere<Vector>()),
@@ -134,13 +134,14 @@ const trainSchema = object({
 /** @throws OptionError that names the option, what is allowed and what was given */
 export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain {
   const given = parse("train", trainSchema, options);
-  const { objective, batchSize, updates, averaging } = given;
+  const { objective, updates, averaging } = given;
   const network = checkNetwork("train.network", given.network);
   const loss = checkLoss("train.loss", given.loss, network.layers[network.layers.length - 1]);
   const needs = needsGradient(objective);
   if (needs !== null) refuseWithoutGradient("train", needs, network, loss);
   const { data, sizes, encoding } = checkData(given.data, network);
   const rows = data.train.labels.length;
+  const batchSize = given.batchSize ?? Math.min(DEFAULTS.batchSize, rows);
   if (batchSize > rows) {
     const advice = `the training data has ${rows} rows`;
     throw new OptionError(expected(`an integer 1 … ${rows}`, "train.batchSize", batchSize, advice));

@@ -227,7 +227,7 @@ export interface TrainOptions {
    * "evolution-strategies", the shift for "sgld" and "robbins-monro"; the objective "loss" has none, since a good rate depends on the problem.
    */
   readonly optimizer?: OptimizerOptions;
-  /** B (default 32), at most the number of training rows. */
+  /** B, at most the number of training rows (default 32, or all rows where there are fewer). */
   readonly batchSize?: number;
   /** Number of outer updates, 1 … 2³². */
   readonly updates: number;

@@ -79,16 +79,14 @@ export async function save(directory: string, checkpoint: Checkpoint, report: Ru
  * Reads what `save` wrote.
  *
  * @param directory of a run, or one that `save` was given
-<<<<<<< HEAD
- * @returns the model (the average of the iterates, where they were averaged), and beside it `resume` for `train`
-=======
- * @returns the network, its `parameters` (n; the average of the iterates, where they were averaged), `resume` for
- * `train`, and the `encoding` of data that `table` made
->>>>>>> 0a42346 (Tables as data: local-entropy/table reads CSV or rows, finds numbers and categories, splits, scales and encodes)
+ * @returns the model (the average of the iterates, where they were averaged), and beside it `resume` for `train`, and
+ *   the `encoding` of data that `table` made
  * @throws CheckpointError that names the file, what is wrong with it and what to do; OptionError if the directory is no
  *   path
  */
-export async function load(directory: string): Promise<Model & { readonly resume: Resume }> {
+export async function load(
+  directory: string,
+): Promise<Model & { readonly resume: Resume; readonly encoding?: Encoding }> {
   const path = pathIn(directory, "load");
   let checkpoint: Checkpoint;
   try {
@@ -107,14 +105,9 @@ export async function load(directory: string): Promise<Model & { readonly resume
   const model = new Model({
     network: checkpoint.network,
     parameters: average ? withLast(average, parameters, update) : parameters,
-<<<<<<< HEAD
   });
-  return Object.assign(model, { resume });
-=======
-    resume,
-    ...(checkpoint.encoding ? { encoding: checkpoint.encoding } : {}),
-  };
->>>>>>> 0a42346 (Tables as data: local-entropy/table reads CSV or rows, finds numbers and categories, splits, scales and encodes)
+  const { encoding } = checkpoint;
+  return Object.assign(model, encoding === undefined ? { resume } : { resume, encoding });
 }
 
 /** Where a directory's checkpoint is. */

@@ -42,7 +42,8 @@ export interface TargetTableOptions extends TableOptions {
 }
 
 const KINDS: readonly ColumnKind[] = ["number", "category", "ignore"];
-const POLICIES = ["error", "fill", "drop"] as const;
+/** What becomes of missing values. */
+export const POLICIES = ["error", "fill", "drop"] as const;
 const DECIMALS = [".", ","] as const;
 
 const columnKind = leaf<ColumnKind>(quoted(KINDS), (v) => KINDS.includes(v as ColumnKind));

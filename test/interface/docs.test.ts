@@ -122,11 +122,7 @@ function undocumentedIn(text: string): string[] {
 }
 
 test("every public name, field and parameter has a doc comment", () => {
-<<<<<<< HEAD
-  const entries = ["index.ts", "formats/index.ts", "runs/report.ts"]; // package.json's `exports`
-=======
-  const entries = ["index.ts", "runs/report.ts", "table/table.ts"]; // package.json's `exports`
->>>>>>> 0a42346 (Tables as data: local-entropy/table reads CSV or rows, finds numbers and categories, splits, scales and encodes)
+  const entries = ["index.ts", "formats/index.ts", "runs/report.ts", "table/table.ts"]; // package.json's `exports`
   const files = entries.map((name) => fileURLToPath(new URL(`../../src/${name}`, import.meta.url)));
   expect(undocumented(files)).toEqual([]);
 });

@@ -36,11 +36,7 @@ test("every export and command is in the package", () => {
 
 test("nothing else: bundled JavaScript, types, licences, WASM, a study's outcome, and the documents", () => {
   const allowed = [
-<<<<<<< HEAD
-    /^dist\/(chunk-[A-Z0-9]+|index|formats\/index|runs\/report|cli\/main|backends\/wasm\/worker)\.js$/,
-=======
-    /^dist\/(chunk-[A-Z0-9]+|index|runs\/report|table\/table|cli\/main|backends\/wasm\/worker)\.js$/,
->>>>>>> 0a42346 (Tables as data: local-entropy/table reads CSV or rows, finds numbers and categories, splits, scales and encodes)
+    /^dist\/(chunk-[A-Z0-9]+|index|formats\/index|runs\/report|table\/table|cli\/main|backends\/wasm\/worker)\.js$/,
     /^dist\/.+\.d\.ts$/,
     /^dist\/THIRD-PARTY-LICENSES\.txt$/,
     /^dist\/wasm\/local-entropy\.(relaxed|threads|simd)\.wasm$/,

@@ -34,7 +34,7 @@ describe("what is found", () => {
     const sizes = Array.from({ length: 30 }, (_, i) => rows.inputs[4 * i]);
     expect(sizes.reduce((sum, v) => sum + v, 0) / 30).toBeCloseTo(0, 6);
     expect(sizes.reduce((sum, v) => sum + v * v, 0) / 30).toBeCloseTo(1, 6);
-    const [size] = encoding.features as [{ mean: number; deviation: number }];
+    const [size] = encoding.features as unknown as [{ mean: number; deviation: number }];
     // Each row is one of the source: its size, colour and class again.
     const back = (part: typeof rows) =>
       Array.from({ length: part.count }, (_, i) => {
