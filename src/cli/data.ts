@@ -2,9 +2,9 @@
  * The data that flags ask for, and the network that suits it where they name none.
  */
 import { loadMnist, subset } from "../data/mnist.ts";
+import type { Activation } from "../network.ts";
 import type { Data, NetworkOptions } from "../options/types.ts";
 import type { TableOptions } from "../table/options.ts";
-import type { Request } from "./flags.ts";
 import { UsageError } from "./values.ts";
 
 /** IDX files or, where there is a label, a CSV file. */
@@ -21,6 +21,12 @@ export interface DataRequest {
   readonly missing?: string;
   /** Width of a table's hidden layer. */
   readonly hidden?: number;
+}
+
+/** Widths that are left to the data are undefined. */
+export interface NetworkRequest {
+  readonly layers?: readonly number[];
+  readonly activation?: Activation;
 }
 
 /** @param seed of a table's split */
@@ -40,7 +46,10 @@ export async function dataOf(
 }
 
 /** The widths that were asked for; of a table otherwise inputs, a hidden layer and classes. */
-export function networkFor({ network, data: { hidden = 0 } }: Request, { train }: Data): NetworkOptions {
+export function networkFor(
+  { network, data: { hidden = 0 } }: { readonly network: NetworkRequest; readonly data: DataRequest },
+  { train }: Data,
+): NetworkOptions {
   const { layers = [train.width, hidden, train.classes], activation } = network;
   return { layers, activation };
 }

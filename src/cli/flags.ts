@@ -26,7 +26,7 @@ import type {
 import { listed, quoted } from "../options/values.ts";
 import type { Schedule } from "../schedules.ts";
 import { POLICIES as TABLE_POLICIES } from "../table/options.ts";
-import type { DataRequest } from "./data.ts";
+import type { DataRequest, NetworkRequest } from "./data.ts";
 import {
   flagOf,
   parseNumber,
@@ -208,8 +208,7 @@ class Flags {
 /** What flags ask for: the options of `train` without the data, and what the command itself does. */
 export interface Request {
   readonly options: Omit<TrainOptions, "data" | "network">;
-  /** Widths that are left to the data are undefined. */
-  readonly network: { readonly layers?: readonly number[]; readonly activation?: Activation };
+  readonly network: NetworkRequest;
   readonly data: DataRequest;
   readonly run?: string;
   readonly overwrite: boolean;
