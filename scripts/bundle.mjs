@@ -2,7 +2,7 @@
  * Makes `dist`, what is published, of `src`, `bench` and the packages that they use, so that whoever installs this
  * package installs no other:
  *
- *     dist/index.js, formats/index.js, runs/report.js, cli/main.js   what is imported or run
+ *     dist/index.js, formats/index.js, runs/report.js, table/table.js, cli/main.js   what is imported or run
  *     dist/chunk-….js                   what those share: one copy of each class, and what is loaded on demand
  *     dist/backends/wasm/worker.js      one script without imports, so that whoever copies it alone has it whole
  *     dist/….d.ts                       the declarations that the public ones reach, from `lib`
@@ -15,8 +15,8 @@ import { dirname, join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
-const ENTRIES = ["index", "formats/index", "runs/report", "cli/main"];
-const DECLARED = ["index", "formats/index", "runs/report"];
+const ENTRIES = ["index", "formats/index", "runs/report", "table/table", "cli/main"];
+const DECLARED = ["index", "formats/index", "runs/report", "table/table"];
 
 /** Chunks lie at the top, where src/places.ts is right about where the package's files are. */
 const OPTIONS = {
@@ -27,6 +27,8 @@ const OPTIONS = {
   format: "esm",
   platform: "node",
   mainFields: ["module", "main"],
+  // Papa Parse leaves its streams of Node out then, which no browser or bundler has.
+  define: { PAPA_BROWSER_CONTEXT: "true" },
   target: "es2022",
   chunkNames: "chunk-[hash]",
   legalComments: "none",
@@ -48,7 +50,7 @@ const fromSource = {
 const builtins = {
   name: "modules of Node",
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+    onResolve({ filter: /^(node:|stream$)/ }, ({ path, kind }) =>
       kind === "require-call" ? { path, namespace: "builtin" } : undefined,
     );
     onLoad({ filter: /.*/, namespace: "builtin" }, ({ path }) => ({

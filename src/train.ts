@@ -64,7 +64,11 @@ function start(checked: CheckedTrain, backend: Started<BackendName>, declined: r
     const where = { backend: backend.name, instructionSet: backend.instructionSet };
     return save(
       directory,
-      { network, resume: { ...snapshot.state, average, ...where, update, fingerprint, pending, seconds } },
+      {
+        network,
+        resume: { ...snapshot.state, average, ...where, update, fingerprint, pending, seconds },
+        encoding: checked.encoding,
+      },
       {
         options: checked.description,
         backend: report,

@@ -11,6 +11,7 @@ export const ENTRIES = {
   "local-entropy": "docs/reference/local-entropy.ts",
   "local-entropy/formats": "docs/reference/formats.ts",
   "local-entropy/report": "docs/reference/report.ts",
+  "local-entropy/table": "docs/reference/table.ts",
 };
 
 /** TypeDoc's folder of what a statement declares. */

@@ -10,6 +10,7 @@ export const GROUPS = [
     pages: [
       ["guides/get-started.html", "docs/guides/get-started.md", "Get started"],
       ["guides/your-data.html", "docs/guides/your-data.md", "Your own data"],
+      ["guides/your-table.html", "docs/guides/your-table.md", "Your own table"],
       ["guides/choosing.html", "docs/guides/choosing.md", "Choosing settings"],
       ["guides/save-load-serve.html", "docs/guides/save-load-serve.md", "Save, load, serve"],
       ["guides/browsers.html", "docs/guides/browsers.md", "Browsers and bundlers"],

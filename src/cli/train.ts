@@ -6,7 +6,7 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { loadMnist, subset } from "../data/mnist.ts";
+import { subset } from "../data/mnist.ts";
 import { CheckpointError } from "../errors.ts";
 import { openBackend } from "../operations.ts";
 import type { Data, Dataset } from "../options/types.ts";
@@ -17,6 +17,7 @@ import { CHECKPOINT_FILE, RUN_FILE } from "../runs/files.ts";
 import { type RunFile, readRunFile, updateRunFile } from "../runs/folder.ts";
 import { truncateMetrics } from "../runs/metrics.ts";
 import { train } from "../train.ts";
+import { dataOf, networkFor } from "./data.ts";
 import { type Given, keptFlags, type Request, requestOf, resumedFlags } from "./flags.ts";
 import { type Ended, follow } from "./follow.ts";
 import { Progress } from "./progress.ts";
@@ -34,7 +35,7 @@ export async function trainCommand(given: Given): Promise<number> {
       ? await claimNewFolder()
       : await claimFolder(request.run, request.overwrite ? "overwrite" : "new");
   return running(claimed, request, async (data) => ({
-    run: train({ ...request.options, data }),
+    run: train({ ...request.options, network: networkFor(request, data), data }),
     first: 0,
     async begin() {
       await clearFolder(claimed.directory);
@@ -66,7 +67,7 @@ async function resume(given: Given, directory: string): Promise<number> {
       );
     }
     return {
-      run: train({ ...request.options, data, resume: state }),
+      run: train({ ...request.options, network: networkFor(request, data), data, resume: state }),
       first,
       async begin() {
         await truncateMetrics(directory, first);
@@ -96,7 +97,7 @@ async function running(
   let started: Started | undefined;
   let beginning: Pick<RunFile, "command" | "started">;
   try {
-    data = await dataOf(request);
+    data = await dataOf(request.data, request.options.seed);
     started = await start(data);
     await started.begin();
     beginning = (await readRunFile(directory)) as RunFile;
@@ -138,11 +139,6 @@ async function flagsOf(directory: string): Promise<Given> {
     );
   }
   return command as Given;
-}
-
-async function dataOf({ data: { directory, trainSize, validation } }: Request): Promise<Data> {
-  const data = await loadMnist({ directory, validation });
-  return trainSize === undefined ? data : { ...data, train: subset(data.train, trainSize) };
 }
 
 function opening(run: Run, directory: string, first: number): string {

@@ -60,3 +60,16 @@ export function parseNumber(text: string, flag: string, range = "a number"): num
   }
   return value;
 }
+
+/** Of all random numbers. */
+export function seedOf(text: string): number | bigint {
+  if (!/^\d+$/.test(text))
+    throw new UsageError(`Expected an integer from 0 for --seed but received "${text}"`);
+  const seed = BigInt(text);
+  return seed <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(seed) : seed;
+}
+
+/** The flag of an option's camel-cased name. */
+export function flagOf(name: string): string {
+  return `--${kebab(name)}`;
+}

@@ -32,12 +32,13 @@ export async function readImages(path: string): Promise<Images> {
 }
 
 /**
- * @param classes every label must be below it
- * @returns Uint8Array(count)
+ * @param classes how many there are
+ * @param first the label that is class 0
+ * @returns Uint8Array(count) of classes, 0 … classes − 1
  * @throws DataError that names the file, what was expected and what was found
  */
-export async function readLabels(path: string, classes = 256): Promise<Uint8Array> {
-  return parseLabels(await readPossiblyGzipped(path, LABELS), classes, path);
+export async function readLabels(path: string, classes = 256, first = 0): Promise<Uint8Array> {
+  return parseLabels(await readPossiblyGzipped(path, LABELS), classes, path, first);
 }
 
 /** Images from a file's bytes, unzipped; `name` is for errors. */
@@ -47,16 +48,19 @@ export function parseImages(bytes: Uint8Array, name = "IDX bytes"): Images {
   return { pixels: values, count, rows, columns };
 }
 
-/** Labels from a file's bytes, unzipped; `name` is for errors. */
-export function parseLabels(bytes: Uint8Array, classes = 256, name = "IDX bytes"): Uint8Array {
+/** Classes from a file's bytes, unzipped; `name` is for errors. */
+export function parseLabels(bytes: Uint8Array, classes = 256, name = "IDX bytes", first = 0): Uint8Array {
   const labels = parse(bytes, name, LABELS).values;
   for (let i = 0; i < labels.length; i++) {
-    if (labels[i] < classes) continue;
+    if (labels[i] >= first && labels[i] < first + classes) continue;
+    let [least, most] = [255, 0];
+    for (const label of labels) [least, most] = [Math.min(least, label), Math.max(most, label)];
     throw new DataError(
-      `Expected labels 0 … ${classes - 1} in ${name} but found ${labels[i]} at row ${i}; give the right number of classes`,
+      `Expected labels ${first} … ${first + classes - 1} in ${name} but found ${labels[i]} at row ${i}; give the right ` +
+        `number of classes: its labels are ${least} … ${most}, which is { classes: ${most - least + 1}, firstLabel: ${least} }`,
     );
   }
-  return labels;
+  return first === 0 ? labels : labels.map((label) => label - first);
 }
 
 function parse(bytes: Uint8Array, name: string, kind: Kind) {

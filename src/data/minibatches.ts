@@ -38,12 +38,17 @@ export function minibatches(
   };
 }
 
-/** Writes the epoch's permutation of 0 … N − 1 over `out` (N). */
-function permute(key: Key, epoch: number, out: Uint32Array): void {
+/** Writes the epoch's permutation of 0 … N − 1 over `out` (N); of another stream, the one at update = `epoch` of it. */
+export function permute(
+  key: Key,
+  epoch: number,
+  out: Uint32Array,
+  stream: number = STREAMS["minibatch-order"],
+): void {
   const words = new Uint32Array(4);
   for (let i = 0; i < out.length; i++) out[i] = i;
   for (let i = out.length - 1, n = 0; i >= 1; i--, n++) {
-    if (n % 4 === 0) philoxBlock(n / 4, 0, epoch, STREAMS["minibatch-order"], key[0], key[1], words);
+    if (n % 4 === 0) philoxBlock(n / 4, 0, epoch, stream, key[0], key[1], words);
     const j = Math.floor((words[n % 4] * (i + 1)) / 2 ** 32);
     const swapped = out[i];
     out[i] = out[j];

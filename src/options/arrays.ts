@@ -15,7 +15,9 @@ export function checkArray<Type extends ArrayBufferView & ArrayLike<number>>(
 ): Type {
   const range = `a ${types.join(" or ")}`;
   const whole = length === undefined ? range : `${range} of length ${length}`;
-  if (!types.includes(typeName(value))) throw new OptionError(expected(whole, path, value));
+  if (!types.includes(typeName(value))) {
+    throw new OptionError(expected(whole, path, value, conversion(path, value, types)));
+  }
   const array = value as Type;
   if (isDetached(array.buffer)) {
     throw new OptionError(
@@ -24,6 +26,25 @@ export function checkArray<Type extends ArrayBufferView & ArrayLike<number>>(
   }
   if (length !== undefined && array.length !== length) throw new OptionError(expected(whole, path, value));
   return array;
+}
+
+/** The line that makes one of these types of rows, numbers or names; nothing where it is not that simple. */
+function conversion(path: string, value: unknown, types: readonly string[]): string {
+  const name = path.slice(path.lastIndexOf(".") + 1);
+  const type = types.includes("Float32Array") ? "Float32Array" : types[0];
+  if (ArrayBuffer.isView(value) && "length" in value) return `${type}.from(${name}) makes it one`;
+  if (!Array.isArray(value)) return "";
+  const [first] = value;
+  if (typeof first === "number") return `${type}.from(${name}) makes it one`;
+  if (typeof first === "string") {
+    return (
+      `number the names: const names = [...new Set(${name})].sort(), ${type}.from(${name}, (name) => names.indexOf(name)); ` +
+      "or let table of local-entropy/table do it"
+    );
+  }
+  return Array.isArray(first) || ArrayBuffer.isView(first)
+    ? `${type}.from(${name}.flatMap((row) => [...row])) makes it one`
+    : "";
 }
 
 function isDetached(buffer: ArrayBufferLike): boolean {

@@ -16,6 +16,7 @@ import { initialParameters } from "../initialization.ts";
 import { type Network, parameterCount } from "../network.ts";
 import { atOnce, finish, type Work } from "../reference/machine/work.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
+import type { Encoding } from "../table/encoding.ts";
 import { checkArray, checkExamples, checkVector, copied } from "./arrays.ts";
 import { DEFAULTS, NAMES } from "./defaults.ts";
 import { differing, fingerprint } from "./fingerprint.ts";
@@ -69,6 +70,8 @@ export interface CheckedTrain {
   readonly network: Network;
   readonly loss: Loss;
   readonly data: { readonly train: Examples; readonly test?: Examples; readonly validation?: Examples };
+  /** How the data's rows became inputs, where that is known. */
+  readonly encoding?: Encoding;
   readonly estimator: Estimator;
   readonly optimizer: Optimizer;
   /** τ, noise scale and rate of updates first … first + count − 1, asked for in order. */
@@ -119,7 +122,7 @@ const trainSchema = object({
   loss: optional(checkedElsewhere<LossOptions>()),
   objective: objectiveSchema,
   optimizer: optional(optimizerSchema),
-  batchSize: withDefault(integer(1, 2 ** 32 - 1), DEFAULTS.batchSize),
+  batchSize: optional(integer(1, 2 ** 32 - 1)),
   updates: integer(1, 2 ** 32),
   seed: withDefault(seed(), DEFAULTS.seed),
   parameters: optional(checkedElsewhere<Vector>()),
@@ -134,13 +137,14 @@ const trainSchema = object({
 /** @throws OptionError that names the option, what is allowed and what was given */
 export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain {
   const given = parse("train", trainSchema, options);
-  const { objective, batchSize, updates, averaging } = given;
+  const { objective, updates, averaging } = given;
   const network = checkNetwork("train.network", given.network);
   const loss = checkLoss("train.loss", given.loss, network.layers[network.layers.length - 1]);
   const needs = needsGradient(objective);
   if (needs !== null) refuseWithoutGradient("train", needs, network, loss);
-  const { data, sizes } = checkData(given.data, network);
+  const { data, sizes, encoding } = checkData(given.data, network);
   const rows = data.train.labels.length;
+  const batchSize = given.batchSize ?? Math.min(DEFAULTS.batchSize, rows);
   if (batchSize > rows) {
     const advice = `the training data has ${rows} rows`;
     throw new OptionError(expected(`an integer 1 … ${rows}`, "train.batchSize", batchSize, advice));
@@ -173,6 +177,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     network,
     loss,
     data,
+    encoding,
     estimator,
     optimizer,
     planValues: outer.planValues,
@@ -223,6 +228,12 @@ const dataSchema = object({
   train: checkedElsewhere<Dataset>(),
   test: optional(checkedElsewhere<Dataset>()),
   validation: optional(checkedElsewhere<Dataset>()),
+  encoding: optional(
+    leaf<Encoding>(
+      "what table found (its encoding)",
+      (v) => typeof (v as Encoding | null)?.format === "string",
+    ),
+  ),
 });
 
 const datasetSchema = object({
@@ -238,7 +249,7 @@ type Sizes = Pick<Dataset, "count" | "width" | "classes">;
 function checkData(
   value: Data,
   network: Network,
-): { data: CheckedTrain["data"]; sizes: Record<string, Sizes> } {
+): Pick<CheckedTrain, "data" | "encoding"> & { sizes: Record<string, Sizes> } {
   const splits = parse("train.data", dataSchema, value);
   const data: Record<string, Examples> = {};
   const sizes: Record<string, Sizes> = {};
@@ -254,7 +265,8 @@ function checkData(
     data[name] = checkExamples(path, dataset, network, copied);
     sizes[name] = { count, width, classes };
   }
-  return { data: data as unknown as CheckedTrain["data"], sizes };
+  const encoding = splits.encoding && (JSON.parse(JSON.stringify(splits.encoding)) as Encoding);
+  return { data: data as unknown as CheckedTrain["data"], sizes, encoding };
 }
 
 function requireSame(path: string, value: number, wanted: number, which: string): void {

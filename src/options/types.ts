@@ -10,6 +10,7 @@ import type { KindOf } from "../backends/description.ts";
 import type { BackendName } from "../backends/registry.ts";
 import type { Activation } from "../network.ts";
 import type { Schedule } from "../schedules.ts";
+import type { Encoding } from "../table/encoding.ts";
 
 /**
  * A network: its widths alone, or `layers` and `activation`.
@@ -56,6 +57,8 @@ export interface Data {
   readonly test?: Dataset;
   /** What `validationAccuracy` is measured on (default: none, and the accuracy is null). */
   readonly validation?: Dataset;
+  /** How rows became inputs, where `table` made them (default: nothing is known of it); checkpoints keep it. */
+  readonly encoding?: Encoding;
 }
 
 /**
@@ -224,7 +227,7 @@ export interface TrainOptions {
    * "evolution-strategies", the shift for "sgld" and "robbins-monro"; the objective "loss" has none, since a good rate depends on the problem.
    */
   readonly optimizer?: OptimizerOptions;
-  /** B (default 32), at most the number of training rows. */
+  /** B, at most the number of training rows (default 32, or all rows where there are fewer). */
   readonly batchSize?: number;
   /** Number of outer updates, 1 … 2³². */
   readonly updates: number;

@@ -9,7 +9,7 @@
  *     average.layer-ℓ.weight …                                   average of the iterates, the last 0 to 49 updates left out
  *
  * The metadata hold the rest of `Resume` but the seconds, which are in run.json: the same state gives the same bytes.
- * `checksum` is the SHA-256 of the file as it would be without it, so no changed byte is read as if it were right.
+ * `encoding`, of data that `table` made, is its JSON. `checksum` is the SHA-256 of the file as it would be without it, so no changed byte is read as if it were right.
  */
 
 import { withLast } from "../averaging.ts";
@@ -20,6 +20,7 @@ import { isNode, nodeModule } from "../host.ts";
 import { Model } from "../model.ts";
 import type { Network } from "../network.ts";
 import type { Resume } from "../options/types.ts";
+import type { Encoding } from "../table/encoding.ts";
 import { CHECKPOINT_FILE, packageVersion, RUN_FILE, removeLeftBehind, stage, writing } from "./files.ts";
 import { type RunReport, readRunFile, updatedRunFile } from "./folder.ts";
 import { holdingFolder } from "./lock.ts";
@@ -42,6 +43,8 @@ export interface Checkpoint {
   readonly network: Network;
   /** What `train({ …, resume })` takes. */
   readonly resume: Resume;
+  /** How the data's rows became inputs, where `table` made them: what `encode` takes. */
+  readonly encoding?: Encoding;
 }
 
 /**
@@ -76,11 +79,14 @@ export async function save(directory: string, checkpoint: Checkpoint, report: Ru
  * Reads what `save` wrote.
  *
  * @param directory of a run, or one that `save` was given
- * @returns the model (the average of the iterates, where they were averaged), and beside it `resume` for `train`
+ * @returns the model (the average of the iterates, where they were averaged), and beside it `resume` for `train`, and
+ *   the `encoding` of data that `table` made
  * @throws CheckpointError that names the file, what is wrong with it and what to do; OptionError if the directory is no
  *   path
  */
-export async function load(directory: string): Promise<Model & { readonly resume: Resume }> {
+export async function load(
+  directory: string,
+): Promise<Model & { readonly resume: Resume; readonly encoding?: Encoding }> {
   const path = pathIn(directory, "load");
   let checkpoint: Checkpoint;
   try {
@@ -100,7 +106,8 @@ export async function load(directory: string): Promise<Model & { readonly resume
     network: checkpoint.network,
     parameters: average ? withLast(average, parameters, update) : parameters,
   });
-  return Object.assign(model, { resume });
+  const { encoding } = checkpoint;
+  return Object.assign(model, encoding === undefined ? { resume } : { resume, encoding });
 }
 
 /** Where a directory's checkpoint is. */
@@ -117,7 +124,7 @@ function pathIn(directory: string, call: "save" | "load"): string {
 }
 
 /** The bytes of a checkpoint in parts, a function of the state alone. `path` is for the error's sentence. */
-export function encodeCheckpoint({ network, resume }: Checkpoint, path: string): Uint8Array[] {
+export function encodeCheckpoint({ network, resume, encoding }: Checkpoint, path: string): Uint8Array[] {
   const tensors = new Map<string, Tensor>();
   for (const [prefix, vector] of vectorsOf(resume)) {
     for (const [name, tensor] of layersOf(network, prefix, vector)) {
@@ -142,8 +149,9 @@ export function encodeCheckpoint({ network, resume }: Checkpoint, path: string):
     // Shortest decimals that read back as the same number; NaN and −0 too.
     pending: resume.pending.map((value) => (Object.is(value, -0) ? "-0" : String(value))).join(" "),
   };
-  const checksum = digest({ metadata, tensors });
-  const parts = encodeSafetensors({ metadata: { ...metadata, checksum }, tensors });
+  const described = encoding === undefined ? metadata : { ...metadata, encoding: JSON.stringify(encoding) };
+  const checksum = digest({ metadata: described, tensors });
+  const parts = encodeSafetensors({ metadata: { ...described, checksum }, tensors });
   if (parts[0].length > LARGEST_HEADER) {
     throw new CheckpointError(
       `The checkpoint ${path} was not written: ${network.layers.length} layers are more than its header can describe. ` +
@@ -230,5 +238,16 @@ function interpret(metadata: Readonly<Record<string, string>>, tensors: Safetens
     instructionSet,
     seconds: 0,
   };
-  return { network, resume };
+  return metadata.encoding === undefined
+    ? { network, resume }
+    : { network, resume, encoding: encodingOf(metadata.encoding) };
+}
+
+/** The file's checksum is right, so this is what was written, unless another program wrote it. */
+function encodingOf(text: string): Encoding {
+  try {
+    return JSON.parse(text) as Encoding;
+  } catch {
+    throw new FormatError(`its encoding is ${describe(text)}`);
+  }
 }

@@ -22,6 +22,7 @@ import {
   parameterCount, philox4x32, type Run, type Schedule, subset, train, type TrainOptions,
 } from "local-entropy";
 import { type ReportData, renderReport, writeReport } from "local-entropy/report";
+import { decode, encode, type Encoding, table } from "local-entropy/table";
 
 const network = { layers: [6, 8, 3], activation: "relu" } as const;
 const split = { inputs: new Float32Array(384), labels: new Uint8Array(64), count: 64, width: 6, classes: 3 };
@@ -46,6 +47,10 @@ const report: string = await writeReport("runs/first");
 const page: (data: ReportData) => string = renderReport;
 const wrong: Error = new OptionError(report + page.name);
 if (wrong instanceof DivergedError) wrong.message;
+const flowers = await table([{ size: 1, kind: "a" }, { size: 2, kind: "b" }], { label: "kind", test: 0 });
+train({ ...options, data: flowers });
+const encoding: Encoding = (await load("runs/first")).encoding ?? flowers.encoding;
+decode((await encode("flowers.csv", encoding)).labels ?? [], encoding).length;
 `;
 /** What only a project with the DOM's types, or Node's, can write. */
 const ABORTED = "train({ ...options, signal: new AbortController().signal });\n";

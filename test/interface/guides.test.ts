@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
@@ -67,6 +67,7 @@ test("every program compiles against the sources", () => {
       "local-entropy": [join(root, "src/index.ts")],
       "local-entropy/formats": [join(root, "src/formats/index.ts")],
       "local-entropy/report": [join(root, "src/runs/report.ts")],
+      "local-entropy/table": [join(root, "src/table/table.ts")],
     },
   });
   const faults = files.flatMap((file) => {
@@ -92,6 +93,7 @@ async function outputs(some: readonly (typeof programs)[number][]): Promise<stri
     return path;
   });
   const place = mkdtempSync(join(folder, "place-"));
+  cpSync(join(root, "examples/iris.csv"), join(place, "iris.csv"));
   const script = `for (const path of ${JSON.stringify(names)}) { await import(path); console.log("\\u0001"); }`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
     cwd: place,

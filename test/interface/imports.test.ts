@@ -45,6 +45,18 @@ test.each(["index", "formats/index"])("what is published of %s has no bare name 
   expect(names).toEqual([]);
 });
 
+test("what is published of table has no bare name either, and index nothing of it", () => {
+  const { files, names } = bareNames("dist/table/table.js");
+  expect(files).toBeGreaterThan(2);
+  expect(names).toEqual([]);
+  const parsing = (path: string) =>
+    [...graph(new URL(path, root)).keys()].filter((file) =>
+      readFileSync(new URL(file), "utf8").includes("papaparse"),
+    );
+  expect(parsing("dist/table/table.js")).not.toEqual([]);
+  expect(parsing("dist/index.js")).toEqual([]);
+});
+
 test("the worker is one script, a module and CommonJS alike: whoever copies it alone has it whole", () => {
   const script = readFileSync(new URL("dist/backends/wasm/worker.js", root), "utf8");
   expect(script).toContain("parentPort");

@@ -146,7 +146,7 @@ describe("wrong inputs", () => {
     [
       "gaussian",
       { stream: "layer-0", count: 1 },
-      'Expected "minibatch-order", "initialization", "complement" or "layer-1" (and so on), or a stream\'s number, for gaussian.stream but received "layer-0"',
+      'Expected "minibatch-order", "initialization", "complement", "table-split" or "layer-1" (and so on), or a stream\'s number, for gaussian.stream but received "layer-0"',
     ],
     [
       "gaussian",
@@ -192,7 +192,7 @@ describe("wrong inputs", () => {
     [
       "accuracy",
       { ...located, data: { ...batch, labels: [1] } },
-      "Expected a Uint8Array or Uint16Array for accuracy.data.labels but received an array of length 1",
+      "Expected a Uint8Array or Uint16Array for accuracy.data.labels but received an array of length 1; Uint8Array.from(labels) makes it one",
     ],
     [
       "weights",

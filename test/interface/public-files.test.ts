@@ -36,7 +36,7 @@ test("every export and command is in the package", () => {
 
 test("nothing else: bundled JavaScript, types, licences, WASM, a study's outcome, and the documents", () => {
   const allowed = [
-    /^dist\/(chunk-[A-Z0-9]+|index|formats\/index|runs\/report|cli\/main|backends\/wasm\/worker)\.js$/,
+    /^dist\/(chunk-[A-Z0-9]+|index|formats\/index|runs\/report|table\/table|cli\/main|backends\/wasm\/worker)\.js$/,
     /^dist\/.+\.d\.ts$/,
     /^dist\/THIRD-PARTY-LICENSES\.txt$/,
     /^dist\/wasm\/local-entropy\.(relaxed|threads|simd)\.wasm$/,

@@ -121,7 +121,7 @@ describe("each wrong option of train", () => {
     [
       "no data",
       { data: undefined },
-      "Expected an object with train, test, validation for train.data but received undefined",
+      "Expected an object with train, test, validation, encoding for train.data but received undefined",
     ],
     [
       "no training data",
@@ -131,7 +131,29 @@ describe("each wrong option of train", () => {
     [
       "plain inputs",
       changed({ inputs: [1, 2] }),
-      "Expected a Uint8Array or Float32Array for train.data.train.inputs but received an array of length 2",
+      "Expected a Uint8Array or Float32Array for train.data.train.inputs but received an array of length 2; Float32Array.from(inputs) makes it one",
+    ],
+    [
+      "rows as inputs",
+      changed({ inputs: [[1, 2], Float32Array.of(3, 4)] }),
+      "Expected a Uint8Array or Float32Array for train.data.train.inputs but received an array of length 2; " +
+        "Float32Array.from(inputs.flatMap((row) => [...row])) makes it one",
+    ],
+    [
+      "inputs in double precision",
+      changed({ inputs: new Float64Array(72) }),
+      "Expected a Uint8Array or Float32Array for train.data.train.inputs but received Float64Array of length 72; Float32Array.from(inputs) makes it one",
+    ],
+    [
+      "names as labels",
+      changed({ labels: ["cat", "dog"] }),
+      "Expected a Uint8Array or Uint16Array of length 12 for train.data.train.labels but received an array of length 2; " +
+        "number the names: const names = [...new Set(labels)].sort(), Uint8Array.from(labels, (name) => names.indexOf(name)); or let table of local-entropy/table do it",
+    ],
+    [
+      "an encoding that is none",
+      { data: { train: dataset, encoding: { features: [] } } },
+      "Expected what table found (its encoding) for train.data.encoding but received an object",
     ],
     [
       "count",
@@ -181,7 +203,7 @@ describe("each wrong option of train", () => {
     [
       "parameters' type",
       { parameters: [1] },
-      "Expected a Float32Array or Float64Array of length 43 for train.parameters but received an array of length 1",
+      "Expected a Float32Array or Float64Array of length 43 for train.parameters but received an array of length 1; Float32Array.from(parameters) makes it one",
     ],
     [
       "parameters' length",
@@ -328,7 +350,7 @@ describe("each wrong option of train", () => {
   });
   test.each([
     ["network", "an array of widths, or { layers, activation },"],
-    ["data", "an object with train, test, validation"],
+    ["data", "an object with train, test, validation, encoding"],
     ["updates", "an integer 1 … 4294967296"],
   ])("%s is required", (key, range) => {
     const { [key as "network"]: _, ...rest } = base;

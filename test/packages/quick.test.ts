@@ -85,6 +85,32 @@ describe("what is packed", () => {
     expect(told(run(project, process.execPath, "train.mjs"))).toEqual(trained(native ? "native" : "wasm"));
   });
 
+  test("makes a table what train takes, and keeps how", () => {
+    expect(told(run(project, process.execPath, "table.mjs"))).toEqual({
+      names: ["size", "name=a", "name=b"],
+      testAccuracy: 1,
+      inputs: 3,
+      first: ["even"],
+    });
+  });
+
+  test("reads tables in a page too: nothing of Node is bundled with it", async () => {
+    const { warnings, outputFiles } = await build({
+      stdin: { contents: 'export { table } from "local-entropy/table";', resolveDir: project },
+      bundle: true,
+      write: false,
+      format: "esm",
+      platform: "browser",
+      logLevel: "silent",
+    });
+    expect(warnings).toEqual([]);
+    expect(outputFiles[0].text).not.toMatch(/\brequire\(|from\s*"(?:node:|stream)/);
+    writeFileSync(join(work, "page.mjs"), outputFiles[0].text);
+    const script = `const { table } = await import("./page.mjs");
+      console.log(JSON.stringify((await table("a,b\\n1,x\\n2,y\\n", { label: "b", test: 0 })).encoding.featureNames));`;
+    expect(told(run(work, process.execPath, "--input-type=module", "-e", script))).toEqual(["a"]);
+  });
+
   test.each(["esm", "cjs"] as const)("trains in a bundle (%s) that is copied away alone", async (format) => {
     const elsewhere = mkdtempSync(join(work, "elsewhere-"));
     const outfile = join(elsewhere, `server.${format === "esm" ? "mjs" : "cjs"}`);

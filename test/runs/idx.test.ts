@@ -123,7 +123,8 @@ describe("each fault is named", () => {
     );
     const labels = await file("range", idx([3], Uint8Array.of(1, 10, 12)));
     expect(await messageOf(readLabels(labels, 10))).toBe(
-      `Expected labels 0 … 9 in ${labels} but found 10 at row 1; give the right number of classes`,
+      `Expected labels 0 … 9 in ${labels} but found 10 at row 1; give the right number of classes: ` +
+        "its labels are 1 … 12, which is { classes: 12, firstLabel: 1 }",
     );
   });
 

@@ -102,6 +102,28 @@ describe("a folder of the same naming", () => {
     );
   });
 
+  test("labels may have any number of classes and begin anywhere", async () => {
+    const letters = await folder({
+      ...tiny,
+      "train-labels-idx1-ubyte": idx([6], Uint8Array.of(1, 26, 3, 1, 2, 9)),
+      "t10k-labels-idx1-ubyte": idx([3], Uint8Array.of(26, 1, 7)),
+    });
+    const { train, test } = await loadMnist({ directory: letters, classes: 26, firstLabel: 1 });
+    expect([train.classes, [...train.labels], [...test.labels]]).toEqual([
+      26,
+      [0, 25, 2, 0, 1, 8],
+      [25, 0, 6],
+    ]);
+    const refused =
+      "but found 26 at row 1; give the right number of classes: its labels are 1 … 26, which is";
+    await expect(loadMnist({ directory: letters })).rejects.toThrow(
+      `${refused} { classes: 26, firstLabel: 1 }`,
+    );
+    await expect(loadMnist({ directory: letters, classes: 25, firstLabel: 2 })).rejects.toThrow(
+      "Expected labels 2 … 26",
+    );
+  });
+
   test("wrong options", async () => {
     const directory = await folder(tiny);
     await expect(loadMnist({ directory, validation: 6 })).rejects.toThrow(
@@ -111,7 +133,7 @@ describe("a folder of the same naming", () => {
       "Unknown option loadMnist.directry; did you mean directory?",
     );
     await expect(loadMnist(directory as never)).rejects.toThrow(
-      `Expected an object with directory, validation for loadMnist but received "`,
+      `Expected an object with directory, validation, classes, firstLabel for loadMnist but received "`,
     );
   });
 });

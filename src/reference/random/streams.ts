@@ -10,6 +10,7 @@
  * | minibatch-order  | 0                                           | epoch  | words of the epoch's shuffle              |
  * | initialization   | layer                                       | 0      | words of the layer's weights, row-major   |
  * | complement       | 0, and 1 for SGLD's second normal           | k      | normals of the first layer, row-major     |
+ * | table-split      | 0                                           | 0      | words of the shuffle of a table's rows    |
  * | layer-1, …       | sample j; pair; step j; (j−1)M + m; block i | k      | normals of that layer's matrix, row-major |
  *
  * Layer ℓ's matrix is (d_{ℓ−1} + 1) × d_ℓ, biases in the last row. A projected form takes U (r × d_1) from the
@@ -21,6 +22,8 @@ export const STREAMS = {
   "minibatch-order": CONSTANTS.streamMinibatchOrder,
   initialization: CONSTANTS.streamInitialization,
   complement: CONSTANTS.streamComplement,
+  // No backend knows this one: tables are split above them.
+  "table-split": 3,
 } as const;
 
 /** Number of the stream that holds the noise of layer ℓ = 1 … L. */
