@@ -146,7 +146,7 @@ describe("wrong inputs", () => {
     [
       "gaussian",
       { stream: "layer-0", count: 1 },
-      'Expected "minibatch-order", "initialization", "complement", "table-split" or "layer-1" (and so on), or a stream\'s number, for gaussian.stream but received "layer-0"',
+      'Expected "minibatch-order", "initialization", "complement", "table-split", "eigenvectors" or "layer-1" (and so on), or a stream\'s number, for gaussian.stream but received "layer-0"',
     ],
     [
       "gaussian",
