@@ -12,8 +12,8 @@
  * What this file leaves out: restarts that would bound the basis (m vectors of n), and several vectors at a time, which
  * would tell how often an eigenvalue stands in the spectrum.
  */
-import type { Operations } from "./backends/backend.ts";
-import { expected, OptionError } from "./errors.ts";
+import type { AbortSignalLike, Operations } from "./backends/backend.ts";
+import { BackendError, expected, OptionError } from "./errors.ts";
 import { parameterCount } from "./network.ts";
 import type { EigenvaluesInput } from "./options/hessian.ts";
 import type { Eigenpair } from "./options/operation-types.ts";
@@ -28,20 +28,55 @@ export interface Eigenvalues {
   readonly converged: boolean;
 }
 
-/** What is left of a product counts as nothing at this part of the largest |θ|: float64's rounding of the sums. */
-const NOTHING = 1e-13;
+/** A symmetric matrix of n rows, known by its products. */
+export interface Products {
+  readonly n: number;
+  /** Of the matrix with v (n), which is read before it returns. */
+  product(v: Float64Array): Promise<ArrayLike<number>>;
+  /** Standard normals (n) of the start so numbered, from 0. */
+  normals(number: number): Promise<ArrayLike<number>>;
+  readonly signal?: AbortSignalLike;
+}
 
-/** Copies what it is given before it returns. */
-export async function hessianEigenvalues(
+/** How many eigenvalues, how near, after how many products at most. */
+export type Wanted = Pick<EigenvaluesInput, "largest" | "smallest" | "tolerance" | "products">;
+
+/** The Hessian's. Copies what it is given before it returns. */
+export function hessianEigenvalues(
   { hessianProduct, gaussian }: Operations,
   given: EigenvaluesInput,
 ): Promise<Eigenvalues> {
-  const { largest, smallest, tolerance, products: most, key, signal, network } = given;
+  const { network, batch, key, signal } = given;
   const n = parameterCount(network);
   const point = {
     ...{ network, signal, parameters: given.parameters.slice() },
-    batch: { inputs: given.batch.inputs.slice(), labels: given.batch.labels.slice() },
+    batch: { inputs: batch.inputs.slice(), labels: batch.labels.slice() },
   };
+  const stream = STREAMS.eigenvectors;
+  const matrix = {
+    ...{ n, signal },
+    product: (vector: Float64Array) => hessianProduct({ ...point, vector }),
+    normals: (sample: number) => gaussian({ key, stream, update: 0, sample, count: n, signal }),
+  };
+  return lanczos(matrix, given);
+}
+
+/** What is left of a product counts as nothing at this part of the largest |θ|: float64's rounding of the sums. */
+const NOTHING = 1e-13;
+
+export async function lanczos(matrix: Products, wanted: Wanted): Promise<Eigenvalues> {
+  try {
+    return await search(matrix, wanted);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    const what = `${wanted.products} vectors of ${matrix.n} doubles`;
+    const message = `The machine has not enough memory for ${what}; ask for fewer products or eigenvalues`;
+    throw new BackendError(message, { cause });
+  }
+}
+
+async function search({ product, normals, signal }: Products, wanted: Wanted): Promise<Eigenvalues> {
+  const { largest, smallest, tolerance, products: most } = wanted;
   const basis: Float64Array[] = [];
   /** α and β of T. */
   const [diagonal, beside]: [number[], number[]] = [[], []];
@@ -53,26 +88,25 @@ export async function hessianEigenvalues(
   };
   /** A random vector of length 1 orthogonal to the basis. */
   const start = async () => {
-    const normals = { key, stream: STREAMS.eigenvectors, update: 0, sample: starts++, count: n, signal };
-    const q = Float64Array.from(await gaussian(normals));
+    const q = Float64Array.from(await normals(starts++));
     const length = await inTurns(orthogonalize(q, basis));
     return q.map((value) => value / length);
   };
   let q = await start();
   for (;;) {
     basis.push(q);
-    const next = Float64Array.from(await hessianProduct({ ...point, vector: q }));
+    const next = Float64Array.from(await product(q));
     diagonal.push(dot(q, next));
     const left = await inTurns(orthogonalize(next, basis));
     if (!Number.isFinite(left)) {
       const range = "parameters at which the loss has finite second derivatives";
       throw new OptionError(expected(range, "hessianEigenvalues.parameters", left));
     }
-    const found = endsOf(diagonal, beside, left, given);
+    const found = endsOf(diagonal, beside, left, wanted);
     const enough = diagonal.length >= largest + smallest;
     const converged = enough && found.residuals.every((residual) => residual <= tolerance * found.scale);
     if (converged || basis.length === most) {
-      const pairs = await inTurns(pairsOf(endsOf(diagonal, beside, left, given, 0), basis));
+      const pairs = await inTurns(pairsOf(endsOf(diagonal, beside, left, wanted, 0), basis));
       const products = basis.length;
       return { largest: pairs.slice(0, largest), smallest: pairs.slice(largest), products, converged };
     }

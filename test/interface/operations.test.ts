@@ -39,6 +39,7 @@ describe.each(BACKENDS)("operations on %s", (name) => {
       n,
       "parameters",
     ],
+    ["hessianProduct", { ...common, vector: parameters }, n, null],
   ] as const;
 
   test.each(CASES)(

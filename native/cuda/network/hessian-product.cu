@@ -18,6 +18,8 @@ namespace {
 
 constexpr unsigned kThreads = 256, kRowsEach = kThreads / 32;
 
+static_assert(kActivations == 3, "the second derivative of an activation is missing in through_slopes");
+
 // Logits z (rows x classes) <- scale (p - onehot), p their softmax, and their derivatives d <- scale p (d - sum of
 // p d); a warp a row. What the sum holds is taken relative to the best class, so that a row that is sure of it
 // loses nothing.
