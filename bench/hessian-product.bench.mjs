@@ -15,8 +15,7 @@ export default async function (harness) {
     for (const [name, { operations }] of opened) {
       rivals[`product, ${name}`] = () => operations.hessianProduct(input);
       rivals[`gradient, ${name}`] = () => operations.gradient({ ...input, loss });
-      if (expected)
-        expectClose(`product, ${name}`, await operations.hessianProduct(input), expected, 1e-5);
+      if (expected) expectClose(`product, ${name}`, await operations.hessianProduct(input), expected, 1e-5);
     }
     await harness.compare(`Hessian times a vector, ${rows} rows`, rivals);
   }

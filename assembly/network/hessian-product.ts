@@ -114,7 +114,21 @@ function productOf(
 ): void {
   const to = c + 4 * begin * cRow;
   const start: usize = adds ? to : 0;
-  product(end - begin, columns, depth, a + 4 * begin * aRow, aRow, 1, b, columns, start, cRow, to, cRow, FULL);
+  product(
+    end - begin,
+    columns,
+    depth,
+    a + 4 * begin * aRow,
+    aRow,
+    1,
+    b,
+    columns,
+    start,
+    cRow,
+    to,
+    cRow,
+    FULL,
+  );
 }
 
 /** From P¹ and Ṗ¹ to the logits and their derivative. */
@@ -268,6 +282,5 @@ export function hessianProduct(): void {
     barrier(); // the next part writes the output
   }
   if (totals === 0) return;
-  for (let i = begin; i < end; i++)
-    store<f32>(job.output + 4 * i, f32(load<f64>(totals + 8 * i)));
+  for (let i = begin; i < end; i++) store<f32>(job.output + 4 * i, f32(load<f64>(totals + 8 * i)));
 }

@@ -1,5 +1,5 @@
-// Products with the Hessian: against mixed differences of the loss in double precision, every target and number
-// of threads, the guards around the answer, cancellation.
+// Products with the Hessian: against mixed differences of the loss in double precision, every target and
+// number of threads, the guards around the answer, cancellation.
 #include <algorithm>
 
 #include "harness.h"
@@ -59,8 +59,10 @@ std::vector<Problem> problems() {
   all.emplace_back(std::vector<uint32_t>{37, 11}, Activation::kRelu, 13, false, 0.7);
   all.emplace_back(std::vector<uint32_t>{30, 19, 5}, Activation::kTanh, 7, true, 0.8);
   all.emplace_back(std::vector<uint32_t>{23, 33, 17, 3}, Activation::kTanh, 21, false, 0.1);
-  all.emplace_back(std::vector<uint32_t>{40, 16, 2}, Activation::kTanh, 150, true, 0.2);  // two blocks of rows
-  if (!quick()) all.emplace_back(std::vector<uint32_t>{9, 8, 4}, Activation::kTanh, 1100, true, 0.6);  // two parts
+  all.emplace_back(std::vector<uint32_t>{40, 16, 2}, Activation::kTanh, 150, true,
+                   0.2);  // two blocks of rows
+  if (!quick())
+    all.emplace_back(std::vector<uint32_t>{9, 8, 4}, Activation::kTanh, 1100, true, 0.6);  // two parts
   return all;
 }
 
@@ -72,7 +74,8 @@ const Register exact("hessian product: mixed differences of the loss", [] {
       const std::vector<float> product = product_of(kernels, problem, v, 2);
       double most = 0;
       for (const float value : product) most = std::max(most, std::abs(double(value)));
-      const std::string what = std::string(kernels->name) + ", " + std::to_string(problem.rows.size()) + " rows, ";
+      const std::string what =
+          std::string(kernels->name) + ", " + std::to_string(problem.rows.size()) + " rows, ";
       check_near(dot(v, product), by_differences(problem, v, v), 1e-3 * std::abs(dot(v, product)) + 1e-5,
                  what + "along v");
       for (size_t k = 0; k < (quick() ? 5 : 40); k++) {

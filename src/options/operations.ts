@@ -2,16 +2,16 @@
  * The checks of the operations' inputs: one function an operation, from the public input to the seam's.
  */
 import * as z from "zod/mini";
-import {
-  type BatchInput,
-  type EvolutionStrategiesInput,
-  type GaussianInput,
-  type HessianProductInput,
-  type PredictInput,
-  type RobbinsMonroInput,
-  type SgldInput,
-  type Vector,
-  type WeightsInput,
+import type {
+  BatchInput,
+  EvolutionStrategiesInput,
+  GaussianInput,
+  HessianProductInput,
+  PredictInput,
+  RobbinsMonroInput,
+  SgldInput,
+  Vector,
+  WeightsInput,
 } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
 import { parameterCount } from "../network.ts";
@@ -40,14 +40,7 @@ import type {
   StepOptions,
   WeightsOptions,
 } from "./operation-types.ts";
-import {
-  extremes,
-  leastNoise,
-  madeOfChain,
-  madeOfSampling,
-  requireHeld,
-  requireNoise,
-} from "./precision.ts";
+import { extremes, leastNoise, madeOfChain, madeOfSampling, requireHeld, requireNoise } from "./precision.ts";
 import { resolveSampling } from "./sampling.ts";
 import {
   coupling,
@@ -59,7 +52,7 @@ import {
   samples,
   temperature,
 } from "./schemas.ts";
-import { checkStep, stepSchema } from "./step.ts";
+import { checkStep, type stepSchema } from "./step.ts";
 import type { LossOptions, NetworkOptions } from "./types.ts";
 import {
   checkedElsewhere,

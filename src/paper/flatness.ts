@@ -86,8 +86,7 @@ export async function relativeCurvature(
   const scaled = (v: ArrayLike<number>) => size.map((d, i) => d * v[i]);
   const matrix = {
     n,
-    product: async (v: Float64Array) =>
-      scaled(await backend.hessianProduct({ ...place, vector: scaled(v) })),
+    product: async (v: Float64Array) => scaled(await backend.hessianProduct({ ...place, vector: scaled(v) })),
     normals: (sample: number) => backend.gaussian({ stream: "eigenvectors", update: 1, sample, count: n }),
   };
   const wanted = { largest: 1, smallest: 0, tolerance: TOLERANCE, products: Math.min(n, 100) };

@@ -22,7 +22,8 @@ export function correlation(a: readonly number[], b: readonly number[]): number 
     const center = mean(values);
     return values.map((value) => value - center);
   });
-  const product = (u: readonly number[], v: readonly number[]) => u.reduce((sum, value, i) => sum + value * v[i], 0);
+  const product = (u: readonly number[], v: readonly number[]) =>
+    u.reduce((sum, value, i) => sum + value * v[i], 0);
   return product(x, y) / Math.sqrt(product(x, x) * product(y, y));
 }
 

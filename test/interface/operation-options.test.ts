@@ -137,7 +137,8 @@ describe("right inputs", () => {
     const vector = parameters.slice().reverse();
     const point = { ...place, batch: seen };
     expect(checkOperation("hessianProduct", { ...located, batch, vector })).toEqual({ ...point, vector });
-    const wanted = (options: object) => checkOperation("hessianEigenvalues", { ...located, batch, ...options });
+    const wanted = (options: object) =>
+      checkOperation("hessianEigenvalues", { ...located, batch, ...options });
     const defaults = { ...point, largest: 1, smallest: 0, tolerance: 1e-3, key };
     expect(wanted({})).toEqual({ ...defaults, products: 43 });
     expect(wanted({ largest: 0, smallest: 2, products: 7, tolerance: 1e-6, seed: 9 })).toEqual({

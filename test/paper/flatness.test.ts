@@ -53,7 +53,9 @@ function largestOf(rows: readonly Float64Array[]): number {
 test("relative curvature is the largest eigenvalue of D∇²fD", async () => {
   const place = placeOf("tanh");
   const rows = await dense(place);
-  const scaled = rows.map((row, i) => row.map((value, j) => Math.abs(place.parameters[i] * place.parameters[j]) * value));
+  const scaled = rows.map((row, i) =>
+    row.map((value, j) => Math.abs(place.parameters[i] * place.parameters[j]) * value),
+  );
   const { value, converged } = await relativeCurvature(await opened, place);
   expect(converged).toBe(true);
   expect(value / largestOf(scaled)).toBeCloseTo(1, 2);
@@ -88,11 +90,17 @@ test("a filter direction has each unit's length", async () => {
   const direction = await filterDirection(await opened, place, 3);
   for (const { offset, rows, columns } of layerShapes(place.network)) {
     for (let c = 0; c < columns; c++) {
-      const column = (x: ArrayLike<number>) => Math.hypot(...Array.from({ length: rows }, (_, r) => x[offset + r * columns + c]));
+      const column = (x: ArrayLike<number>) =>
+        Math.hypot(...Array.from({ length: rows }, (_, r) => x[offset + r * columns + c]));
       expect(column(direction) / column(place.parameters)).toBeCloseTo(1, 5);
     }
   }
-  const [before, here, after] = await lossesAlong(await opened, place, [direction], around(0.5, 3).map((t) => [t]));
+  const [before, here, after] = await lossesAlong(
+    await opened,
+    place,
+    [direction],
+    around(0.5, 3).map((t) => [t]),
+  );
   expect(here).toBeCloseTo(await (await opened).loss(place), 12);
   expect(Math.min(Math.abs(before - here), Math.abs(after - here))).toBeGreaterThan(1e-4);
 });
@@ -101,9 +109,9 @@ test("correlations and their intervals", () => {
   expect(correlation([1, 2, 3, 4], [2, 4, 6, 8])).toBeCloseTo(1, 12);
   expect(correlation([1, 2, 3], [1, 0, 1])).toBeCloseTo(0, 12);
   expect(correlation([0, 1, 2, 3], [1, 0, 3, 2])).toBeCloseTo(0.6, 12);
-  // atanh 0.6 = 0.6931; ± 1.96/5.
+  // atanh 0.6 = ln 2; ± 1.96/√(28 − 3).
   const [low, high] = fisherInterval(0.6, 28)!;
-  expect(low).toBeCloseTo(Math.tanh(0.693147 - 0.392), 4);
-  expect(high).toBeCloseTo(Math.tanh(0.693147 + 0.392), 4);
+  expect(low).toBeCloseTo(Math.tanh(Math.LN2 - 0.392), 4);
+  expect(high).toBeCloseTo(Math.tanh(Math.LN2 + 0.392), 4);
   expect(fisherInterval(0.6, 3)).toBeNull();
 });

@@ -5,8 +5,8 @@
 //   T^{l-1} = G^l (W^l)^T,  T'^{l-1} = G'^l (W^l)^T + G^l (V^l)^T,  G' = slope T' + bend P' T,
 //   (H v)^l = (A'^{l-1})^T G^l + (A^{l-1})^T G'^l.
 //
-// Rows are worked off in blocks by the whole team, as in sgd-inl.h, so each entry is one chain of sums whatever
-// the number of threads. Blocks are added up in float32 as far as a part goes, the parts in float64.
+// Rows are worked off in blocks by the whole team, as in sgd-inl.h, so each entry is one chain of sums
+// whatever the number of threads. Blocks are added up in float32 as far as a part goes, the parts in float64.
 //
 // Symbols: d0 … dL widths, n parameters. W^l and V^l are the matrices of x and of v; G is df/dP.
 #pragma once
@@ -26,9 +26,9 @@ constexpr size_t kRowsOfPart = 8 * kRowBlock;
 // A block of rows and its derivatives, which all workers share, each at rows of its own.
 struct Tangents {
   Rows rows;
-  Pass pass;                       // P, then G; A
-  Pass dot;                        // P', then G'; A' with a column of zeros
-  const float *weights, *moved;    // layers 2 … L of x and of v
+  Pass pass;                         // P, then G; A
+  Pass dot;                          // P', then G'; A' with a column of zeros
+  const float *weights, *moved;      // layers 2 … L of x and of v
   float *weights_back, *moved_back;  // the same transposed, without the biases
 };
 
@@ -51,24 +51,30 @@ inline Tangents new_tangents(Workspace& workspace, const Network& network, size_
   return t;
 }
 
+template <class Function>
+inline void activate_dots_by(const Tangents& t, size_t l, size_t width, size_t begin, size_t end,
+                             Function function) {
+  const size_t stride = t.dot.stride[l];
+  for (size_t r = begin; r < end; r++) {
+    const float *a = t.pass.activation[l] + r * stride, *from = t.dot.signal[l] + r * stride;
+    float* to = t.dot.activation[l] + r * stride;
+    for (size_t i = 0; i < width; i += kLanes) store(to + i, function(load(a + i), load(from + i)));
+    to[width] = 0;
+  }
+}
+
 // A'^l from A^l and P'^l.
 inline void activate_dots(const Network& network, const Tangents& t, size_t l, size_t begin, size_t end) {
-  const size_t width = network.layers[l], stride = t.dot.stride[l];
-  const auto by = [&](auto function) {
-    for (size_t r = begin; r < end; r++) {
-      const float *a = t.pass.activation[l] + r * stride, *from = t.dot.signal[l] + r * stride;
-      float* to = t.dot.activation[l] + r * stride;
-      for (size_t i = 0; i < width; i += kLanes) store(to + i, function(load(a + i), load(from + i)));
-      to[width] = 0;
-    }
-  };
+  const size_t width = network.layers[l];
   switch (network.activation) {
     case Activation::kRelu:
-      return by([](Float a, Float p) { return select((Int)(a > set(0)), p, set(0)); });
+      return activate_dots_by(t, l, width, begin, end,
+                              [&](Float a, Float p) { return select((Int)(a > set(0)), p, set(0)); });
     case Activation::kTanh:
-      return by([](Float a, Float p) { return p * (set(1) - a * a); });
-    case Activation::kStep:
-      return by([](Float, Float) { return set(0); });  // it has no slope, and nobody asks
+      return activate_dots_by(t, l, width, begin, end,
+                              [&](Float a, Float p) { return p * (set(1) - a * a); });
+    case Activation::kStep:  // it has no slope, and nobody asks
+      return activate_dots_by(t, l, width, begin, end, [&](Float, Float) { return set(0); });
   }
 }
 
@@ -89,8 +95,9 @@ inline void forward_dots(const Network& network, const Tangents& t, size_t begin
   }
 }
 
-// A row's logits z <- scale (p - onehot), p their softmax, and their derivative dot <- scale p (dot - sum of p
-// dot). What the sum holds is taken relative to the best class, so that a row that is sure of it loses nothing.
+// A row's logits z <- scale (p - onehot), p their softmax, and their derivative dot <- scale p (dot - sum of
+// p dot). What the sum holds is taken relative to the best class, so that a row that is sure of it loses
+// nothing.
 inline void signal_dots(float* z, float* dot, size_t classes, size_t label, float scale) {
   const size_t best = first_largest(z, classes);
   const float others = exponentials(z, classes, best), factor = scale / (1 + others);
@@ -108,6 +115,39 @@ inline void signal_dots(float* z, float* dot, size_t classes, size_t label, floa
   });
 }
 
+// T and T' of layer l become G and G' by function(a, a', to, to'), which reads and writes what its pointers
+// say.
+template <class Function>
+inline void slope_dots_by(const Tangents& t, size_t l, size_t width, size_t begin, size_t end,
+                          Function function) {
+  const size_t stride = t.pass.stride[l];
+  for (size_t r = begin; r < end; r++) {
+    const float *a = t.pass.activation[l] + r * stride, *a_dot = t.dot.activation[l] + r * stride;
+    float *to = t.pass.signal[l] + r * stride, *to_dot = t.dot.signal[l] + r * stride;
+    for (size_t i = 0; i < width; i += kLanes) function(load(a + i), load(a_dot + i), to + i, to_dot + i);
+  }
+}
+
+inline void slope_dots(const Network& network, const Tangents& t, size_t l, size_t begin, size_t end) {
+  const size_t width = network.layers[l];
+  switch (network.activation) {
+    case Activation::kRelu:
+      return slope_dots_by(t, l, width, begin, end, [&](Float a, Float, float* to, float* to_dot) {
+        const Int on = (Int)(a > set(0));
+        store(to, select(on, load(to), set(0)));
+        store(to_dot, select(on, load(to_dot), set(0)));
+      });
+    case Activation::kTanh:  // its second derivative is -2 a slope, and slope P' is A'
+      return slope_dots_by(t, l, width, begin, end, [&](Float a, Float a_dot, float* to, float* to_dot) {
+        const Float slope = set(1) - a * a, through = load(to);
+        store(to, through * slope);
+        store(to_dot, load(to_dot) * slope - set(2) * a * a_dot * through);
+      });
+    case Activation::kStep:
+      return;
+  }
+}
+
 // From G^L and G'^L back to G^1 and G'^1.
 inline void backward_dots(const Network& network, const Tangents& t, size_t begin, size_t end) {
   for (size_t l = network.depth(); l > 1; l--) {
@@ -117,33 +157,11 @@ inline void backward_dots(const Network& network, const Tangents& t, size_t begi
     const float *g = t.pass.signal[l] + begin * g_row, *g_dot = t.dot.signal[l] + begin * g_row;
     float *back = t.pass.signal[l - 1] + begin * stride, *back_dot = t.dot.signal[l - 1] + begin * stride;
     product({rows, width, columns, g, g_row, 1, t.weights_back + at, width, nullptr, 0, back, stride});
-    product({rows, width, columns, g_dot, g_row, 1, t.weights_back + at, width, nullptr, 0, back_dot, stride});
-    product({rows, width, columns, g, g_row, 1, t.moved_back + at, width, back_dot, stride, back_dot, stride});
-    const auto by = [&](auto function) {
-      for (size_t r = begin; r < end; r++) {
-        const float *a = t.pass.activation[l - 1] + r * stride, *a_dot = t.dot.activation[l - 1] + r * stride;
-        float *to = t.pass.signal[l - 1] + r * stride, *to_dot = t.dot.signal[l - 1] + r * stride;
-        for (size_t i = 0; i < width; i += kLanes) function(load(a + i), load(a_dot + i), to + i, to_dot + i);
-      }
-    };
-    switch (network.activation) {
-      case Activation::kRelu:
-        by([](Float a, Float, float* to, float* to_dot) {
-          const Int on = (Int)(a > set(0));
-          store(to, select(on, load(to), set(0)));
-          store(to_dot, select(on, load(to_dot), set(0)));
-        });
-        break;
-      case Activation::kTanh:  // its second derivative is -2 a slope, and slope P' is A'
-        by([](Float a, Float a_dot, float* to, float* to_dot) {
-          const Float slope = set(1) - a * a, through = load(to);
-          store(to, through * slope);
-          store(to_dot, load(to_dot) * slope - set(2) * a * a_dot * through);
-        });
-        break;
-      case Activation::kStep:
-        break;
-    }
+    product(
+        {rows, width, columns, g_dot, g_row, 1, t.weights_back + at, width, nullptr, 0, back_dot, stride});
+    product(
+        {rows, width, columns, g, g_row, 1, t.moved_back + at, width, back_dot, stride, back_dot, stride});
+    slope_dots(network, t, l - 1, begin, end);
   }
 }
 
@@ -182,15 +200,15 @@ inline void block_product(const Network& network, const float* parameters, const
   });
 }
 
-// out (n) <- the Hessian at `parameters` (n) of the mean cross-entropy of the batch, times `vector` (n). False if
-// cancelled.
+// out (n) <- the Hessian at `parameters` (n) of the mean cross-entropy of the batch, times `vector` (n).
+// False if cancelled.
 inline bool hessian_product(const Network& network, const float* parameters, const float* vector,
                             const Batch& batch, const Context& context, float* out) {
   const FlushDenormals flush;
   const size_t n = network.parameters(), offset = tail_offset(network);
   Workspace workspace;
-  Tangents tangents = new_tangents(workspace, network, std::min(batch.size, kRowBlock), parameters + offset,
-                                   vector + offset);
+  Tangents tangents =
+      new_tangents(workspace, network, std::min(batch.size, kRowBlock), parameters + offset, vector + offset);
   std::vector<double> totals(batch.size > kRowsOfPart ? n : 0);
   for (size_t first = 0; first < batch.size; first += kRowBlock) {
     if (context.cancelled->load(std::memory_order_relaxed)) return false;

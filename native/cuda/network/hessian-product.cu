@@ -1,5 +1,5 @@
-// hessian-product.h explains; reference/network/hessian-product.ts has the equations. With a dot for the derivative
-// along v, V^l the matrices of v, and G = df/dP:
+// hessian-product.h explains; reference/network/hessian-product.ts has the equations. With a dot for the
+// derivative along v, V^l the matrices of v, and G = df/dP:
 //
 //   P'^1 = A^0 V^1,  A'^l = slope(P^l) P'^l,  P'^{l+1} = A'^l W^{l+1} + A^l V^{l+1},
 //   T^{l-1} = G^l (W^l)^T,  T'^{l-1} = G'^l (W^l)^T + G^l (V^l)^T,  G' = slope T' + bend P' T,
@@ -20,9 +20,9 @@ constexpr unsigned kThreads = 256, kRowsEach = kThreads / 32;
 
 static_assert(kActivations == 3, "the second derivative of an activation is missing in through_slopes");
 
-// Logits z (rows x classes) <- scale (p - onehot), p their softmax, and their derivatives d <- scale p (d - sum of
-// p d); a warp a row. What the sum holds is taken relative to the best class, so that a row that is sure of it
-// loses nothing.
+// Logits z (rows x classes) <- scale (p - onehot), p their softmax, and their derivatives d <- scale p (d -
+// sum of p d); a warp a row. What the sum holds is taken relative to the best class, so that a row that is
+// sure of it loses nothing.
 __global__ void signal_dots(DeviceBatch batch, unsigned classes, float scale, float* logits, float* dots) {
   const size_t row = size_t(blockIdx.x) * kRowsEach + threadIdx.x / 32;
   if (row >= batch.size) return;  // a whole warp
@@ -85,8 +85,16 @@ void forward_dots(DeviceContext& context, const Network& network, const DeviceBa
   for (size_t l = 1; l <= network.depth(); l++) {
     const Layer at = layer_of(network, l, parameters, vector, nullptr);
     const bool last = l == network.depth();
-    Product p{batch.size, at.columns, at.width, at.v, at.columns,
-              1,          at.v + at.width * at.columns, 0, last ? dot.signal[l] : dot.activation[l], at.columns};
+    Product p{batch.size,
+              at.columns,
+              at.width,
+              at.v,
+              at.columns,
+              1,
+              at.v + at.width * at.columns,
+              0,
+              last ? dot.signal[l] : dot.activation[l],
+              at.columns};
     if (l > 1) {
       product(context, StridedLeft{pass.activation[l - 1], at.width, 1}, p);
       p.b = at.w;
@@ -109,8 +117,8 @@ void backward_dots(DeviceContext& context, const Network& network, const DeviceB
                    float* out) {
   for (size_t l = network.depth(); l > 1; l--) {
     const Layer at = layer_of(network, l, parameters, vector, out);
-    Product sum{at.width + 1, at.columns, batch.size, dot.signal[l], at.columns, 1, add ? at.out : nullptr,
-                at.columns,   at.out,     at.columns};
+    Product sum{at.width + 1,           at.columns, batch.size, dot.signal[l], at.columns, 1,
+                add ? at.out : nullptr, at.columns, at.out,     at.columns};
     product(context, StridedLeft{pass.activation[l - 1], 1, at.width, 0, at.width}, sum);
     sum.rows = at.width;  // a bias's input does not move
     sum.b = pass.signal[l];
@@ -118,7 +126,8 @@ void backward_dots(DeviceContext& context, const Network& network, const DeviceB
     product(context, StridedLeft{dot.activation[l - 1], 1, at.width}, sum);
 
     const StridedLeft g{pass.signal[l], at.columns, 1}, g_dot{dot.signal[l], at.columns, 1};
-    Product back{batch.size, at.width, at.columns, at.w, 1, at.columns, nullptr, 0, pass.signal[l - 1], at.width};
+    Product back{batch.size, at.width, at.columns,         at.w,    1, at.columns,
+                 nullptr,    0,        pass.signal[l - 1], at.width};
     product(context, g, back);
     back.c = dot.signal[l - 1];
     product(context, g_dot, back);

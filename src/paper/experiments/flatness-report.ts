@@ -28,7 +28,10 @@ interface Measure {
 function measuresOf(taus: readonly number[]): Measure[] {
   return [
     { name: "largest eigenvalue of ∇²f", value: ({ flatness }) => flatness.largest[0] },
-    { name: "sum of the five largest", value: ({ flatness }) => flatness.largest.reduce((sum, v) => sum + v, 0) },
+    {
+      name: "sum of the five largest",
+      value: ({ flatness }) => flatness.largest.reduce((sum, v) => sum + v, 0),
+    },
     ...taus.map((tau, i) => ({
       name: `F_τ − f, τ = ${tau}`,
       value: ({ flatness }: Reached) => flatness.smoothed[i].localEntropy,

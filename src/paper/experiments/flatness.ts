@@ -134,7 +134,10 @@ export function flatNetwork(method: string, seed: number, scale: Scale): Task<Fl
         const place = { network: NETWORK, parameters, batch };
         const accuracy = { network: NETWORK, parameters, data: data.test ?? data.train };
         const { flatness, vectors } = await flatnessOf(backend, place, measure.taus);
-        const directions = [await filterDirection(backend, place, 1), await filterDirection(backend, place, 2)];
+        const directions = [
+          await filterDirection(backend, place, 1),
+          await filterDirection(backend, place, 2),
+        ];
         return {
           ...{ ...found, updates, flatness, testAccuracy: await backend.accuracy(accuracy) },
           lines: drawn.lines ? await linesOf(backend, place, vectors[0], directions[0], measure) : null,
@@ -214,5 +217,7 @@ async function rescaledOf(backend: OpenBackend, place: Place): Promise<FlatNetwo
 export function flatNetworks(scale: Scale): Task<FlatNetwork>[] {
   const seeds = scale.quick ? 1 : 5;
   const names = Object.keys(FLATNESS_METHODS);
-  return names.flatMap((method) => Array.from({ length: seeds }, (_, i) => flatNetwork(method, i + 1, scale)));
+  return names.flatMap((method) =>
+    Array.from({ length: seeds }, (_, i) => flatNetwork(method, i + 1, scale)),
+  );
 }
