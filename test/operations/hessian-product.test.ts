@@ -37,8 +37,11 @@ function hessianCase(options: CaseOptions) {
 
 describe("the reference's product is the slope of its gradient", () => {
   // Central differences with h = 1e-5 along a v of length 20: truncation h²|v|²/6 times the next derivative ~ 1e-7,
-  // rounding 2⁻⁵³/h ~ 1e-11. A ReLU kink within h|v| of a pre-activation would show as an error near 1 over the rows.
-  const small = CASES.filter(({ rows, layers }) => rows < 200 && layers[0] < 100);
+  // rounding 2⁻⁵³/h ~ 1e-11. A ReLU kink within h|v| of a pre-activation would show as an error near 1 over the rows; the
+  // cases of few rows have none.
+  const small = CASES.filter(
+    ({ rows, layers, activation }) => layers[0] < 100 && rows < (activation === "tanh" ? 200 : 100),
+  );
   test.each(small.map((options) => [caseName(options), options] as const))("%s", async (_, options) => {
     const input = hessianCase(options);
     const product = await reference.hessianProduct(input);

@@ -132,7 +132,8 @@ export function flatNetwork(method: string, seed: number, scale: Scale): Task<Fl
         if (trained === null) return { ...found, updates: null, testAccuracy: null };
         const { parameters, updates } = trained;
         const place = { network: NETWORK, parameters, batch };
-        const accuracy = { network: NETWORK, parameters, data: data.test ?? data.train };
+        const { inputs: images, labels: classes } = data.test ?? data.train;
+        const accuracy = { network: NETWORK, parameters, data: { inputs: images, labels: classes } };
         const { flatness, vectors } = await flatnessOf(backend, place, measure.taus);
         const directions = [
           await filterDirection(backend, place, 1),
