@@ -22,12 +22,13 @@ type Reached = FlatNetwork & {
 
 interface Measure {
   readonly name: string;
+  readonly unit?: string;
   readonly value: (network: Reached) => number;
 }
 
 function measuresOf(taus: readonly number[]): Measure[] {
   return [
-    { name: "largest eigenvalue of ∇²f", value: ({ flatness }) => flatness.largest[0] },
+    { name: "largest eigenvalue of ∇²f", unit: "nats/unit²", value: ({ flatness }) => flatness.largest[0] },
     {
       name: "sum of the five largest",
       value: ({ flatness }) => flatness.largest.reduce((sum, v) => sum + v, 0),
@@ -36,7 +37,7 @@ function measuresOf(taus: readonly number[]): Measure[] {
       name: `F_τ − f, τ = ${tau}`,
       value: ({ flatness }: Reached) => flatness.smoothed[i].localEntropy,
     })),
-    { name: "relative curvature", value: ({ flatness }) => flatness.relative },
+    { name: "relative curvature", unit: "nats", value: ({ flatness }) => flatness.relative },
   ];
 }
 
@@ -45,6 +46,7 @@ export function flatnessShown(scale: Scale, results: Results): Shown {
   const networks = flatNetworks(scale).map((task) => results(task));
   const reached = networks.filter((network): network is Reached => network.flatness !== null);
   const measures = measuresOf(settings.taus);
+  const seeds = networks.length / METHODS.length;
   const of = (method: string) => reached.filter((network) => network.method === method);
   const parts: Part[] = [
     {
@@ -58,14 +60,14 @@ export function flatnessShown(scale: Scale, results: Results): Shown {
     },
     {
       kind: "table",
-      title: `At a training loss of ${settings.target}, mean ± standard deviation over ${networks.length / METHODS.length} seeds`,
+      title: `At a training loss of ${settings.target}${seeds > 1 ? `, mean ± standard deviation over ${seeds} seeds` : ", one seed"}`,
       columns: [
         ...["", "reached", "updates", "loss", "test accuracy (%)", "|x|", "smallest eigenvalue"],
         ...measures.map(({ name }) => name),
       ],
       rows: METHODS.map((method): Cell[] => {
         const all = of(method);
-        const count = `${all.length} of ${networks.length / METHODS.length}`;
+        const count = `${all.length} of ${seeds}`;
         if (all.length === 0) return [method, count, ...new Array(5 + measures.length).fill("–")];
         const cell = (value: (network: Reached) => number, digits: number) => spread(all.map(value), digits);
         return [
@@ -157,9 +159,9 @@ function scatterPart(all: readonly Reached[], measures: readonly Measure[]): Par
       caption: "One dot a network.",
       svg: panels(
         "test accuracy over flatness",
-        shown.map(({ name, value }) => ({
+        shown.map(({ name, unit, value }) => ({
           label: `test accuracy over ${name}`,
-          x: { label: name, log: true },
+          x: { label: unit === undefined ? name : `${name} (${unit})`, log: true },
           y: { label: "test accuracy (%)" },
           series: METHODS.map((method) => ({
             ...{ name: method, scatter: true },
@@ -193,8 +195,8 @@ function linesPart(all: readonly Reached[], { line, along, across }: Settings): 
       caption:
         "One network of each method. Left: along the eigenvector of the largest eigenvalue, of length 1. Right: along a random direction with the size of each unit's weights.",
       svg: panels("loss along lines", [
-        panel("eigenvector", along, "along the first eigenvector"),
-        panel("filter", across, "along a filter-normalized direction"),
+        panel("eigenvector", along, "along the first eigenvector (units of x)"),
+        panel("filter", across, "along a filter-normalized direction (its length)"),
       ]),
     },
   ];

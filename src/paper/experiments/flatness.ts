@@ -85,7 +85,7 @@ export function flatnessSettings({ quick }: Scale) {
     line: quick ? 9 : 41,
     plane: quick ? 7 : 21,
     /** How far along an eigenvector, in units of the parameters; along filter directions, in their size. */
-    along: 4,
+    along: 1,
     across: 1,
   };
 }
@@ -189,8 +189,11 @@ async function linesOf(
   { line, along, across }: Measure,
 ): Promise<FlatNetwork["lines"]> {
   const places = (half: number) => around(half, line).map((t) => [t]);
+  const either = await lossesAlong(backend, place, [eigenvector], places(along));
+  // An eigenvector's sign says nothing: the steeper side is drawn on the right.
+  const rises = either[0] <= either[either.length - 1];
   return {
-    eigenvector: await lossesAlong(backend, place, [eigenvector], places(along)),
+    eigenvector: rises ? either : either.reverse(),
     filter: await lossesAlong(backend, place, [filter], places(across)),
   };
 }
