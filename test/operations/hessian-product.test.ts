@@ -262,6 +262,19 @@ describe("eigenvalues", () => {
       }
     });
 
+    test("it ends with the first product after which all residuals are small enough", async () => {
+      const { vector: _unused, ...point } = hessianCase(SMALL[0]);
+      for (const tolerance of [0.3, 0.03]) {
+        const wanted = { ...point, largest: 2, tolerance };
+        const found = await eigenvaluesOn(given(), wanted);
+        expect(found.converged).toBe(true);
+        const most = Math.max(...found.largest.map(({ residual }) => residual));
+        expect(most).toBeLessThanOrEqual(tolerance * found.largest[0].value * 1.0001);
+        const before = await eigenvaluesOn(given(), { ...wanted, products: found.products - 1 });
+        expect(before.converged).toBe(false);
+      }
+    });
+
     test("all eigenvalues, past the space that one start reaches", async () => {
       // Two rows, two classes, no hidden layer: H has rank 2 at most of 8 parameters.
       const { vector: _unused, ...point } = hessianCase({ layers: [3, 2], rows: 2 });
