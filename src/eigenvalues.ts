@@ -16,17 +16,10 @@ import type { AbortSignalLike, Operations } from "./backends/backend.ts";
 import { BackendError, expected, OptionError } from "./errors.ts";
 import { parameterCount } from "./network.ts";
 import type { EigenvaluesInput } from "./options/hessian.ts";
-import type { Eigenpair } from "./options/operation-types.ts";
+import type { Eigenpair, HessianEigenvalues } from "./options/operation-types.ts";
 import { finishInTurns, type Work } from "./reference/machine/work.ts";
 import { STREAMS } from "./reference/random/streams.ts";
 import { eigenvaluesOfTridiagonal } from "./tridiagonal.ts";
-
-export interface Eigenvalues {
-  readonly largest: Eigenpair[];
-  readonly smallest: Eigenpair[];
-  readonly products: number;
-  readonly converged: boolean;
-}
 
 /** A symmetric matrix of n rows, known by its products. */
 export interface Products {
@@ -45,7 +38,7 @@ export type Wanted = Pick<EigenvaluesInput, "largest" | "smallest" | "tolerance"
 export function hessianEigenvalues(
   { hessianProduct, gaussian }: Operations,
   given: EigenvaluesInput,
-): Promise<Eigenvalues> {
+): Promise<HessianEigenvalues> {
   const { network, batch, key, signal } = given;
   const n = parameterCount(network);
   const point = {
@@ -64,7 +57,7 @@ export function hessianEigenvalues(
 /** What is left of a product counts as nothing at this part of the largest |θ|: float64's rounding of the sums. */
 const NOTHING = 1e-13;
 
-export async function lanczos(matrix: Products, wanted: Wanted): Promise<Eigenvalues> {
+export async function lanczos(matrix: Products, wanted: Wanted): Promise<HessianEigenvalues> {
   try {
     return await search(matrix, wanted);
   } catch (cause) {
@@ -75,7 +68,7 @@ export async function lanczos(matrix: Products, wanted: Wanted): Promise<Eigenva
   }
 }
 
-async function search({ product, normals, signal }: Products, wanted: Wanted): Promise<Eigenvalues> {
+async function search({ product, normals, signal }: Products, wanted: Wanted): Promise<HessianEigenvalues> {
   const { largest, smallest, tolerance, products: most } = wanted;
   const basis: Float64Array[] = [];
   /** α and β of T. */

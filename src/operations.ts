@@ -18,9 +18,9 @@ import { meanOf } from "./network.ts";
 import type {
   AccuracyOptions,
   BatchOptions,
-  Eigenpair,
   EvolutionStrategiesCallOptions,
   GaussianOptions,
+  HessianEigenvalues,
   HessianEigenvaluesOptions,
   HessianProductOptions,
   ImportanceSamplingCallOptions,
@@ -112,13 +112,9 @@ export interface OpenBackend {
   /** The same, into `out` (n). */
   hessianProductInto(options: HessianProductOptions, out: Out): Promise<void>;
   /**
-   * Eigenvalues at the ends of ∇²f's spectrum by Lanczos' method with full reorthogonalization: the `largest` in falling,
-   * the `smallest` in rising order, the `products` that it took, and whether all residuals came within the tolerance.
-   * Of an eigenvalue that stands several times in the spectrum it finds one.
+   * Eigenvalues at the ends of ∇²f's spectrum by Lanczos' method with full reorthogonalization. Of an eigenvalue that stands several times in the spectrum it finds one.
    */
-  hessianEigenvalues(
-    options: HessianEigenvaluesOptions,
-  ): Promise<{ largest: Eigenpair[]; smallest: Eigenpair[]; products: number; converged: boolean }>;
+  hessianEigenvalues(options: HessianEigenvaluesOptions): Promise<HessianEigenvalues>;
 
   /** Frees the backend; what is under way rejects. Safe to repeat. */
   close(): void;

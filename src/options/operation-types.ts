@@ -171,6 +171,18 @@ export interface Eigenpair {
   readonly residual: number;
 }
 
+/** What `hessianEigenvalues` found. */
+export interface HessianEigenvalues {
+  /** In falling order, as many as were asked for. */
+  readonly largest: readonly Eigenpair[];
+  /** In rising order, as many as were asked for. */
+  readonly smallest: readonly Eigenpair[];
+  /** Products with the Hessian that it took. */
+  readonly products: number;
+  /** Whether every residual came within the tolerance; false where the products were used up first. */
+  readonly converged: boolean;
+}
+
 /** `Options` but for their schedule. */
 type WithoutRate<Options> = Options extends unknown ? Omit<Options, "rate"> : never;
 
