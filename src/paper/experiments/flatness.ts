@@ -36,10 +36,10 @@ export const FLATNESS_METHODS: Readonly<Record<string, Method>> = {
     optimizer: { kind: "gradient-descent", rate: 0.1 },
     batchSize: 20,
   },
-  "SGD, minibatches of 1,000": {
+  "SGD, minibatches of 500": {
     objective: { kind: "loss" },
     optimizer: { kind: "gradient-descent", rate: 0.5 },
-    batchSize: 1000,
+    batchSize: 500,
   },
   "the loss by Adam": { objective: { kind: "loss" }, optimizer: ADAM, batchSize: 32 },
   "at perturbed weights": {
@@ -65,7 +65,7 @@ export const FLATNESS_METHODS: Readonly<Record<string, Method>> = {
 };
 
 /** Methods whose landscapes over a plane are drawn. */
-export const MAPPED = ["SGD, minibatches of 1,000", "the loss by Adam", "local entropy, gradient-free"];
+export const MAPPED = ["SGD, minibatches of 500", "the loss by Adam", "local entropy, gradient-free"];
 
 /** Factors of the rescaling that changes nothing: 1/4 … 4. */
 export const RESCALED = 4;
