@@ -15,6 +15,7 @@
 import type { AbortSignalLike, Operations } from "./backends/backend.ts";
 import { BackendError, expected, OptionError } from "./errors.ts";
 import { parameterCount } from "./network.ts";
+import { copied } from "./options/arrays.ts";
 import type { EigenvaluesInput } from "./options/hessian.ts";
 import type { Eigenpair, HessianEigenvalues } from "./options/operation-types.ts";
 import { finishInTurns, type Work } from "./reference/machine/work.ts";
@@ -43,7 +44,10 @@ export function hessianEigenvalues(
   const n = parameterCount(network);
   const point = {
     ...{ network, signal, parameters: given.parameters.slice() },
-    batch: { inputs: batch.inputs.slice(), labels: batch.labels.slice() },
+    batch: {
+      inputs: copied("hessianEigenvalues.batch.inputs", batch.inputs),
+      labels: copied("hessianEigenvalues.batch.labels", batch.labels),
+    },
   };
   const stream = STREAMS.eigenvectors;
   const matrix = {

@@ -293,9 +293,10 @@ describe("eigenvalues", () => {
       const { vector: _unused, ...point } = hessianCase(SMALL[1]);
       const options = { ...point, largest: 2, products: 6, seed: 5 };
       const first = await eigenvaluesOn(given(), options);
-      const own = { ...options, parameters: point.parameters.slice() };
-      const call = eigenvaluesOn(given(), own);
-      own.parameters.fill(0);
+      const [parameters, labels] = [point.parameters.slice(), point.batch.labels.slice()];
+      const inputs = Buffer.from(point.batch.inputs as Uint8Array); // whose slices are no copies
+      const call = eigenvaluesOn(given(), { ...options, parameters, batch: { inputs, labels } });
+      for (const array of [parameters, labels, inputs]) array.fill(0);
       expect(await call).toEqual(first);
       expect((await eigenvaluesOn(given(), { ...options, seed: 6 })).largest).not.toEqual(first.largest);
     });
