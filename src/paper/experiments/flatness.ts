@@ -74,7 +74,7 @@ export function flatnessSettings({ quick }: Scale) {
   return {
     /** The loss, nats, on the rows at which trainings end, and updates between two looks at it. */
     target: quick ? 0.6 : 0.1,
-    every: quick ? 20 : 200,
+    every: quick ? 20 : 50,
     /** At most so many updates. */
     updates: quick ? 600 : 40_000,
     /** The first training rows: those that everything is measured on, and those of the plane's points. */
@@ -169,7 +169,7 @@ async function trainedTo(
     const fixed = { network: NETWORK, data: seen, seed, updates, backend: name, threads };
     const going = train({ ...settings, ...fixed, recordEvery: every, evaluateEvery: every });
     for await (const { update, loss } of going) {
-      if (loss > 4 * target) continue;
+      if (loss > 2 * target) continue;
       await going.save(folder);
       const { parameters } = await load(folder);
       if ((await backend.loss({ network: NETWORK, parameters, batch })) <= target)
