@@ -164,6 +164,9 @@ struct Kernels {
                         float* probabilities, uint16_t* labels);
   bool (*dense_accuracy)(const Network&, const float* parameters, const Batch&, const Context&,
                          uint64_t* correct);
+  // The Hessian of the mean cross-entropy at `parameters` (n) times `vector` (n) -> product (n).
+  bool (*hessian_product)(const Network&, const float* parameters, const float* vector, const Batch&,
+                          const Context&, float* product);
   // The estimator named by `estimator.kind`.
   bool (*estimate)(const Estimator&, const Question&, const Context&, Workspace&, Estimate*);
   // x <- one step of the optimizer along `gradient`; index counts from 1. moments: 0, 1 or 2 vectors of n.

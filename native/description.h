@@ -14,8 +14,9 @@ enum class OperationKind : uint8_t {
   kEstimate,
   kStep,
   kRun,
+  kHessianProduct,
 };
-constexpr size_t kOperationKinds = 7;
+constexpr size_t kOperationKinds = 8;
 
 enum class Activation : uint8_t {
   kRelu,

@@ -62,6 +62,7 @@ export class Job {
   losses: usize;
   output: usize;
   outputLabels: usize;
+  vector: usize;
   done: u32;
   correct: u32;
   finite: u32;
@@ -83,6 +84,7 @@ export const OPERATION_ACCURACY: u32 = 3;
 export const OPERATION_ESTIMATE: u32 = 4;
 export const OPERATION_STEP: u32 = 5;
 export const OPERATION_RUN: u32 = 6;
+export const OPERATION_HESSIAN_PRODUCT: u32 = 7;
 
 export const RELU: u32 = 0;
 export const TANH: u32 = 1;

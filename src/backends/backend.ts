@@ -235,6 +235,12 @@ export interface PredictInput extends Call {
   readonly inputs: Uint8Array | Float32Array;
 }
 
+/** Rows to take the mean cross-entropy over, of a network with a slope, and what its Hessian is multiplied by. */
+export interface HessianProductInput extends Omit<BatchInput, "loss"> {
+  /** n. */
+  readonly vector: Vector;
+}
+
 /** A sampling operation: where in the random numbers it stands. */
 interface Drawn {
   readonly key: Key;
@@ -327,6 +333,8 @@ export interface Operations {
   sgld(input: SgldInput): Promise<{ mean: Vector; last: Vector; loss: number }>;
   robbinsMonro(input: RobbinsMonroInput): Promise<{ mean: Vector; loss: number }>;
   step(input: StepInput): Promise<{ parameters: Vector; moments: Vector[] }>;
+  /** ∇²f(x) v (n) of the mean cross-entropy f. */
+  hessianProduct(input: HessianProductInput): Promise<Vector>;
 }
 
 /** What is predicted for some rows. */

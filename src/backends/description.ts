@@ -33,6 +33,8 @@ export const KINDS = {
     "step",
     /** `count` updates of a session: all fields of estimate and of step → parameters, moments, chain, values, done. */
     "run",
+    /** network, examples, batchSize, parameters, vector → output (n). The mean cross-entropy's Hessian. */
+    "hessian-product",
   ],
   activation: ["relu", "tanh", "step"],
   loss: ["cross-entropy", "cost-matrix"],
@@ -169,6 +171,8 @@ export const ARRAYS = {
   losses: "f32",
   output: "f32",
   outputLabels: "u16",
+  /** n: what a Hessian is multiplied by. */
+  vector: "f32",
 } as const satisfies Record<string, EntryType>;
 
 export type ArrayName = keyof typeof ARRAYS;

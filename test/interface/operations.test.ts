@@ -39,6 +39,7 @@ describe.each(BACKENDS)("operations on %s", (name) => {
       n,
       "parameters",
     ],
+    ["hessianProduct", { ...common, vector: parameters }, n, null],
   ] as const;
 
   test.each(CASES)(
@@ -119,6 +120,21 @@ describe.each(BACKENDS)("operations on %s", (name) => {
     const work = (await opened).importanceSampling({ ...sampling, coupling, signal: controller.signal });
     setTimeout(() => controller.abort(new Error("enough")), 20);
     await expect(work).rejects.toThrow("enough");
+  });
+
+  test("eigenvalues: two searches at once as one after the other; one that is aborted rejects", async () => {
+    const backend = await opened;
+    const search = (seed: number, signal?: AbortSignal) =>
+      backend.hessianEigenvalues({ ...common, largest: 3, smallest: 2, tolerance: 1e-6, seed, signal });
+    const together = await Promise.all([search(1), search(2)]);
+    expect(together).toEqual([await search(1), await search(2)]);
+    expect(together[0].converged).toBe(true);
+    const [first, second] = together.map(({ largest }) => largest[0].value);
+    expect(first / second).toBeCloseTo(1, 4);
+    const controller = new AbortController();
+    const aborted = search(3, controller.signal);
+    setImmediate(() => controller.abort(new Error("enough")));
+    await expect(aborted).rejects.toThrow("enough");
   });
 
   test("a closed backend rejects", async () => {
