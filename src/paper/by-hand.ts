@@ -9,12 +9,13 @@
  * has the same outputs and the same law of its perturbations, but for biases, whose noise is c times (in the second layer) and
  * c² times smaller.
  */
+
+import { minibatches } from "../data/minibatches.ts";
 import { initialParameters } from "../initialization.ts";
 import { layerShapes } from "../network.ts";
 import { type OpenBackend, openBackend } from "../operations.ts";
 import { checkNetwork } from "../options/network.ts";
 import type { Dataset } from "../options/types.ts";
-import { minibatches } from "../data/minibatches.ts";
 import { keyOf } from "../reference/random/streams.ts";
 import type { Context, Task } from "./experiment.ts";
 import { mean } from "./statistics.ts";
@@ -94,7 +95,8 @@ async function updates(
       const number = k * options.minibatches + g;
       const batch = batchOf(train, rowsOf(number), fixedBiases);
       const call = callOf(options, x, batch, number);
-      if (float32) lost = Math.max(lost, lostShare((await backend.weights(call)).losses, options.temperature));
+      if (float32)
+        lost = Math.max(lost, lostShare((await backend.weights(call)).losses, options.temperature));
       parts.push(await backend.importanceSampling(call));
     }
     if (lost === 1) {
@@ -105,7 +107,11 @@ async function updates(
     losses.push(mean(parts.map(({ loss }) => loss)));
     if ((k + 1) % evaluateEvery !== 0) continue;
     const parameters = Float32Array.from(scaled(options, x, SCALE));
-    const accuracy = await backend.accuracy({ network: options.network, parameters, data: test });
+    const accuracy = await backend.accuracy({
+      network: options.network,
+      parameters,
+      data: { inputs: test.inputs, labels: test.labels },
+    });
     const share = mean(parts.map(({ effectiveSampleSize, samples }) => effectiveSampleSize / samples));
     const seconds = (performance.now() - began) / 1000;
     points.push({ update: k + 1, accuracy, part: null, loss: mean(losses), weightsShare: share, seconds });
@@ -161,7 +167,12 @@ function batchOf({ inputs, labels, width }: Dataset, rows: Uint32Array, fixedBia
   return { ...own, inputs: Float32Array.from(own.inputs, (pixel) => (SCALE ** 2 * pixel) / 255) };
 }
 
-function callOf(options: ByHand, parameters: Float32Array, batch: ReturnType<typeof batchOf>, update: number) {
+function callOf(
+  options: ByHand,
+  parameters: Float32Array,
+  batch: ReturnType<typeof batchOf>,
+  update: number,
+) {
   const { network, samples, minibatches, temperature, seed, fixedBiases, tau } = options;
   return {
     ...{ network, parameters, batch, temperature, seed, update, rowwise: false },

@@ -207,7 +207,10 @@ describe("error against double precision", () => {
   // Near the bound: the documentation names these words.
   test("a pair of words whose normal is 4.46 ulp wrong", () => {
     const [first, second] = [2603503872, 172620152];
-    const error = ulps(fround(radius(first) * sineCosine(second)[0]), exactRadius(first) * exactSineCosine(second)[0]);
+    const error = ulps(
+      fround(radius(first) * sineCosine(second)[0]),
+      exactRadius(first) * exactSineCosine(second)[0],
+    );
     expect(error).toBeCloseTo(4.457, 3);
   });
 
