@@ -231,11 +231,8 @@ function sampled(
   // √τ squared need not be τ to the last bit.
   const tau = delta === null || noiseScale === Math.sqrt(given.tau) ? given.tau : noiseScale ** 2;
   const [path, value] = given.noiseScale === undefined ? ["tau", tau] : ["noiseScale", noiseScale];
-  requireHeld(
-    `${root}.${delta === null ? "tau" : path}`,
-    delta === null ? tau : value,
-    madeOfSampling(tau, noiseScale, delta),
-  );
+  const [named, held] = delta === null ? ["tau", tau] : [path, value];
+  requireHeld(`${root}.${named}`, held, madeOfSampling(tau, noiseScale, delta));
   requireNoise(`${root}.${path}`, value, noiseScale, leastNoise(place.parameters));
   return {
     ...place,

@@ -127,9 +127,6 @@ function enumeratedParts(
   return parts;
 }
 
-const averageOf = (parts: readonly Float64Array[]) =>
-  parts[0].map((_, k) => average(parts.map((part) => part[k])));
-
 const WALSH_CASES: { layers: number[]; kind: BatchKind; projected: boolean; blocks: number }[] = [
   { layers: [6, 3], kind: "distinct", projected: true, blocks: 1 },
   { layers: [6, 3], kind: "distinct", projected: true, blocks: 2 },
@@ -150,7 +147,7 @@ describe("the first-order part", () => {
         const units = samplesOf(point, form, walsh(blocks));
         const { together, parts } = rowSplit(point, form, walsh(blocks), 0.7).firstOrder(indices(blocks));
         const expectedParts = enumeratedParts(point, form, units, 0.7, blocks > 1);
-        const expected = averageOf(expectedParts);
+        const expected = point.x.map((_, k) => average(expectedParts.map((part) => part[k])));
         expect(largestDifference(together, expected)).toBeLessThan(1e-11);
         expect(Math.max(...expected.map(Math.abs))).toBeGreaterThan(1e-3);
         parts.forEach((part, i) => {
