@@ -57,6 +57,8 @@ export interface Drive<Result> {
   placeOf(index: number): string;
   /** Whether updates report an effective sample size and F_τ. */
   readonly weighted: boolean;
+  /** Of an effective sample size: what is wrong with the settings, and what helps; null where nothing is. Told once. */
+  warning?(effectiveSampleSize: number): string | null;
   /** Most updates in one crossing (bounds the row numbers' memory). */
   readonly updatesPerCrossing: number;
   finish(snapshot: Snapshot): Result;
@@ -183,6 +185,7 @@ class DrivenRun<Result> implements Run<Result> {
     let updateBefore = update;
     let average: Vector | null = resume?.average?.slice() ?? null;
     let measured: { at: number; accuracies: Accuracies } | null = null;
+    let warned = false;
     const measure = async () => {
       if (measured?.at === update) return measured.accuracies;
       const shown = average && withLast(average, (await session.read()).parameters, update);
@@ -241,7 +244,17 @@ class DrivenRun<Result> implements Run<Result> {
         if (evaluate || isMultiple(update, recordEvery)) {
           await this.#requireNoise(session, plan);
           const rate = (update - updateBefore) / Math.max(seconds - secondsBefore, 1e-9);
-          const record = { update, ...means.take(), ...named(accuracies), seconds, updatesPerSecond: rate };
+          const values = means.take();
+          const { effectiveSampleSize } = values;
+          const warning: string | null =
+            warned || effectiveSampleSize === undefined
+              ? null
+              : (this.#drive.warning?.(effectiveSampleSize) ?? null);
+          warned ||= warning !== null;
+          const record = {
+            ...{ update, ...values, ...named(accuracies), seconds, updatesPerSecond: rate },
+            ...(warning === null ? {} : { warning }),
+          };
           // Whoever saves or stops on hearing an accuracy means the state that it was measured on.
           if (this.#tell(record) && evaluate && splits.length > 0) await nextTurn();
           secondsBefore = seconds;

@@ -77,7 +77,11 @@ export interface AccuracyOptions extends Located {
 export interface WeightsOptions extends BatchOptions, Position {
   /** τ, above 0, a variance. */
   readonly tau: number;
-  /** s, above 0: scale of the perturbations (default √τ). */
+  /**
+   * s, above 0: scale of the perturbations (default √τ). A gradient is that of the objective of variance s², whatever τ.
+   * With another s than √τ, `importanceSampling`'s mean is x − (s²/δ)·gradient, and τ counts for nothing there;
+   * `evolutionStrategies`' is x − τ·gradient.
+   */
   readonly noiseScale?: number;
   /** Default: Walsh, 2 blocks; for more than one hidden layer antithetic, 1,000 samples. */
   readonly coupling?: CouplingOptions;

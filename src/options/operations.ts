@@ -235,7 +235,10 @@ function checkEvolutionStrategies(root: string, input: unknown): EvolutionStrate
   return sampled(root, parse(root, evolutionStrategiesSchema, input), null);
 }
 
-/** What the operations that are made of samples share; δ where they are weighted. */
+/**
+ * What the operations that are made of samples share; δ where they are weighted: their mean E_q[X] is that of samples of
+ * variance s² alone, whatever τ.
+ */
 function sampled(
   root: string,
   given: z.output<typeof evolutionStrategiesSchema>,
@@ -243,11 +246,14 @@ function sampled(
 ): EvolutionStrategiesInput {
   const place = locateWithLoss(root, given);
   const batch = checkRowsOf(`${root}.batch`, given.batch, place.network);
-  const { tau, update } = given;
+  const { update } = given;
   const projected = given.projection === "auto" && batch.labels.length <= place.network.layers[0];
-  const noiseScale = given.noiseScale ?? Math.sqrt(tau);
+  const noiseScale = given.noiseScale ?? Math.sqrt(given.tau);
+  // √τ squared need not be τ to the last bit.
+  const tau = delta === null || noiseScale === Math.sqrt(given.tau) ? given.tau : noiseScale ** 2;
   const [path, value] = given.noiseScale === undefined ? ["tau", tau] : ["noiseScale", noiseScale];
-  requireHeld(`${root}.tau`, tau, madeOfSampling(tau, noiseScale, delta));
+  const [named, held] = delta === null ? ["tau", tau] : [path, value];
+  requireHeld(`${root}.${named}`, held, madeOfSampling(tau, noiseScale, delta));
   requireNoise(`${root}.${path}`, value, noiseScale, leastNoise(place.parameters));
   return {
     ...place,

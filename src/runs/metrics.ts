@@ -170,7 +170,8 @@ function isRecord(record: Record<string, unknown>): record is Record<string, unk
   return (
     Number.isSafeInteger(record.update) &&
     ALWAYS.every((name) => typeof record[name] === "number") &&
-    SOMETIMES.every((name) => record[name] === undefined || typeof record[name] === "number")
+    SOMETIMES.every((name) => record[name] === undefined || typeof record[name] === "number") &&
+    (record.warning === undefined || typeof record.warning === "string")
   );
 }
 

@@ -85,6 +85,7 @@ describe("right inputs", () => {
     expect(checkOperation("importanceSampling", { ...sampling, projection: "off", noiseScale: 0.3 })).toEqual(
       {
         ...expected,
+        tau: 0.09, // of the samples' own variance
         noiseScale: 0.3,
         projected: false,
       },

@@ -114,6 +114,18 @@ describe.each(BACKENDS)("operations on %s", (name) => {
     await expect(backend.loss({ ...common, parameters: nan })).rejects.toThrow(/loss\.parameters/);
   });
 
+  test("a gradient is that of the samples' own variance, whatever τ beside a noise scale", async () => {
+    const backend = await opened;
+    const s = Math.sqrt(0.02);
+    for (const operation of ["importanceSampling", "evolutionStrategies"] as const) {
+      const own = await backend[operation]({ ...sampling, tau: 0.02 });
+      const other = await backend[operation]({ ...sampling, tau: 0.5, noiseScale: s });
+      const largest = Math.max(...own.gradient.map(Math.abs));
+      const far = Math.max(...own.gradient.map((g, i) => Math.abs(g - other.gradient[i])));
+      expect(far).toBeLessThan(1e-5 * largest);
+    }
+  });
+
   test("an aborted signal rejects with its reason", async () => {
     const controller = new AbortController();
     const coupling = { kind: "antithetic", samples: 2_000_000 } as const;
