@@ -45,7 +45,7 @@ for (const instructionSet of threaded) {
   async () => {
     const backend = openWasm({ threads: 2 });
     await backend.started;
-    const setup = sessionSetup();
+    const setup = sessionSetup(20);
     const session = await backend.takeSession(setup);
     const accuracy = await session.accuracy("train");
     expect(accuracy).toBeLessThanOrEqual(1);
