@@ -1,5 +1,5 @@
 /** The public surface of the package, and nothing else. */
-export type { AbortSignalLike, Vector } from "./backends/backend.ts";
+export type { AbortSignalLike, Predictions, Vector } from "./backends/backend.ts";
 export type { BackendName } from "./backends/registry.ts";
 export { loadMnist, subset } from "./data/mnist.ts";
 export { BackendError, CheckpointError, DataError, DivergedError, OptionError } from "./errors.ts";
