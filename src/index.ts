@@ -4,6 +4,7 @@ export type { BackendName } from "./backends/registry.ts";
 export { loadMnist, subset } from "./data/mnist.ts";
 export { BackendError, CheckpointError, DataError, DivergedError, OptionError } from "./errors.ts";
 export { initialize, noiseLayout, parameterCount } from "./layout.ts";
+export type { RegressionErrors } from "./measures.ts";
 export { type MinimizeResult, minimize } from "./minimize.ts";
 export { type Layer, Model, type ModelOptions, type ModelPlace, type Rows } from "./model.ts";
 export type { Activation, Network } from "./network.ts";

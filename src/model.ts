@@ -113,7 +113,9 @@ export class Model {
     options.signal?.throwIfAborted();
     if ((inputs.length / width) * this.#work <= AT_ONCE) return predictor.predict(inputs);
     const { network, parameters } = this;
-    return backend.operations.predict({ network, parameters, inputs, signal: options.signal });
+    const asked = { network, parameters, loss: { kind: "cross-entropy" }, inputs, ...options } as const;
+    const { outputs, labels } = await backend.operations.predict(asked);
+    return { probabilities: outputs, labels };
   }
 
   /**

@@ -119,7 +119,7 @@ const Register dense("dense: loss, predictions and accuracy over several blocks 
                                                    problem.batch(), context, &loss) &&
                                    kernels->dense_accuracy(problem.network, problem.parameters.data(),
                                                            problem.batch(), context, &correct) &&
-                                   kernels->dense_predict(problem.network, problem.parameters.data(),
+                                   kernels->dense_predict(problem.network, problem.loss.kind, problem.parameters.data(),
                                                           problem.batch(), context, probabilities.data(),
                                                           labels.data()),
                                "done");
