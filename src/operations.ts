@@ -11,9 +11,9 @@ import {
   sampleCount,
   type Vector,
 } from "./backends/backend.ts";
+import { LINKS } from "./backends/description.ts";
 import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import type { Started } from "./backends/starting.ts";
-import { LINKS } from "./backends/description.ts";
 import { errorsOf, type RegressionErrors } from "./measures.ts";
 import { meanOf } from "./network.ts";
 import type {

@@ -18,7 +18,16 @@ import { KAPPA_RIDGE, LAMBDA_RIDGE } from "../machine/job";
 import { fma, least, set, sum } from "../machine/lanes";
 import { barrier, shareBegin, shareEnd } from "../machine/team";
 import { takeFloats, takeOwn, takeOwnFloats } from "../machine/workspace";
-import { forward, passBytes, rowLosses, setPass, setSample, signal, stride, takePass } from "../network/dense";
+import {
+  forward,
+  passBytes,
+  rowLosses,
+  setPass,
+  setSample,
+  signal,
+  stride,
+  takePass,
+} from "../network/dense";
 import { firstProduct, loadRows } from "../network/rows";
 import { base, rows } from "./sampled-point";
 import { inside, length, m, rowOf, scale2, signs, used, vectors, WalshRow } from "./walsh-row";

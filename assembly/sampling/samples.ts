@@ -11,13 +11,7 @@
  * Projected, Z_1 is Q U, and |Aᵀ C + β Q U| = |Lᵀ C + β U|.
  */
 import { product, UPPER } from "../linear/product";
-import {
-  noiseCount,
-  noiseFloats,
-  noiseOffset,
-  noiseSize,
-  sampleGroups,
-} from "../linear/projection";
+import { noiseCount, noiseFloats, noiseOffset, noiseSize, sampleGroups } from "../linear/projection";
 import {
   job,
   layerOffset,

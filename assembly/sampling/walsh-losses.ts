@@ -18,7 +18,17 @@ import {
 import { fma, LANES, largest, max, set, sum } from "../machine/lanes";
 import { dearest, givenPlace, targetTerms } from "../network/dense";
 import { Rows } from "../network/rows";
-import { halfActivations, inside, layout, length, m, makeLogits, NO_HIDDEN, ROW_SPLIT, WalshRow } from "./walsh-row";
+import {
+  halfActivations,
+  inside,
+  layout,
+  length,
+  m,
+  makeLogits,
+  NO_HIDDEN,
+  ROW_SPLIT,
+  WalshRow,
+} from "./walsh-row";
 
 /** The logit of class c less the label's for the vector at byte i; e = −1 where `minus`. */
 function difference(row: WalshRow, c: u32, label: u32, i: usize, minus: bool): v128 {

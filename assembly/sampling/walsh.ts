@@ -167,7 +167,15 @@ function someRows(
   for (let r: u32 = 0; r < count; r++) {
     for (let i: u32 = 0; i < atHand; i++) {
       const row = rowOf(i);
-      walshRow(row, ax + 4 * r * length, ys + 4 * (i * atOnce + r) * length, blockZ(i), rows, at + r, firstDrawn + i);
+      walshRow(
+        row,
+        ax + 4 * r * length,
+        ys + 4 * (i * atOnce + r) * length,
+        blockZ(i),
+        rows,
+        at + r,
+        firstDrawn + i,
+      );
       const to = losses + 8 * i * length;
       addScaled(to, 1, row.losses, 2 * length, to);
       if (byRows) signMean(row.losses, row.means);

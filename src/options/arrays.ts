@@ -170,7 +170,9 @@ export function checkExamples(
   const given = checkArray<Float32Array>(`${path}.targets`, value.targets, ["Float32Array"]);
   if (given.length === 0 || given.length % outputs !== 0) {
     const range = `a multiple of ${outputs} numbers, at least one row,`;
-    throw new OptionError(expected(range, `${path}.targets`, given, `a row has the network's ${outputs} outputs`));
+    throw new OptionError(
+      expected(range, `${path}.targets`, given, `a row has the network's ${outputs} outputs`),
+    );
   }
   const count = given.length / outputs;
   const inputs = checkInputs(`${path}.inputs`, value.inputs, network.layers[0], count, take);

@@ -5,6 +5,7 @@ import * as z from "zod/mini";
 import {
   type BatchInput,
   type EvolutionStrategiesInput,
+  type Examples,
   type GaussianInput,
   MOMENT_COUNTS,
   type PredictInput,
@@ -16,18 +17,12 @@ import {
   type WeightsInput,
 } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
-import { parameterCount } from "../network.ts";
+import { type Network, parameterCount } from "../network.ts";
 import { keyOf, layerStream, STREAMS } from "../reference/random/streams.ts";
 import { checkArray, checkInputs, checkNumbers, checkVector } from "./arrays.ts";
 import { DEFAULTS } from "./defaults.ts";
 import { checkRowsOf } from "./model.ts";
-import {
-  answersOf,
-  checkLoss,
-  checkNetwork,
-  fewestOutputs,
-  refuseWithoutGradient,
-} from "./network.ts";
+import { answersOf, checkLoss, checkNetwork, fewestOutputs, refuseWithoutGradient } from "./network.ts";
 import { checkDraws } from "./objectives/heat.ts";
 import type {
   AccuracyOptions,

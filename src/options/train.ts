@@ -269,7 +269,9 @@ const targetDatasetSchema = object({
   outputs: integer(1, 2 ** 16),
 });
 
-type Sizes = Pick<Dataset, "count" | "width" | "classes"> | Pick<TargetDataset, "count" | "width" | "outputs">;
+type Sizes =
+  | Pick<Dataset, "count" | "width" | "classes">
+  | Pick<TargetDataset, "count" | "width" | "outputs">;
 
 function checkData(
   value: Data | Data<TargetDataset>,

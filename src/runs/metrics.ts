@@ -194,8 +194,7 @@ function thinned(all: Iterable<{ record: TrainRecord }>): TrainRecord[] {
   let kept: TrainRecord[] = [];
   let every = 1;
   let count = 0;
-  const measured = (record: TrainRecord) =>
-    [...ACCURACIES, ...ERRORS].some((name) => name in record);
+  const measured = (record: TrainRecord) => [...ACCURACIES, ...ERRORS].some((name) => name in record);
   for (const { record } of all) {
     if (count++ % every === 0 || measured(record)) kept.push(record);
     if (kept.length <= MOST) continue;

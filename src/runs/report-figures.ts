@@ -161,7 +161,10 @@ export function accuracyFigure(records: readonly TrainRecord[]): Figure | null {
 
 /** Of a regression, in the accuracy's place. */
 export function errorFigure(records: readonly TrainRecord[]): Figure | null {
-  const test = { name: "test", points: pointsOf(records, (record) => record.testErrors?.rootMeanSquareError) };
+  const test = {
+    name: "test",
+    points: pointsOf(records, (record) => record.testErrors?.rootMeanSquareError),
+  };
   const held = {
     name: "validation",
     points: pointsOf(records, (record) => record.validationErrors?.rootMeanSquareError),

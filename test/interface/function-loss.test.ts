@@ -62,7 +62,11 @@ describe.each(BACKENDS)("on %s", (backend) => {
     { kind: "heat", estimator: { kind: "evolution-strategies" } },
     {
       kind: "local-entropy",
-      estimator: { kind: "importance-sampling", coupling: { kind: "antithetic", samples: 60 }, rowwise: false },
+      estimator: {
+        kind: "importance-sampling",
+        coupling: { kind: "antithetic", samples: 60 },
+        rowwise: false,
+      },
     },
   ] as const)("a cost with neither gradient nor name: %j", async (objective) => {
     const cost: LossFunction = (z, label) => (z.indexOf(Math.max(...z)) === label ? 0 : 1);
@@ -76,7 +80,9 @@ describe.each(BACKENDS)("on %s", (backend) => {
   test("targets and places of rows are the training data's", async () => {
     const count = 50;
     const targets = Float32Array.from({ length: count }, (_, row) => 100 + row);
-    const data = { train: { inputs: Float32Array.from(normalVector(7, count * 2)), targets, count, width: 2, outputs: 1 } };
+    const data = {
+      train: { inputs: Float32Array.from(normalVector(7, count * 2)), targets, count, width: 2, outputs: 1 },
+    };
     const seen = new Set<number>();
     const loss: LossFunction = (z, target, row) => {
       expect((target as Float32Array)[0]).toBe(100 + row);
@@ -119,12 +125,17 @@ describe.each(BACKENDS)("on %s", (backend) => {
 
   test("a sample that costs Infinity has the weight 0", async () => {
     let calls = 0;
-    const loss: LossFunction = (z, label, row) => (calls++ % 97 === 0 ? Infinity : crossEntropy(z, label, row));
+    const loss: LossFunction = (z, label, row) =>
+      calls++ % 97 === 0 ? Infinity : crossEntropy(z, label, row);
     const { parameters } = await train({
       ...{ ...options, backend, loss, updates: 3 },
       objective: {
         kind: "local-entropy",
-        estimator: { kind: "importance-sampling", coupling: { kind: "antithetic", samples: 40 }, rowwise: false },
+        estimator: {
+          kind: "importance-sampling",
+          coupling: { kind: "antithetic", samples: 40 },
+          rowwise: false,
+        },
       },
     }).result;
     expect(parameters.every(Number.isFinite)).toBe(true);
@@ -150,7 +161,12 @@ describe.each(BACKENDS)("on %s", (backend) => {
     const open = await openBackend(backend);
     const batch = { inputs: dataset.inputs.slice(0, 24), labels: dataset.labels.slice(0, 4) };
     const parameters = Float32Array.from(normalVector(11, 43));
-    const drawn = { network: [6, 4, 3], parameters, tau: 0.02, coupling: { kind: "walsh", blocks: 3 } } as const;
+    const drawn = {
+      network: [6, 4, 3],
+      parameters,
+      tau: 0.02,
+      coupling: { kind: "walsh", blocks: 3 },
+    } as const;
     const outputs = await open.outputs({ ...drawn, inputs: batch.inputs });
     const losses = Float32Array.from({ length: outputs.length / 3 }, (_, at) =>
       crossEntropy(Float32Array.from(outputs.subarray(3 * at, 3 * at + 3)), batch.labels[at % 4], at % 4),
@@ -171,21 +187,37 @@ describe.each(BACKENDS)("on %s", (backend) => {
 
 describe("options", () => {
   test("a function needs a gradient-free estimator", () => {
-    expect(sentence(() => checkTrainOptions({ ...base, loss: crossEntropy, objective: { kind: "local-entropy", estimator: langevin } }))).toBe(
+    expect(
+      sentence(() =>
+        checkTrainOptions({
+          ...base,
+          loss: crossEntropy,
+          objective: { kind: "local-entropy", estimator: langevin },
+        }),
+      ),
+    ).toBe(
       'Expected a loss that has a gradient for train.loss but received a function; the estimator "sgld" needs gradients: ' +
         'use the estimator "importance-sampling", which does not',
     );
   });
 
   test("losses have their length, and no NaN; loss and losses exclude each other", () => {
-    const given = { network: [6, 2], parameters: new Float32Array(14), tau: 0.01, batch: { inputs: new Uint8Array(6) } };
+    const given = {
+      network: [6, 2],
+      parameters: new Float32Array(14),
+      tau: 0.01,
+      batch: { inputs: new Uint8Array(6) },
+    };
     const coupling = { kind: "antithetic", samples: 4 };
-    const call = (losses: unknown, more = {}) => checkOperation("importanceSampling", { ...given, coupling, losses, ...more });
+    const call = (losses: unknown, more = {}) =>
+      checkOperation("importanceSampling", { ...given, coupling, losses, ...more });
     expect(call(new Float32Array(5)).loss.kind).toBe("given");
     expect(sentence(() => call(new Float32Array(4)))).toContain(
       "Expected a Float32Array of length 5 for importanceSampling.losses but received Float32Array of length 4",
     );
-    expect(sentence(() => call(Float32Array.of(0, 0, Number.NaN, 0, 0)))).toContain("importanceSampling.losses[2]");
+    expect(sentence(() => call(Float32Array.of(0, 0, Number.NaN, 0, 0)))).toContain(
+      "importanceSampling.losses[2]",
+    );
     expect(sentence(() => call(new Float32Array(5), { loss: "zero-one" }))).toContain("both");
   });
 });

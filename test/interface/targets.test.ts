@@ -125,7 +125,13 @@ describe.each(BACKENDS)("a regression on %s", (backend) => {
   });
 
   test.each([
-    ["absolute-error", { kind: "local-entropy", estimator: { kind: "sgld", steps: 30, stepSize: 0.01, noise: "standard-deviation" } }],
+    [
+      "absolute-error",
+      {
+        kind: "local-entropy",
+        estimator: { kind: "sgld", steps: 30, stepSize: 0.01, noise: "standard-deviation" },
+      },
+    ],
     ["absolute-error", { kind: "heat", estimator: { kind: "evolution-strategies" } }],
     ["squared-error", { kind: "loss" }],
   ] as const)("with %s by %j", async (loss, objective) => {
@@ -218,10 +224,12 @@ describe("options", () => {
   test("one output is enough for targets, not for classes", () => {
     const one = { ...rows, targets: new Float32Array(12), outputs: 1 };
     for (const loss of ["squared-error", "absolute-error", "logistic"] as const)
-      expect(checkTrainOptions({ ...bare, network: [6, 1], data: { train: one }, loss }).loss).toEqual({ kind: loss });
-    expect(sentence(() => checkTrainOptions({ ...bare, network: [6, 1], data: { train: one }, loss: undefined }))).toBe(
-      "Expected an integer 2 … 65535 for train.network[1] but received 1",
-    );
+      expect(checkTrainOptions({ ...bare, network: [6, 1], data: { train: one }, loss }).loss).toEqual({
+        kind: loss,
+      });
+    expect(
+      sentence(() => checkTrainOptions({ ...bare, network: [6, 1], data: { train: one }, loss: undefined })),
+    ).toBe("Expected an integer 2 … 65535 for train.network[1] but received 1");
   });
 
   const at = (targets: Float32Array, i: number, value: number) => targets.with(i, value);
@@ -244,11 +252,7 @@ describe("options", () => {
       { ...bare, data: { train: rows, test: { ...dataset, classes: 2 } } },
       "train.data.test",
     ],
-    [
-      "both",
-      { ...bare, data: { train: { ...rows, labels: dataset.labels } } },
-      "labels",
-    ],
+    ["both", { ...bare, data: { train: { ...rows, labels: dataset.labels } } }, "labels"],
     [
       "too few targets",
       { ...bare, data: { train: { ...rows, targets: new Float32Array(23) } } },
@@ -303,9 +307,11 @@ describe("options", () => {
     const chain = { ...located, loss: "squared-error", batches: [batch], tau: 0.01, stepSizes: [0.1, 0.1] };
     expect(checkOperation("sgld", chain).batches[0].targets).toBe(rows.targets);
     expect(checkOperation("errors", { ...located, data: batch }).batch.targets).toBe(rows.targets);
-    expect(sentence(() => checkOperation("accuracy", { ...located, data: batch }))).toContain("accuracy.data");
-    expect(sentence(() => checkOperation("predict", { ...located, inputs: dataset.inputs, loss: "hinge" }))).toContain(
-      "predict.loss",
+    expect(sentence(() => checkOperation("accuracy", { ...located, data: batch }))).toContain(
+      "accuracy.data",
     );
+    expect(
+      sentence(() => checkOperation("predict", { ...located, inputs: dataset.inputs, loss: "hinge" })),
+    ).toContain("predict.loss");
   });
 });

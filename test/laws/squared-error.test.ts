@@ -26,7 +26,10 @@ const indices = (count: number) => Array.from({ length: count }, (_, i) => i);
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
 /** Solves M v = r by elimination, and gives log det M. */
-function solve(matrix: readonly (readonly number[])[], right: readonly number[]): { v: number[]; log: number } {
+function solve(
+  matrix: readonly (readonly number[])[],
+  right: readonly number[],
+): { v: number[]; log: number } {
   const rows = matrix.map((row, i) => [...row, right[i]]);
   let log = 0;
   for (const i of indices(rows.length)) {
@@ -96,13 +99,27 @@ onEveryBackend((given) => {
       for (let update = 0; update < R; update++)
         results.push(await given().operations.importanceSampling(inputOf(form, update, tau, delta)));
       truth.gradient.forEach((g, i) => {
-        expect(Math.abs(zOfMean(results.map(({ gradient }) => gradient[i]), g))).toBeLessThan(Z_BOUND);
+        expect(
+          Math.abs(
+            zOfMean(
+              results.map(({ gradient }) => gradient[i]),
+              g,
+            ),
+          ),
+        ).toBeLessThan(Z_BOUND);
       });
       const energies = results.map(({ freeEnergy }) => freeEnergy);
       expect(Math.abs(zOfMean(energies, truth.energy))).toBeLessThan(Z_BOUND);
       expect(mean(energies)).toBeCloseTo(truth.energy, 1);
       // Power: smoothing changes the gradient, and the replicas' spread tells ∇F from ∇f.
-      const told = truth.slopes.map((g, i) => Math.abs(zOfMean(results.map((r) => r.gradient[i]), g)));
+      const told = truth.slopes.map((g, i) =>
+        Math.abs(
+          zOfMean(
+            results.map((r) => r.gradient[i]),
+            g,
+          ),
+        ),
+      );
       expect(Math.max(...told)).toBeGreaterThan(Z_BOUND);
     });
 

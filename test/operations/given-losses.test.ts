@@ -3,7 +3,13 @@
  * them. What the built-in losses make of the same outputs is the oracle, on every backend.
  */
 import { expect, test } from "@jest/globals";
-import { type Backend, type Coupling, type Examples, type Loss, sampleCount } from "../../src/backends/backend.ts";
+import {
+  type Backend,
+  type Coupling,
+  type Examples,
+  type Loss,
+  sampleCount,
+} from "../../src/backends/backend.ts";
 import { openReference } from "../../src/backends/reference.ts";
 import { rowLosses } from "../../src/reference/network/dense.ts";
 import { onEveryBackend, onEveryFastBackend, reference, sameBitsOnThreads } from "../support/backends.ts";
@@ -54,7 +60,7 @@ const inputOf = ({ options, projected, settings }: Form, loss: Loss) => {
 
 /** Losses of all samples' rows, and of x, from their outputs. */
 function lossesFrom(outputs: ArrayLike<number>, loss: Loss, batch: Examples, width: number): Float64Array {
-  const each = (batch.targets?.length ?? batch.labels.length * width);
+  const each = batch.targets?.length ?? batch.labels.length * width;
   const all = Float64Array.from(outputs);
   const losses: number[] = [];
   for (let at = 0; at < all.length; at += each)

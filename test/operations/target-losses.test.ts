@@ -8,7 +8,14 @@ import { openReference } from "../../src/backends/reference.ts";
 import { networkLoss } from "../../src/reference/network/dense.ts";
 import { onEveryBackend, onEveryFastBackend, reference, sameBitsOnThreads } from "../support/backends.ts";
 import { batchesOf, type ChainForm } from "../support/chain-forms.ts";
-import { answered, type CaseOptions, caseName, KEY, networkCase, TARGET_LOSSES } from "../support/fixtures.ts";
+import {
+  answered,
+  type CaseOptions,
+  caseName,
+  KEY,
+  networkCase,
+  TARGET_LOSSES,
+} from "../support/fixtures.ts";
 import { matches } from "../tolerances.ts";
 
 /** One output and several, more than a vector of any target; rows in one block and in two; floats and bytes. */
@@ -110,7 +117,10 @@ onEveryBackend((given) => {
   test("predictions: numbers as they are, probabilities of each output, of classes", async () => {
     const outputsOf = async (loss: Loss) => {
       const parameters = Float32Array.of(0, 0, 1.5, -0.25);
-      return [...(await given().operations.predict({ network, loss, parameters, inputs: Uint8Array.of(1) })).outputs];
+      return [
+        ...(await given().operations.predict({ network, loss, parameters, inputs: Uint8Array.of(1) }))
+          .outputs,
+      ];
     };
     const sigmoid = (z: number) => 1 / (1 + Math.exp(-z));
     for (const kind of ["squared-error", "absolute-error"] as const)
@@ -241,7 +251,14 @@ onEveryFastBackend((given) => {
         state: { parameters, moments: [], chain: null },
       });
     const run = async (session: ReturnType<typeof open>) => {
-      await session.run({ first: 0, count: 3, rows, tau: fill(0.01), noiseScale: fill(0.1), rate: fill(0.05) });
+      await session.run({
+        first: 0,
+        count: 3,
+        rows,
+        tau: fill(0.01),
+        noiseScale: fill(0.1),
+        rate: fill(0.05),
+      });
       const found = { ...(await session.read()), outputs: await session.predict("test") };
       session.close();
       return found;

@@ -258,7 +258,12 @@ function givenLosses(
 }
 
 /** Loss of row b of a batch. Where nothing is predicted a cost matrix takes the label's dearest mistake. */
-function rowLoss(loss: Exclude<Loss, { kind: "given" }>, z: Float64Array, batch: Examples, b: number): number {
+function rowLoss(
+  loss: Exclude<Loss, { kind: "given" }>,
+  z: Float64Array,
+  batch: Examples,
+  b: number,
+): number {
   switch (loss.kind) {
     case "cross-entropy":
       return logOfSum(z) - z[batch.labels[b]];

@@ -24,9 +24,9 @@ import {
   activate,
   type Draw,
   firstLayerSize,
+  rowLosses as lossesOf,
   type NetworkPoint,
   networkNormals,
-  rowLosses as lossesOf,
 } from "../network/dense.ts";
 import { projectionOf, reducedNormals } from "../network/reduced.ts";
 import { inputMatrix } from "../network/rows.ts";
