@@ -7,7 +7,7 @@ export { initialize, noiseLayout, parameterCount } from "./layout.ts";
 export type { RegressionErrors } from "./measures.ts";
 export { type MinimizeResult, minimize } from "./minimize.ts";
 export { type Layer, Model, type ModelOptions, type ModelPlace, type Rows } from "./model.ts";
-export type { Activation, Network } from "./network.ts";
+export type { Activation, Network, Predicts } from "./network.ts";
 export { type OpenBackend, openBackend } from "./operations.ts";
 export type * from "./options/operation-types.ts";
 export type * from "./options/types.ts";

@@ -21,7 +21,7 @@ import { type Snapshot, startRun } from "./drive.ts";
 import { answersOfRows, GivenSession } from "./given.ts";
 import { nextTurn } from "./host.ts";
 import { errorsOf, type Measures, rightSides } from "./measures.ts";
-import { type Network, placeOf } from "./network.ts";
+import { type Network, type Predicts, placeOf } from "./network.ts";
 import { drawsSamples, FLOAT32 } from "./options/precision.ts";
 import { type CheckedTrain, checkTrainOptions } from "./options/train.ts";
 import type { TrainOptions } from "./options/types.ts";
@@ -63,6 +63,7 @@ function start(checked: CheckedTrain, backend: Started<BackendName>, declined: r
   const rowsOf = minibatches(key, data.train.inputs.length / network.layers[0], batchSize);
   const splits = (["test", "validation"] satisfies DataSplit[]).filter((split) => data[split] !== undefined);
   const measures = measuresOf(checked, splits);
+  const predicts = predictsOf(checked);
   const report = describeBackend(backend, network, estimator, declined);
   const shown = ({ average, state, update }: Snapshot) =>
     average === null ? state.parameters : withLast(average, state.parameters, update);
@@ -76,6 +77,7 @@ function start(checked: CheckedTrain, backend: Started<BackendName>, declined: r
       directory,
       {
         network,
+        predicts,
         resume: { ...snapshot.state, average, ...where, update, fingerprint, pending, seconds },
         encoding: checked.encoding,
       },
@@ -183,6 +185,18 @@ function measuresOf({ network, loss, data }: CheckedTrain, splits: readonly Data
       ? { accuracy: rightSides(outputs, targets) }
       : { errors: errorsOf(outputs, targets, layers[layers.length - 1]) };
   return { targets, of };
+}
+
+/** What the outputs are that a loss was taken of. */
+function predictsOf({ loss, data }: CheckedTrain): Predicts {
+  switch (LINKS[loss.kind]) {
+    case "softmax":
+      return "classes";
+    case "sigmoid":
+      return "probabilities";
+    case "identity": // a function's outputs are what it has them answer
+      return loss.kind === "given" && data.train.targets === undefined ? "classes" : "numbers";
+  }
 }
 
 /** A split's rows, so many at a time that copying them holds nothing up. */

@@ -3,25 +3,27 @@
  */
 import type { Examples, Vector } from "../backends/backend.ts";
 import { expected, OptionError, typeName } from "../errors.ts";
-import { type Network, parameterCount } from "../network.ts";
+import { type Network, PREDICTS, parameterCount } from "../network.ts";
 import { checkExamples, checkInputs, checkVector } from "./arrays.ts";
 import { type CheckedLoss, checkNetwork } from "./network.ts";
 import { machineShape } from "./schemas.ts";
 import type { NetworkOptions } from "./types.ts";
-import { checkedElsewhere, object, optional, parse } from "./values.ts";
+import { checkedElsewhere, choice, object, optional, parse } from "./values.ts";
 
 const modelSchema = object({
   ...machineShape,
   network: checkedElsewhere<NetworkOptions>(),
   parameters: checkedElsewhere<Vector>(),
+  predicts: choice(PREDICTS),
 });
 
 /** @returns the options, their arrays copied */
 export function checkModel(options: unknown) {
   const { backend, threads, ...given } = parse("Model", modelSchema, options);
-  const network = checkNetwork("Model.network", given.network, 2);
+  const { predicts } = given;
+  const network = checkNetwork("Model.network", given.network, predicts === "classes" ? 2 : 1);
   const parameters = checkVector("Model.parameters", given.parameters, parameterCount(network)).slice();
-  return { network, parameters, backend, threads };
+  return { network, parameters, predicts, backend, threads };
 }
 
 /** Rows of numbers as one array: typed ones as they are, plain ones as floats. */
