@@ -54,8 +54,8 @@ inline size_t walsh_length(const Network& network, bool rowwise) {
 constexpr uint16_t kNoClass = 0xffff;  // where nothing is predicted; networks have fewer classes
 
 // Loss of a row: softmax cross-entropy, or costs[label * classes + predicted]. Predicted is the class of the
-// first largest logit; where one is NaN nothing is, and the loss is the dearest of the label's costs. With the
-// outputs z and the row's targets t: squared error sum (z - t)^2/2, absolute error sum |z - t|, logistic
+// first largest logit; where one is NaN nothing is, and the loss is the dearest of the label's costs. With
+// the outputs z and the row's targets t: squared error sum (z - t)^2/2, absolute error sum |z - t|, logistic
 // sum log(1 + e^z) - t z, soft cross-entropy -sum t log softmax z.
 struct Loss {
   LossKind kind = LossKind::kCrossEntropy;

@@ -11,8 +11,7 @@ BEGIN_TARGET
 inline Workspace* new_workspace() { return new Workspace(); }
 inline void delete_workspace(Workspace* workspace) { delete workspace; }
 
-const Kernels kKernels = {TARGET_NAME,    gaussian, dense_loss, dense_predict, dense_accuracy,
-                          sample_outputs, estimate, step,       update,        new_workspace,
-                          delete_workspace};
+const Kernels kKernels = {TARGET_NAME, gaussian, dense_loss, dense_predict, dense_accuracy,  sample_outputs,
+                          estimate,    step,     update,     new_workspace, delete_workspace};
 
 END_TARGET

@@ -245,7 +245,7 @@ const Kernels* select_kernels(const std::string& name, std::string* why) {
   static const std::string found = device_name(&reason);
   if (found.empty()) device_name(&reason);
   if (!found.empty() && (name.empty() || name == found)) {
-    static const Kernels kernels = {found.c_str(), gaussian, loss_of, predict, accuracy,      outputs,
+    static const Kernels kernels = {found.c_str(), gaussian, loss_of, predict,       accuracy,        outputs,
                                     estimate,      step_of,  update,  new_workspace, delete_workspace};
     return &kernels;
   }

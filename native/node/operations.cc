@@ -52,7 +52,8 @@ struct LossJob : DenseJob {
   Loss loss;
 
   explicit LossJob(const FlatJob& from) : DenseJob(from, from.read_by_loss()), loss(from.loss(network)) {
-    if (loss.kind == LossKind::kGiven) throw Failure("ARGUMENT", "Expected a loss that rows have by themselves");
+    if (loss.kind == LossKind::kGiven)
+      throw Failure("ARGUMENT", "Expected a loss that rows have by themselves");
   }
 
   bool compute(const Kernels& kernels, const Context& context) override {

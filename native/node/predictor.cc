@@ -1,5 +1,5 @@
-// Nothing is copied but the rows, into room that is kept: a question of one row takes microseconds, of which an
-// array's copy or a thread's waking would be most.
+// Nothing is copied but the rows, into room that is kept: a question of one row takes microseconds, of which
+// an array's copy or a thread's waking would be most.
 #include "predictor.h"
 
 #include <algorithm>
@@ -36,7 +36,8 @@ struct HandleKind<std::shared_ptr<Predictor>> {
 template <class T>
 static T* room(Napi::Value value, const char* name, napi_typedarray_type type, size_t length) {
   const View view = view_of(value, name);
-  if (view.type != type) throw Failure("ARRAY_TYPE", std::string("Expected an array of another type for ") + name);
+  if (view.type != type)
+    throw Failure("ARRAY_TYPE", std::string("Expected an array of another type for ") + name);
   if (view.length != length)
     throw Failure("ARRAY_LENGTH", "Expected " + std::to_string(length) + " entries for " + name +
                                       " but received " + std::to_string(view.length));
@@ -46,8 +47,7 @@ static T* room(Napi::Value value, const char* name, napi_typedarray_type type, s
 Napi::Value open_predictor(const Napi::CallbackInfo& info) {
   const auto queue = held_by<std::shared_ptr<JobQueue>>(info[0]);
   if (queue->closed()) throw Failure("CLOSED", "The backend is closed; open a new one");
-  return make_handle(info.Env(),
-                     std::make_shared<Predictor>(FlatJob(info[1], info[2]), &queue->kernels()));
+  return make_handle(info.Env(), std::make_shared<Predictor>(FlatJob(info[1], info[2]), &queue->kernels()));
 }
 
 Napi::Value predict_at_once(const Napi::CallbackInfo& info) {
@@ -62,8 +62,8 @@ Napi::Value predict_at_once(const Napi::CallbackInfo& info) {
     throw Failure("ARRAY_LENGTH", "Expected rows of " + std::to_string(examples.width) +
                                       " entries for inputs but received " + std::to_string(inputs.length));
   examples.count = inputs.length / examples.width;
-  float* probabilities = room<float>(info[2], "probabilities", napi_float32_array,
-                                     examples.count * network.classes());
+  float* probabilities =
+      room<float>(info[2], "probabilities", napi_float32_array, examples.count * network.classes());
   uint16_t* labels = room<uint16_t>(info[3], "labels", napi_uint16_array, examples.count);
   examples.bytes.clear();
   examples.floats.clear();
@@ -75,8 +75,9 @@ Napi::Value predict_at_once(const Napi::CallbackInfo& info) {
     examples.floats.assign(from, from + inputs.length);
   }
   const std::atomic<bool> cancelled{false};
-  kernels->dense_predict(network, LossKind::kCrossEntropy, parameters.data(), {&examples, nullptr, examples.count},
-                         {executor.get(), &cancelled}, probabilities, labels);
+  kernels->dense_predict(network, LossKind::kCrossEntropy, parameters.data(),
+                         {&examples, nullptr, examples.count}, {executor.get(), &cancelled}, probabilities,
+                         labels);
   return info.Env().Undefined();
 }
 

@@ -1,4 +1,5 @@
-// A network at parameters that stay here, for predictions of few rows: answered at once, on the calling thread.
+// A network at parameters that stay here, for predictions of few rows: answered at once, on the calling
+// thread.
 #pragma once
 #include <napi.h>
 

@@ -32,14 +32,7 @@ import {
   type Safetensors,
   type Tensor,
 } from "./safetensors.ts";
-import {
-  layersOf,
-  networkMetadata,
-  networkOf,
-  predictsMetadata,
-  predictsOf,
-  takeVector,
-} from "./tensors.ts";
+import { layersOf, networkMetadata, networkOf, predictsMetadata, predictsOf, takeVector } from "./tensors.ts";
 
 /** Changes when a reader of the version before would misread the file. */
 const FORMAT = "local-entropy-1";

@@ -14,14 +14,7 @@ import {
   joined,
   type Safetensors,
 } from "./safetensors.ts";
-import {
-  layersOf,
-  networkMetadata,
-  networkOf,
-  predictsMetadata,
-  predictsOf,
-  takeVector,
-} from "./tensors.ts";
+import { layersOf, networkMetadata, networkOf, predictsMetadata, predictsOf, takeVector } from "./tensors.ts";
 
 /** Changes when a reader of the version before would misread the file. */
 const FORMAT = "local-entropy-model-1";

@@ -92,8 +92,8 @@ inline void forward(const Network& network, const float* tail, const Pass& pass,
 
 // Losses of rows begin … end - 1 that are sums over the outputs; as row_losses.
 template <class Term>
-inline void summed_losses(const Network& network, const Rows& rows, const Pass& pass, size_t begin, size_t end,
-                          float scale) {
+inline void summed_losses(const Network& network, const Rows& rows, const Pass& pass, size_t begin,
+                          size_t end, float scale) {
   const size_t outputs = network.classes(), stride = pass.stride[network.depth()];
   for (size_t r = begin; r < end; r++) {
     float* z = pass.signal[network.depth()] + r * stride;
@@ -288,12 +288,11 @@ inline bool for_row_blocks(const Network& network, const float* parameters, cons
 inline bool dense_loss(const Network& network, const Loss& loss, const float* parameters, const Batch& batch,
                        const Context& context, double* value) {
   std::vector<double> sums((batch.size + kRowBlock - 1) / kRowBlock);
-  const bool done =
-      for_row_blocks(network, parameters, batch, context,
-                     [&](size_t block, size_t, size_t count, const Evaluator& evaluator) {
-                       row_losses(network, loss, evaluator.rows, evaluator.pass, 0, count, 0);
-                       sums[block] = sum_of_losses(evaluator.pass, count);
-                     });
+  const bool done = for_row_blocks(network, parameters, batch, context,
+                                   [&](size_t block, size_t, size_t count, const Evaluator& evaluator) {
+                                     row_losses(network, loss, evaluator.rows, evaluator.pass, 0, count, 0);
+                                     sums[block] = sum_of_losses(evaluator.pass, count);
+                                   });
   *value = 0;
   for (const double sum : sums) *value += sum / double(batch.size);
   return done;

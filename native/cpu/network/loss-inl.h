@@ -1,5 +1,5 @@
-// What a row's outputs say by themselves: the class predicted, exponentials, each output's part of a loss by targets, and
-// what predict makes of them.
+// What a row's outputs say by themselves: the class predicted, exponentials, each output's part of a loss by
+// targets, and what predict makes of them.
 #pragma once
 #include <algorithm>
 #include <cstddef>

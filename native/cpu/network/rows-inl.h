@@ -33,13 +33,13 @@ struct Rows {
   size_t count = 0, width = 0, capacity = 0;
   size_t first = 0;  // of the batch's rows
   bool sparse = false;
-  uint32_t* length = nullptr;  // count
-  uint32_t* piece = nullptr;   // count x (kPieces + 1): where a piece's inputs begin in a row's list
-  uint32_t* index = nullptr;   // count x width, row r's list at r width
-  float* value = nullptr;      // as index, or the matrix
-  uint16_t* labels = nullptr;  // count
+  uint32_t* length = nullptr;       // count
+  uint32_t* piece = nullptr;        // count x (kPieces + 1): where a piece's inputs begin in a row's list
+  uint32_t* index = nullptr;        // count x width, row r's list at r width
+  float* value = nullptr;           // as index, or the matrix
+  uint16_t* labels = nullptr;       // count
   const float** targets = nullptr;  // count: each row's, where the examples have them
-  Columns* columns = nullptr;  // the lists by columns, where the team makes the product
+  Columns* columns = nullptr;       // the lists by columns, where the team makes the product
 };
 
 inline Rows new_rows(Workspace& workspace, size_t count, size_t width) {

@@ -74,8 +74,8 @@ inline bool walsh_rows(const WalshRun& run, size_t count, double scale, bool fir
         const size_t b = first + r;
         for (size_t i = 0; i < count; i++) {
           WalshRow& row = worker.row[i];
-          walsh_row<kCount>(run.point, run.noise[i], base + r * length, worker.y[i] + r * length,
-                            rows, offset + r, (run.first_block + i) * 2 * shape.m, b, worker.scratch, &row);
+          walsh_row<kCount>(run.point, run.noise[i], base + r * length, worker.y[i] + r * length, rows,
+                            offset + r, (run.first_block + i) * 2 * shape.m, b, worker.scratch, &row);
           float* losses = sums.losses + i * 2 * length;
           for (size_t at = 0; at < 2 * length; at += kLanes)
             store(losses + at, load(losses + at) + load(row.losses + at));

@@ -1,5 +1,5 @@
-// Losses of one row's samples under one Walsh block: of the differences from the label's logit, or of the outputs as they
-// are where the loss reads targets.
+// Losses of one row's samples under one Walsh block: of the differences from the label's logit, or of the
+// outputs as they are where the loss reads targets.
 //
 // Symbols: walsh-row-inl.h.
 #pragma once
@@ -115,7 +115,8 @@ struct WalshOutputs {
 inline WalshOutputs walsh_outputs(const WalshPoint& point, const WalshRow& row, size_t c, size_t i) {
   const Float odd = load(row.t + c * point.shape.length + i);
   Float even = set(row.base[c]);
-  if (point.shape.layout == WalshLayout::kRowSplit) even = even + load(row.n_part + c * point.shape.length + i);
+  if (point.shape.layout == WalshLayout::kRowSplit)
+    even = even + load(row.n_part + c * point.shape.length + i);
   return {even + odd, even - odd};
 }
 
@@ -219,7 +220,8 @@ inline void walsh_given(const WalshPoint& point, size_t sample, size_t b, WalshR
   }
 }
 
-// Row r's 2m losses under one block's noise, row b of the batch; `sample` is the block's first. base (A x)_b and y = s (M U)_b, zeros past w1 up to `length`.
+// Row r's 2m losses under one block's noise, row b of the batch; `sample` is the block's first. base (A x)_b
+// and y = s (M U)_b, zeros past w1 up to `length`.
 template <int kCount>
 inline void walsh_row(const WalshPoint& point, const WalshNoise& noise, const float* base, const float* y,
                       const Rows& rows, size_t r, size_t sample, size_t b, float* scratch, WalshRow* row) {

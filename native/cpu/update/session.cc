@@ -31,8 +31,8 @@ struct Session::Impl {
       : setup(std::move(given)), kernels(table), executor(threads), workspace(table->new_workspace()) {}
   ~Impl() { kernels->delete_workspace(workspace); }
   Question question(const Plan& plan, size_t number, const std::vector<Batch>& batches) const {
-    return {&setup.network,    &setup.loss, setup.state.parameters.data(),   batches.data(),
-            batches.size(),    setup.seed,  uint32_t(plan.first + number), plan.tau[number],
+    return {&setup.network,          &setup.loss, setup.state.parameters.data(), batches.data(),
+            batches.size(),          setup.seed,  uint32_t(plan.first + number), plan.tau[number],
             plan.noise_scale[number]};
   }
   const Examples& examples_of(int split) const {

@@ -83,9 +83,9 @@ __host__ __device__ inline float input_at(const DeviceBatch& batch, size_t b, si
 // Loss of backend.h.
 struct DeviceLoss {
   LossKind kind = LossKind::kCrossEntropy;
-  const float* costs = nullptr;  // classes x classes, of a cost matrix
-  const float* given = nullptr;  // (J + 1) x B, of one that is given
-  float* outputs = nullptr;      // or in its place, where wanted: (J + 1) x B x classes
+  const float* costs = nullptr;   // classes x classes, of a cost matrix
+  const float* given = nullptr;   // (J + 1) x B, of one that is given
+  float* outputs = nullptr;       // or in its place, where wanted: (J + 1) x B x classes
   size_t samples = 0, batch = 0;  // J, B
   bool pair = false;              // whether a unit is a pair of samples
 };

@@ -69,8 +69,7 @@ __global__ void losses_of(DeviceBatch batch, size_t rows, unsigned classes, Devi
     case LossKind::kAbsoluteError:
     case LossKind::kLogistic:
     case LossKind::kSoftCrossEntropy: {
-      const float others =
-          loss.kind == LossKind::kSoftCrossEntropy ? sum_of_others(z, classes, best) : 0;
+      const float others = loss.kind == LossKind::kSoftCrossEntropy ? sum_of_others(z, classes, best) : 0;
       const float value = target_loss(loss.kind, batch, b, classes, best.value, others, scale, z);
       if (lane == 0) losses[row] = value;
       return;
@@ -269,16 +268,15 @@ bool dense_loss(DeviceContext& context, const Network& network, DeviceLoss loss,
 bool dense_predict(DeviceContext& context, const Network& network, LossKind kind, const float* parameters,
                    const DeviceBatch& batch, float* outputs, uint16_t* labels) {
   const unsigned classes = network.classes();
-  return for_some_rows(context, network, parameters, batch,
-                       [&](size_t first, const DeviceBatch& part, DensePass& pass) {
-                         float* logits = pass.signal[network.depth()];
-                         uint16_t* predicted = context.arena->take<uint16_t>(part.size);
-                         launch(predictions, {blocks_for(part.size, kRowsEach), kThreads}, context.stream,
-                                part.size, classes, kLinks[size_t(kind)], logits, predicted);
-                         download(context.stream, outputs + first * classes, logits,
-                                  part.size * classes * sizeof(float));
-                         download(context.stream, labels + first, predicted, part.size * sizeof(uint16_t));
-                       });
+  return for_some_rows(
+      context, network, parameters, batch, [&](size_t first, const DeviceBatch& part, DensePass& pass) {
+        float* logits = pass.signal[network.depth()];
+        uint16_t* predicted = context.arena->take<uint16_t>(part.size);
+        launch(predictions, {blocks_for(part.size, kRowsEach), kThreads}, context.stream, part.size, classes,
+               kLinks[size_t(kind)], logits, predicted);
+        download(context.stream, outputs + first * classes, logits, part.size * classes * sizeof(float));
+        download(context.stream, labels + first, predicted, part.size * sizeof(uint16_t));
+      });
 }
 
 bool dense_accuracy(DeviceContext& context, const Network& network, const float* parameters,

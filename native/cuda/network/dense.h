@@ -20,7 +20,7 @@ struct DensePass {
   std::vector<float*> activation;  // [l], l = 1 … L - 1: A^l without its ones, M x B x d_l
   std::vector<float*> signal;      // [l], l = 1 … L: df/dP^l, M x B x d_l; [L] holds the logits first
   float* losses;                   // M x B
-  size_t sample = 0, step = 0;     // where losses are given: the number of the first, and from one to the next
+  size_t sample = 0, step = 0;  // where losses are given: the number of the first, and from one to the next
 };
 
 DensePass new_dense_pass(DeviceArena& arena, const Network& network, size_t rows, size_t count = 1);

@@ -48,8 +48,8 @@ __host__ __device__ inline float given_loss(const float* z, unsigned classes, si
 
 // Loss of a row of logits: as Loss in backend.h. b: the row in its batch; sample: which, where losses are
 // given.
-__host__ __device__ inline float row_loss(const float* z, unsigned classes, const DeviceBatch& batch, size_t b,
-                                          DeviceLoss loss, size_t sample) {
+__host__ __device__ inline float row_loss(const float* z, unsigned classes, const DeviceBatch& batch,
+                                          size_t b, DeviceLoss loss, size_t sample) {
   unsigned best = 0;
   bool none = z[0] != z[0];  // NaN, which no comparison tells
   for (unsigned c = 1; c < classes; c++) {
@@ -102,8 +102,8 @@ __device__ inline float target_loss(LossKind kind, const DeviceBatch& batch, siz
   total = warp_sum(total);
   all = warp_sum(all);
   for (unsigned c = threadIdx.x % 32; scale != 0 && c < classes; c += 32) {
-    const float slope = soft ? all * expf(z[c] - top) / (1 + others) - targets[c]
-                             : target_slope(kind, z[c], targets[c]);
+    const float slope =
+        soft ? all * expf(z[c] - top) / (1 + others) - targets[c] : target_slope(kind, z[c], targets[c]);
     z[c] = scale * slope;
   }
   return soft ? total + all * log1pf(others) : total;

@@ -110,8 +110,7 @@ bool outputs_of_samples(Estimator estimator, const DeviceQuestion& q, DeviceCont
   Projection projection;
   if (estimator.projected) projection = new_projection(q.batches[0], context);
   estimator.rowwise = false;  // no first-order part is wanted
-  SampleRun run =
-      new_sample_run(estimator, q, estimator.projected ? &projection : nullptr, false, context);
+  SampleRun run = new_sample_run(estimator, q, estimator.projected ? &projection : nullptr, false, context);
   DeviceEstimate nothing;
   if (sample_losses(run, &nothing) == nullptr) return false;
   DensePass center = new_dense_pass(*context.arena, network, q.batches[0].size);

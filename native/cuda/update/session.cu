@@ -121,15 +121,9 @@ struct Session::Impl {
       batches[b] = {train.view(), rows + b * batch_size, batch_size};
     arena.reset(!recording_now);
     DeviceContext context{stream, &arena, &cancelled};
-    const DeviceQuestion question{&network,
-                                  loss_of(number, given, nullptr),
-                                  parameters.data(),
-                                  batches.data(),
-                                  batches.size(),
-                                  seed,
-                                  uint32_t(plan.first + number),
-                                  plan.tau[number],
-                                  plan.noise_scale[number]};
+    const DeviceQuestion question{
+        &network, loss_of(number, given, nullptr), parameters.data(), batches.data(),          batches.size(),
+        seed,     uint32_t(plan.first + number),   plan.tau[number],  plan.noise_scale[number]};
     DeviceEstimate estimate;
     estimate.gradient = gradient.data();
     estimate.numbers = numbers.data();
