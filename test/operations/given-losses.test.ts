@@ -12,7 +12,7 @@ import {
 } from "../../src/backends/backend.ts";
 import { openReference } from "../../src/backends/reference.ts";
 import { rowLosses } from "../../src/reference/network/dense.ts";
-import { onEveryBackend, onEveryFastBackend, reference, sameBitsOnThreads } from "../support/backends.ts";
+import { onEveryBackend, reference, sameBitsOnThreads } from "../support/backends.ts";
 import { answered, type CaseOptions, caseName, KEY, networkCase } from "../support/fixtures.ts";
 import { matches } from "../tolerances.ts";
 
@@ -140,9 +140,7 @@ onEveryBackend((given) => {
     expect(await session.accuracy("train")).toBeGreaterThanOrEqual(0);
     session.close();
   });
-});
 
-onEveryFastBackend((given) => {
   if (given.threaded)
     test.each(forms.filter(([, { options }]) => options.layers.length > 2))(
       "the same bits on any number of threads: %s",
