@@ -33,6 +33,7 @@ export interface LayerShape {
 
 /** What a network's outputs are: they tell classes, are each a probability, or numbers. */
 export const PREDICTS = ["classes", "probabilities", "numbers"] as const;
+/** What a network's outputs are: "classes" for a softmax, each a probability by itself, or numbers as they are. */
 export type Predicts = (typeof PREDICTS)[number];
 
 /** Shapes of layers 1 … L, in order. */

@@ -228,9 +228,9 @@ function openOperations(backend: Started<BackendName>, declined: readonly Declin
     },
     outputs: async (options) => run.outputs(checkOperation("outputs", options)),
     outputsInto: ((options: unknown, out: Out) => {
-      const length = ({ network, coupling, rowwise, batch }: OperationInputs["outputs"]) => {
+      const length = ({ network, coupling, rowwise, inputs }: OperationInputs["outputs"]) => {
         const { layers } = network;
-        const rows = batch.inputs.length / layers[0];
+        const rows = inputs.length / layers[0];
         return (sampleCount(coupling, network, rowwise) + 1) * rows * layers[layers.length - 1];
       };
       const values = async (input: OperationInputs["outputs"]) => ({ values: await run.outputs(input) });

@@ -264,6 +264,12 @@ export interface WeightsInput extends BatchInput, Drawn {
   readonly projected: boolean;
 }
 
+/** The samples of `weights` on a minibatch's inputs, whose losses are not asked for. */
+export interface OutputsInput extends Omit<WeightsInput, "loss" | "batch" | "temperature"> {
+  /** B × d_0. */
+  readonly inputs: Examples["inputs"];
+}
+
 export type ImportanceSamplingInput = WeightsInput;
 export type EvolutionStrategiesInput = Omit<WeightsInput, "temperature">;
 
@@ -337,9 +343,9 @@ export interface Operations {
   accuracy(input: Omit<BatchInput, "loss">): Promise<number>;
   /**
    * The network's outputs at each sample of the minibatch, in the order of `weights`, and at x itself, (J + 1) × B × d_L:
-   * what the losses of a loss that is given are computed from. Neither loss nor temperature matter.
+   * what the losses of a loss that is given are computed from.
    */
-  outputs(input: WeightsInput): Promise<Vector>;
+  outputs(input: OutputsInput): Promise<Vector>;
   /** `losses` in order of the samples, J of them; the caller makes the log weights −losses/δ. */
   weights(input: WeightsInput): Promise<{ losses: Vector }>;
   importanceSampling(input: ImportanceSamplingInput): Promise<ImportanceSamplingOutput>;

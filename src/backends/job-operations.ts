@@ -147,15 +147,15 @@ export function operationsOf(runner: Runner): Operations {
     },
 
     async outputs(input) {
-      const { coupling, network, rowwise, projected, noiseScale } = input;
+      const { inputs, coupling, network, rowwise, projected } = input;
       const { layers } = network;
       const samples = sampleCount(coupling, network, rowwise) + 1;
-      const rows = input.batch.inputs.length / layers[0];
+      const rows = inputs.length / layers[0];
       const parts = () => [
-        ...pointPart({ ...input, loss: NO_LOSS }, [input.batch]),
+        ...pointPart({ ...input, loss: NO_LOSS }, [{ inputs, labels: new Uint16Array(0) }]),
         estimatorPart({ kind: "evolution-strategies", coupling, rowwise, projected }),
         seedPart(input.key),
-        updatePart({ ...input, noiseScale }),
+        updatePart(input),
       ];
       const length = samples * rows * layers[layers.length - 1];
       const { arrays } = await ask(() => jobOf("outputs", parts(), { output: length }), input.signal);

@@ -120,7 +120,11 @@ function operations(isClosed: () => boolean): Operations {
       return accuracy(network, x, batches[0]);
     }),
     outputs: operation((input) => {
-      const { network, x, batches } = sampledPoint({ ...input, loss: NO_LOSS });
+      const { network, x, batches } = sampledPoint({
+        ...input,
+        loss: NO_LOSS,
+        batch: { inputs: input.inputs, labels: new Uint16Array(0) },
+      });
       return sampleOutputs({ network, x, batches }, { ...input }, { ...input });
     }),
     weights: async (input) => ({ losses: await losses(input) }),

@@ -4,7 +4,6 @@
 import type { Examples, Loss, Vector } from "../backends/backend.ts";
 import { BackendError, expected, OptionError, typeName } from "../errors.ts";
 import type { Network } from "../network.ts";
-import type { CheckedLoss } from "./network.ts";
 import { FLOAT32, type Precision } from "./precision.ts";
 
 /** A typed array of one of these types and, where given, of this length, that is still there. */
@@ -137,6 +136,17 @@ export function checkInputs(path: string, value: unknown, width: number, count?:
   return inputs;
 }
 
+/** What rows of data have beside their inputs. */
+export type Answers = "labels" | "targets";
+
+/** A loss in the seam's words, and what it takes of the data that it was checked for. */
+export interface CheckedLoss {
+  readonly loss: Loss;
+  readonly answers: Answers;
+  /** Part of a row's probability that is spread over all classes. */
+  readonly smoothing: number;
+}
+
 /** What stands in rows of data, before it is checked. */
 interface GivenRows {
   readonly inputs: unknown;
@@ -199,8 +209,8 @@ function checkTargets(path: string, targets: Float32Array, outputs: number, loss
   for (let b = 0; loss.kind === "soft-cross-entropy" && b * outputs < targets.length; b++) {
     const sum = targets.subarray(b * outputs, (b + 1) * outputs).reduce((total, t) => total + t, 0);
     if (Math.abs(sum - 1) <= SUM_ERROR) continue;
-    const advice = `independent outputs have the loss "logistic"; ${other}`;
-    throw new OptionError(expected("targets that sum to 1", `${path}, row ${b},`, sum, advice));
+    const advice = `row ${b}: independent outputs have the loss "logistic"; ${other}`;
+    throw new OptionError(expected("rows of probabilities that sum to 1", path, sum, advice));
   }
 }
 

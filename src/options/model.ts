@@ -4,8 +4,8 @@
 import type { Examples, Vector } from "../backends/backend.ts";
 import { expected, OptionError, typeName } from "../errors.ts";
 import { type Network, PREDICTS, parameterCount } from "../network.ts";
-import { checkExamples, checkInputs, checkVector } from "./arrays.ts";
-import { type CheckedLoss, checkNetwork } from "./network.ts";
+import { type CheckedLoss, checkExamples, checkInputs, checkVector } from "./arrays.ts";
+import { checkNetwork } from "./network.ts";
 import { machineShape } from "./schemas.ts";
 import type { NetworkOptions } from "./types.ts";
 import { checkedElsewhere, choice, object, optional, parse } from "./values.ts";

@@ -5,7 +5,7 @@ import type { Loss } from "../backends/backend.ts";
 import { HAS_GRADIENT, KINDS, LINKS, READS } from "../backends/description.ts";
 import { expected, OptionError } from "../errors.ts";
 import { type Network, parameterCount } from "../network.ts";
-import { checkNumbers } from "./arrays.ts";
+import { type Answers, type CheckedLoss, checkNumbers } from "./arrays.ts";
 import { NAMES } from "./defaults.ts";
 import type { NetworkOptions } from "./types.ts";
 import { choice, integer, leaf, number, object, parse, withDefault } from "./values.ts";
@@ -61,21 +61,10 @@ const smoothedSchema = object({
   ),
 });
 
-/** What rows of data have beside their inputs. */
-export type Answers = "labels" | "targets";
-
 /** What some rows have; labels where they are no rows, which is told of elsewhere. */
 export function answersOf(rows: unknown): Answers {
   const given = typeof rows === "object" && rows !== null && (rows as { targets?: unknown }).targets;
   return given === false || given === undefined ? "labels" : "targets";
-}
-
-/** A loss in the seam's words, and what it takes of the data that it was checked for. */
-export interface CheckedLoss {
-  readonly loss: Loss;
-  readonly answers: Answers;
-  /** Part of a row's probability that is spread over all classes. */
-  readonly smoothing: number;
 }
 
 /** A function's losses, which come with each update. */

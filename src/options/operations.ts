@@ -8,6 +8,7 @@ import {
   type Examples,
   type GaussianInput,
   MOMENT_COUNTS,
+  type OutputsInput,
   type PredictInput,
   type RobbinsMonroInput,
   type SgldInput,
@@ -149,7 +150,7 @@ function locateWithLoss(root: string, given: WithLoss, rows: unknown) {
   };
 }
 
-const rowCount = ({ inputs }: Examples, { layers }: Network) => inputs.length / layers[0];
+const rowCount = ({ inputs }: Pick<Examples, "inputs">, { layers }: Network) => inputs.length / layers[0];
 
 // One operation each.
 
@@ -232,14 +233,12 @@ const weightsSchema = object({ ...evolutionStrategiesSchema.shape, temperature: 
 const { batch: _batch, loss: _loss, losses: _losses, ...drawnShape } = evolutionStrategiesSchema.shape;
 const outputsSchema = object({ ...drawnShape, inputs: checkedElsewhere<unknown>() });
 
-/** What it needs of `weights`; no loss is asked for. */
-function checkOutputs(root: string, input: unknown): WeightsInput {
-  const { inputs, ...given } = parse(root, outputsSchema, input);
+function checkOutputs(root: string, input: unknown): OutputsInput {
+  const { inputs: rows, ...given } = parse(root, outputsSchema, input);
   const place = locate(root, given, 1);
-  const labels = new Uint16Array(0);
-  const batch = { inputs: checkInputs(`${root}.inputs`, inputs, place.network.layers[0]), labels };
-  const loss = { kind: "given", losses: new Float32Array(0) } as const;
-  return { ...drawn(root, given, { ...place, loss }, batch, 1), temperature: 1 };
+  const inputs = checkInputs(`${root}.inputs`, rows, place.network.layers[0]);
+  if (inputs.length === 0) throw new OptionError(expected("at least one row", `${root}.inputs`, rows));
+  return { ...drawn(root, given, place, { inputs }, 1), inputs };
 }
 
 function checkWeights(root: string, input: unknown): WeightsInput {
@@ -259,7 +258,8 @@ function sampled(
 ): EvolutionStrategiesInput {
   if (given.losses === undefined) {
     const { place, check } = locateWithLoss(root, given, given.batch);
-    return drawn(root, given, place, check(`${root}.batch`, given.batch), delta);
+    const batch = check(`${root}.batch`, given.batch);
+    return { ...place, batch, ...drawn(root, given, place, batch, delta) };
   }
   if (given.loss !== undefined)
     throw new OptionError(`Expected either loss or losses for ${root} but received both`);
@@ -273,18 +273,19 @@ function sampled(
   const losses = checkArray<Float32Array>(`${root}.losses`, given.losses, ["Float32Array"], count);
   const wrong = losses.findIndex(Number.isNaN);
   if (wrong >= 0) throw new OptionError(expected("a number", `${root}.losses[${wrong}]`, losses[wrong]));
-  return drawn(root, given, { ...place, loss: { kind: "given", losses } }, batch, delta);
+  return { ...place, loss: { kind: "given", losses }, batch, ...drawn(root, given, place, batch, delta) };
 }
 
 const anyRowsSchema = z.object({ inputs: checkedElsewhere<unknown>() });
 
+/** The noise of samples; δ where they are weighted. */
 function drawn(
   root: string,
   given: Omit<z.output<typeof evolutionStrategiesSchema>, "batch" | "loss" | "losses">,
-  place: Omit<BatchInput, "batch">,
-  batch: Examples,
+  place: Omit<BatchInput, "batch" | "loss">,
+  batch: Pick<Examples, "inputs">,
   delta: number | null,
-): EvolutionStrategiesInput {
+) {
   const { tau, update } = given;
   const rows = rowCount(batch, place.network);
   const projected = given.projection === "auto" && rows <= place.network.layers[0];
@@ -294,7 +295,6 @@ function drawn(
   requireNoise(`${root}.${path}`, value, noiseScale, leastNoise(place.parameters));
   return {
     ...place,
-    batch,
     key: keyOf(given.seed),
     update,
     tau,

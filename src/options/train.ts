@@ -17,17 +17,10 @@ import { type Network, parameterCount } from "../network.ts";
 import { atOnce, finish, type Work } from "../reference/machine/work.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
 import type { Encoding } from "../table/encoding.ts";
-import { checkArray, checkExamples, checkVector, copied } from "./arrays.ts";
+import { type CheckedLoss, checkArray, checkExamples, checkVector, copied } from "./arrays.ts";
 import { DEFAULTS, NAMES } from "./defaults.ts";
 import { differing, fingerprint } from "./fingerprint.ts";
-import {
-  answersOf,
-  type CheckedLoss,
-  checkLoss,
-  checkNetwork,
-  fewestOutputs,
-  refuseWithoutGradient,
-} from "./network.ts";
+import { answersOf, checkLoss, checkNetwork, fewestOutputs, refuseWithoutGradient } from "./network.ts";
 import {
   adviceAgainstDivergence,
   describeOptions,

@@ -47,6 +47,10 @@ export type LossOptions =
  * call), given its label or its targets (d_L) and its place in the training data, or in an operation's batch. Gradient-free
  * estimators only. It is called for each row of each sample, in the caller's thread, in turns of some milliseconds. A number,
  * or Infinity, which gives its sample the weight 0; anything else ends the run with an OptionError that tells the row.
+ *
+ * @param output the network's outputs for the row, d_L
+ * @param target the row's label, or its targets, d_L
+ * @param row its place in the training data
  */
 export type LossFunction = (output: Float32Array, target: number | Float32Array, row: number) => number;
 

@@ -58,6 +58,9 @@ const inputOf = ({ options, projected, settings }: Form, loss: Loss) => {
   return { network, parameters, batch: rows, loss, ...numbers, ...settings, projected };
 };
 
+/** What the operation `outputs` takes of it. */
+const drawn = ({ batch, ...input }: ReturnType<typeof inputOf>) => ({ ...input, inputs: batch.inputs });
+
 /** Losses of all samples' rows, and of x, from their outputs. */
 function lossesFrom(outputs: ArrayLike<number>, loss: Loss, batch: Examples, width: number): Float64Array {
   const each = batch.targets?.length ?? batch.labels.length * width;
@@ -74,10 +77,10 @@ onEveryBackend((given) => {
     const width = form.options.layers.at(-1)!;
     const loss: Loss = width === 1 ? { kind: "squared-error" } : { kind: "cross-entropy" };
     const input = inputOf(form, loss);
-    const outputs = await operations.outputs(input);
+    const outputs = await operations.outputs(drawn(input));
     const samples = sampleCount(form.settings.coupling, input.network, form.settings.rowwise);
     expect(outputs).toHaveLength((samples + 1) * form.options.rows * width);
-    matches("weights", outputs, await reference.outputs(input));
+    matches("weights", outputs, await reference.outputs(drawn(input)));
     const losses = lossesFrom(outputs, loss, input.batch, width);
     const fed = { ...input, loss: { kind: "given", losses } as const };
     matches("weights", (await operations.weights(fed)).losses, (await reference.weights(input)).losses);
@@ -100,7 +103,7 @@ onEveryBackend((given) => {
 
   test("the outputs at x are the last", async () => {
     const input = inputOf(forms[4][1], { kind: "cross-entropy" });
-    const outputs = await given().operations.outputs(input);
+    const outputs = await given().operations.outputs(drawn(input));
     const { inputs } = input.batch;
     const loss = { kind: "squared-error" } as const;
     const center = (await reference.predict({ ...input, loss, inputs })).outputs;
@@ -147,7 +150,7 @@ onEveryBackend((given) => {
       async (_, form) => {
         const loss = { kind: "squared-error" } as const;
         const input = inputOf(form, loss);
-        await sameBitsOnThreads(given, ({ operations }) => operations.outputs(input));
+        await sameBitsOnThreads(given, ({ operations }) => operations.outputs(drawn(input)));
       },
     );
 });
