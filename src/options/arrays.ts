@@ -210,7 +210,7 @@ function checkTargets(path: string, targets: Float32Array, outputs: number, loss
     const sum = targets.subarray(b * outputs, (b + 1) * outputs).reduce((total, t) => total + t, 0);
     if (Math.abs(sum - 1) <= SUM_ERROR) continue;
     const advice = `row ${b}: independent outputs have the loss "logistic"; ${other}`;
-    throw new OptionError(expected("rows of probabilities that sum to 1", path, sum, advice));
+    throw new OptionError(expected("a row of probabilities that sums to 1", path, sum, advice));
   }
 }
 

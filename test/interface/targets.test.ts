@@ -294,7 +294,7 @@ describe("options", () => {
     [
       "no distribution",
       { ...bare, loss: "cross-entropy", data: { train: { ...rows, targets: at(half, 4, 0.25) } } },
-      "Expected rows of probabilities that sum to 1 for train.data.train.targets but received 0.75; row 2: independent outputs " +
+      "Expected a row of probabilities that sums to 1 for train.data.train.targets but received 0.75; row 2: independent outputs " +
         'have the loss "logistic"; a regression has the loss "squared-error" or "absolute-error"',
     ],
     [
