@@ -8,6 +8,7 @@ import dense from "./dense.bench.mjs";
 import evolutionStrategies from "./evolution-strategies.bench.mjs";
 import gaussian from "./gaussian.bench.mjs";
 import { Harness } from "./harness.mjs";
+import hessianProduct from "./hessian-product.bench.mjs";
 import importanceSampling from "./importance-sampling.bench.mjs";
 import philox from "./philox.bench.mjs";
 import projection from "./projection.bench.mjs";
@@ -23,6 +24,7 @@ const BENCHMARKS = {
   dense,
   "evolution-strategies": evolutionStrategies,
   gaussian,
+  "hessian-product": hessianProduct,
   "importance-sampling": importanceSampling,
   philox,
   projection,

@@ -172,6 +172,9 @@ struct Kernels {
                         float* outputs, uint16_t* labels);
   bool (*dense_accuracy)(const Network&, const float* parameters, const Batch&, const Context&,
                          uint64_t* correct);
+  // The Hessian of the mean cross-entropy at `parameters` (n) times `vector` (n) -> product (n).
+  bool (*hessian_product)(const Network&, const float* parameters, const float* vector, const Batch&,
+                          const Context&, float* product);
   // The outputs of an estimator's samples and at x itself: (J + 1) x B x classes; the question has no loss.
   bool (*outputs)(const Estimator&, const Question&, const Context&, Workspace&, float* outputs);
   // The estimator named by `estimator.kind`.

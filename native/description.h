@@ -14,9 +14,10 @@ enum class OperationKind : uint8_t {
   kEstimate,
   kStep,
   kRun,
+  kHessianProduct,
   kOutputs,
 };
-constexpr size_t kOperationKinds = 8;
+constexpr size_t kOperationKinds = 9;
 
 enum class Activation : uint8_t {
   kRelu,

@@ -138,6 +138,8 @@ function* passes(threads, layers) {
       const base = { network, parameters };
       yield [name, threads, "loss", { ...base, batch, loss: lossFor(layers) }];
       yield [name, threads, "gradient", { ...base, batch }];
+      if (activation !== "step")
+        yield [name, threads, "hessianProduct", { ...base, batch, vector: parameters }];
       yield [name, threads, "predict", { ...base, inputs: batch.inputs }];
       yield [name, threads, "accuracy", { ...base, data: batch }];
     }

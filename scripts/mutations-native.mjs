@@ -2,6 +2,15 @@
 export const native = [
   ["network/dense", "ReLU's threshold", "return max(set(0), x)", "return max(set(0.01f), x)", "dense"],
   ["network/loss", "a NaN logit", "? kNoClass :", "? uint16_t(best) :", "non-finite"],
+  ["network/hessian-product", "tanh's second derivative", "set(2) * a", "set(1) * a", "hessian-product"],
+  ["network/hessian-product", "a sure row's digits", "set(dot[best])", "set(0)", "hessian-product"],
+  [
+    "network/hessian-product",
+    "the end of a part",
+    "% kRowsOfPart == 0",
+    "% kRowsOfPart == 1",
+    "hessian-product",
+  ],
   ["network/dense", "a step of NaN", "max(set(0), x)); }", "set(0)); }", "non-finite"],
   ["sampling/walsh-losses", "the dearest mistake", "select(none, set(most), cost)", "cost", "non-finite"],
   ["network/loss", "half the square", "set(0.5f) * (z - t)", "(z - t)", "target-losses"],

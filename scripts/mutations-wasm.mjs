@@ -41,6 +41,13 @@ const kernels = [
 
 const others = [
   {
+    file: "assembly/network/hessian-product.ts",
+    why: "tanh's second derivative",
+    from: "f32x4.mul(set(2)",
+    to: "f32x4.mul(set(1)",
+    tests: ["hessian-product"],
+  },
+  {
     file: "assembly/network/dense.ts",
     why: "a NaN logit",
     from: "if (!(x <= Infinity)) return NO_CLASS;",

@@ -64,6 +64,8 @@ export interface Drive<Result> {
   placeOf(index: number): string;
   /** Whether updates report an effective sample size and F_τ. */
   readonly weighted: boolean;
+  /** Of an effective sample size: what is wrong with the settings, and what helps; null where nothing is. Told once. */
+  warning?(effectiveSampleSize: number): string | null;
   /** Most updates in one crossing (bounds the row numbers' memory). */
   readonly updatesPerCrossing: number;
   finish(snapshot: Snapshot): Result;
@@ -190,6 +192,7 @@ class DrivenRun<Result> implements Run<Result> {
     let updateBefore = update;
     let average: Vector | null = resume?.average?.slice() ?? null;
     let measured: { at: number; found: Found } | null = null;
+    let warned = false;
     const measure = async () => {
       if (measured?.at === update) return measured.found;
       const shown = average && withLast(average, (await session.read()).parameters, update);
@@ -247,7 +250,17 @@ class DrivenRun<Result> implements Run<Result> {
         if (evaluate || isMultiple(update, recordEvery)) {
           await this.#requireNoise(session, plan);
           const rate = (update - updateBefore) / Math.max(seconds - secondsBefore, 1e-9);
-          const record = { update, ...means.take(), ...named(found), seconds, updatesPerSecond: rate };
+          const values = means.take();
+          const { effectiveSampleSize } = values;
+          const warning: string | null =
+            warned || effectiveSampleSize === undefined
+              ? null
+              : (this.#drive.warning?.(effectiveSampleSize) ?? null);
+          warned ||= warning !== null;
+          const record = {
+            ...{ update, ...values, ...named(found), seconds, updatesPerSecond: rate },
+            ...(warning === null ? {} : { warning }),
+          };
           // Whoever saves or stops on hearing an accuracy means the state that it was measured on.
           if (this.#tell(record) && evaluate && splits.length > 0) await nextTurn();
           secondsBefore = seconds;

@@ -14,6 +14,7 @@ import {
 import { LINKS } from "./backends/description.ts";
 import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import type { Started } from "./backends/starting.ts";
+import { hessianEigenvalues } from "./eigenvalues.ts";
 import { errorsOf, type RegressionErrors } from "./measures.ts";
 import { meanOf } from "./network.ts";
 import type {
@@ -22,6 +23,9 @@ import type {
   ErrorsOptions,
   EvolutionStrategiesCallOptions,
   GaussianOptions,
+  HessianEigenvalues,
+  HessianEigenvaluesOptions,
+  HessianProductOptions,
   ImportanceSamplingCallOptions,
   OutputsOptions,
   PredictOptions,
@@ -119,6 +123,17 @@ export interface OpenBackend {
   step(options: StepOptions): Promise<{ parameters: Vector; state: Vector[] }>;
   /** The same, the parameters into `out` (n); the `state` is left. */
   stepInto(options: StepOptions, out: Out): Promise<{ state: Vector[] }>;
+  /**
+   * ∇²f v (n), exactly, without the matrix; f the mean cross-entropy of the batch, in pieces, however many rows it has.
+   * A ReLU's second derivative counts as 0, which it is away from its kink. "step" and other losses have no Hessian.
+   */
+  hessianProduct(options: HessianProductOptions): Promise<Vector>;
+  /** The same, into `out` (n). */
+  hessianProductInto(options: HessianProductOptions, out: Out): Promise<void>;
+  /**
+   * Eigenvalues at the ends of ∇²f's spectrum by Lanczos' method with full reorthogonalization. Of an eigenvalue that stands several times in the spectrum it finds one.
+   */
+  hessianEigenvalues(options: HessianEigenvaluesOptions): Promise<HessianEigenvalues>;
 
   /** Frees the backend; what is under way rejects. Safe to repeat. */
   close(): void;
@@ -255,6 +270,15 @@ function openOperations(backend: Started<BackendName>, declined: readonly Declin
     robbinsMonroInto: (options, out) => into("robbinsMonro", options, out, n, run.robbinsMonro, "mean"),
     step: async (options) => step(checkOperation("step", options)),
     stepInto: (options, out) => into("step", options, out, n, step, "parameters"),
+    hessianProduct: async (options) => run.hessianProduct(checkOperation("hessianProduct", options)),
+    async hessianProductInto(options, out) {
+      const product = async (input: OperationInputs["hessianProduct"]) => ({
+        values: await run.hessianProduct(input),
+      });
+      await into("hessianProduct", options, out, n, product, "values");
+    },
+    hessianEigenvalues: async (options) =>
+      hessianEigenvalues(run, checkOperation("hessianEigenvalues", options)),
     close,
     [Symbol.dispose]: close,
   };

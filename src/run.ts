@@ -33,6 +33,11 @@ export interface TrainRecord {
   readonly seconds: number;
   /** Updates a second since the record before, evaluation left out. */
   readonly updatesPerSecond: number;
+  /**
+   * A sentence on settings that do harm, and what to do: the effective sample size is so small that the row split has a
+   * larger error than plain weights. On the first such record alone; undefined on all others.
+   */
+  readonly warning?: string;
 }
 
 /**

@@ -138,6 +138,7 @@ function start(checked: CheckedTrain, backend: Started<BackendName>, declined: r
     precision: drawsSamples(estimator) ? FLOAT32 : null,
     placeOf: (index) => placeOf(network, index),
     weighted: estimator.kind === "importance-sampling",
+    warning: (effectiveSampleSize) => poorWeights(estimator, report.samples ?? 0, effectiveSampleSize),
     updatesPerCrossing: Math.max(1, Math.floor(ROWS_PER_CROSSING / (batches * batchSize))),
     finish(snapshot) {
       const { update, seconds, completed } = snapshot;
@@ -232,6 +233,21 @@ async function outputsInParts({ operations }: Started<BackendName>, input: Batch
     at += outputs.length;
   }
   return all;
+}
+
+/**
+ * Of J the effective samples below which the row split's error is larger than that of plain weights: its first-order part
+ * is then worth nothing, and the remainder has to take it off again. `bench/studies/row-split.mjs` measures it.
+ */
+const LEAST_SHARE = 1 / 5;
+
+function poorWeights(estimator: Estimator, samples: number, effective: number): string | null {
+  const split = estimator.kind === "importance-sampling" && estimator.rowwise;
+  if (!split || !(effective < LEAST_SHARE * samples)) return null;
+  return (
+    `The effective sample size is ${effective.toPrecision(3)} of ${samples} samples, less than a fifth: there the row split ` +
+    "has a larger error than plain weights. Try a smaller tau or a larger temperature, or else rowwise: false"
+  );
 }
 
 /** What ran, for `run.backend` and `run.json`. */

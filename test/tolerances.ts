@@ -19,6 +19,11 @@ export const TOLERANCES = {
     unit: "relative",
     reason: "two products of at most 785 terms, one after the other",
   },
+  "hessian product": {
+    bound: 6e-6,
+    unit: "relative",
+    reason: "as gradient, whose every product stands twice in its derivative",
+  },
   probabilities: { bound: 4e-6, unit: "relative", reason: "logits to 1e-6, then exp" },
   accuracy: { bound: 0, unit: "bits", reason: "a count over a count; no logits are that near in the cases" },
   weights: { bound: 1e-6, unit: "relative", reason: "as loss, with perturbed parameters rounded once more" },

@@ -62,6 +62,7 @@ export class Job {
   losses: usize;
   output: usize;
   outputLabels: usize;
+  vector: usize;
   targets: usize;
   rowLosses: usize;
   done: u32;
@@ -85,7 +86,8 @@ export const OPERATION_ACCURACY: u32 = 3;
 export const OPERATION_ESTIMATE: u32 = 4;
 export const OPERATION_STEP: u32 = 5;
 export const OPERATION_RUN: u32 = 6;
-export const OPERATION_OUTPUTS: u32 = 7;
+export const OPERATION_HESSIAN_PRODUCT: u32 = 7;
+export const OPERATION_OUTPUTS: u32 = 8;
 
 export const RELU: u32 = 0;
 export const TANH: u32 = 1;

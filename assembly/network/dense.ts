@@ -146,7 +146,7 @@ export function forward(tail: usize, pass: Pass, begin: u32, end: u32): void {
   }
 }
 
-function firstLargest(z: usize, count: u32): u32 {
+export function firstLargest(z: usize, count: u32): u32 {
   let best: u32 = 0;
   for (let c: u32 = 1; c < count; c++) {
     if (load<f32>(z + 4 * c) > load<f32>(z + 4 * best)) best = c;
@@ -177,7 +177,7 @@ export function dearest(costs: usize, count: u32): f32 {
 }
 
 /** z ← e^{z − z_best}, 1 at `best`; returns the sum of the others, so that log1p of it keeps small losses. */
-function exponentials(z: usize, count: u32, best: u32): f32 {
+export function exponentials(z: usize, count: u32, best: u32): f32 {
   const top = set(load<f32>(z + 4 * best));
   let total = set(0);
   for (let c: u32 = 0; c < count; c += LANES) {

@@ -49,8 +49,8 @@ export function takeRowSplitWalsh(rowsAtOnce: u32): void {
   passMemory = takeOwn(passBytes(atOnce));
 }
 
-/** Row b of D1 from a group's blocks: its sum over them times scale, added to `c` (length). */
-export function firstLayerRow(count: u32, variance: f32, scale: f32, c: usize): void {
+/** Row b of D1 from a group's blocks: the sum of the parts of blocks from … to − 1 times scale, added to `c` (length). */
+export function firstLayerRow(count: u32, from: u32, to: u32, variance: f32, scale: f32, c: usize): void {
   const inverse = set(1 / variance);
   const ridge = set(f32(KAPPA_RIDGE) * variance);
   const factor = set(scale);
@@ -64,7 +64,7 @@ export function firstLayerRow(count: u32, variance: f32, scale: f32, c: usize): 
       products = fma(y, v128.load(rowOf(i).means + at), products);
       squares = fma(y, y, squares);
     }
-    for (let i: u32 = 0; i < count; i++) {
+    for (let i = from; i < to; i++) {
       const y = v128.load(rowOf(i).y + at);
       const product = f32x4.mul(y, v128.load(rowOf(i).means + at));
       const square = f32x4.mul(y, y);
@@ -107,8 +107,8 @@ function psi(row: WalshRow, c: u32, slope: f32, level: f32, out: usize): f32 {
   return sum(total);
 }
 
-/** Row b's share of D2 from a group's blocks: its sum over them times scale, added to `to` by classes. */
-export function secondLayerRow(b: u32, count: u32, scale: f32, to: usize): void {
+/** Row b's share of D2 from a group's blocks: the sum of the parts of blocks first … last − 1 times scale, added to `to` by classes. */
+export function secondLayerRow(b: u32, count: u32, first: u32, last: u32, scale: f32, to: usize): void {
   const level = load<f32>(center + 4 * b);
   const units = width(1);
   const factor = scale / (f32(m) * 2);
@@ -122,7 +122,7 @@ export function secondLayerRow(b: u32, count: u32, scale: f32, to: usize): void 
       products += n * load<f32>(rowOf(i).means + 4 * (units + c));
       squares += n * n;
     }
-    for (let i: u32 = 0; i < count; i++) {
+    for (let i = first; i < last; i++) {
       const row = rowOf(i);
       const n = load<f32>(row.n + 4 * c);
       let slope: f32 = 0;

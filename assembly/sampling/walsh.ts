@@ -50,7 +50,7 @@ let upper: usize = 0;
 /** This thread's: A x and y (atOnce × length, y of each block). */
 let directBase: usize = 0;
 let ys: usize = 0;
-/** Each chunk's sums over its rows: D2 by classes (classes × length), f (group × 2 × length). */
+/** Each chunk's sums over its rows: D2 by classes (classes × length; a block each where apart), f (group × 2 × length). */
 let chunkSecond: usize = 0;
 let chunkLosses: usize = 0;
 /** f of each sample, then what multiplies its noise (K × 2 × length). */
@@ -63,9 +63,10 @@ let secondSum: usize = 0;
 let scales: usize = 0;
 /** A block's E, this thread's. */
 let means: usize = 0;
-/** Of the standard error: one block's gradient, their sum (n f64). */
+/** Of the standard error: one block's gradient, their sum (n f64); by rows each block's C (group × B × length). */
 let blockGradient: usize = 0;
 let gradientSum: usize = 0;
+let blockCoefficients: usize = 0;
 
 function wantsError(): bool {
   return job.wantsError !== 0 && blocks > 1;
@@ -85,7 +86,7 @@ export function takeWalsh(): void {
   upper = takeFloats(all * group);
   if (!job.projected) directBase = takeOwnFloats(u64(atOnce) * length);
   ys = takeOwnFloats(u64(atOnce) * length * group);
-  if (job.rowwise) chunkSecond = takeFloats(all * chunks);
+  if (job.rowwise) chunkSecond = takeFloats(all * chunks * (wantsError() ? group : 1));
   chunkLosses = takeFloats(u64(chunks) * group * 2 * length);
   blockValues = takeFloats(u64(blocks) * 2 * length);
   coefficients = takeFloats(u64(size) * length);
@@ -96,6 +97,7 @@ export function takeWalsh(): void {
   if (!wantsError()) return;
   blockGradient = takeFloats(parameterCount());
   gradientSum = take(8 * u64(parameterCount()));
+  if (job.rowwise) blockCoefficients = takeFloats(u64(size) * length * group);
 }
 
 function beginWalsh(): void {
@@ -153,9 +155,11 @@ function someRows(
   count: u32,
   atHand: u32,
   byRows: bool,
+  apart: bool,
   perRow: f32,
   coefficients: usize,
 ): void {
+  const wanted: u32 = apart ? atHand : 1;
   if (!job.projected) {
     loadRows(rows, 0, first, count);
     firstProduct(rows, 0, count, job.parameters, width(1), directBase, length);
@@ -182,40 +186,49 @@ function someRows(
     }
     if (!byRows) continue;
     const variance = scale2 * rowNorm(rows, at + r, first + r);
-    firstLayerRow(atHand, variance, perRow, coefficients + 4 * (first + r) * length);
-    if (layout === ROW_SPLIT)
-      secondLayerRow(first + r, atHand, perRow, chunkSecond + 4 * chunk * classes() * length);
+    for (let k: u32 = 0; k < wanted; k++) {
+      const last = apart ? k + 1 : atHand;
+      const c = coefficients + 4 * (k * job.batchSize + first + r) * length;
+      firstLayerRow(atHand, k, last, variance, perRow, c);
+      if (layout === ROW_SPLIT)
+        secondLayerRow(first + r, atHand, k, last, perRow, secondOf(chunk * wanted + k));
+    }
   }
+}
+
+/** D2 number `at` of the chunks'. */
+function secondOf(at: u32): usize {
+  return chunkSecond + 4 * at * classes() * length;
 }
 
 /**
  * All rows under the `atHand` blocks whose noise is drawn: each chunk's sums, and C (B × length) where by rows, both times
- * scale/B. Ends with a barrier.
+ * scale/B; where `apart` D2 and C are one for each block, one after the other, in place of their sum. Ends with a barrier.
  */
-function someBlocks(atHand: u32, scale: f64, coefficients: usize): void {
+function someBlocks(atHand: u32, apart: bool, scale: f64, coefficients: usize): void {
   const size = job.batchSize;
+  const wanted: u32 = apart ? atHand : 1;
   const byRows = job.rowwise !== 0;
   const perRow = f32(scale / f64(size));
   for (let chunk = nextItem(chunks); chunk < chunks; chunk = nextItem(chunks)) {
-    if (byRows) memory.fill(chunkSecond + 4 * chunk * classes() * length, 0, 4 * classes() * length);
+    if (byRows) memory.fill(secondOf(chunk * wanted), 0, 4 * wanted * classes() * length);
     memory.fill(chunkLosses + 8 * chunk * group * length, 0, 8 * atHand * length);
     const end = u32((u64(size) * (chunk + 1)) / chunks);
     for (let first = u32((u64(size) * chunk) / chunks); first < end; first += atOnce) {
       if (cancelled()) break;
-      someRows(chunk, first, least(atOnce, end - first), atHand, byRows, perRow, coefficients);
+      someRows(chunk, first, least(atOnce, end - first), atHand, byRows, apart, perRow, coefficients);
     }
   }
   endItems(chunks);
 }
 
-/** Chunks' D2 in order added to `to` (classes × length): this thread's classes. */
-function addSecond(to: usize): void {
+/** Chunks' D2 in order, number k of `wanted` each, added to `to` (classes × length): this thread's classes. */
+function addSecond(k: u32, wanted: u32, to: usize): void {
   const row = 4 * length;
   const begin = shareBegin(classes(), 1);
   const count = (shareEnd(classes(), 1) - begin) * length;
   to += begin * row;
-  for (let c: u32 = 0; c < chunks; c++)
-    addScaled(to, 1, chunkSecond + (c * classes() + begin) * row, count, to);
+  for (let c: u32 = 0; c < chunks; c++) addScaled(to, 1, secondOf(c * wanted + k) + begin * row, count, to);
 }
 
 /** f of the batch for a group's samples (atHand × 2 × length) from its chunks, in order. Ends with a barrier. */
@@ -269,10 +282,10 @@ function addNoiseMean(i: u32, values: usize, factor: f32): void {
   }
 }
 
-/** gradient (n) ← the first layer, and the second matrix. Ends with a barrier. */
-function writeGradient(factor: f64, leave: bool, gradient: usize): void {
+/** gradient (n) ← the first layer, Aᵀ c + factor R, and the second matrix. Begins and ends with a barrier. */
+function writeGradient(c: usize, factor: f64, leave: bool, gradient: usize): void {
   barrier();
-  writeFirstLayer(coefficients, length, factor === 0 ? 0 : firstSum, factor, leave, gradient);
+  writeFirstLayer(c, length, factor === 0 ? 0 : firstSum, factor, leave, gradient);
   if (layout !== NO_HIDDEN) {
     const begin = shareBegin(classes(), 1);
     const to = gradient + 4 * (layerOffset(2) + begin);
@@ -289,25 +302,33 @@ function writeGradient(factor: f64, leave: bool, gradient: usize): void {
 }
 
 /**
- * √(Σ_i |g_i − mean|²/(K (K − 1))) over the blocks' own estimates, without cross-fit: `alpha` times the first-order part,
- * `factor` times the noise's mean.
+ * √(Σ_i |g_i − mean|²/(K (K − 1))) over the blocks' own parts g_i of the estimate, their slopes from the group's others:
+ * `alpha` times the first-order part, `factor` times the noise's mean. Parts made without the others' slopes would vary far
+ * more than the estimate does.
  */
 function standardError(alpha: f64, factor: f64): void {
   const n = parameterCount();
+  const groups = (blocks + BLOCKS_IN_GROUP - 1) / BLOCKS_IN_GROUP;
   let squares: f64 = 0;
-  if (job.rowwise) walshCenter();
   if (thread === 0) memory.fill(gradientSum, 0, 8 * n);
-  for (let i: u32 = 0; i < blocks; i++) {
-    clearGradient();
-    drawBlocks(i, 1);
+  for (let g: u32 = 0; g < groups; g++) {
+    const start = u32((u64(blocks) * g) / groups);
+    const count = u32((u64(blocks) * (g + 1)) / groups) - start;
+    if (groups > 1) drawBlocks(start, count);
     if (job.rowwise) {
-      someBlocks(1, alpha, coefficients);
+      if (thread === 0) memory.fill(blockCoefficients, 0, 4 * count * job.batchSize * length);
+      barrier();
+      someBlocks(count, true, alpha, blockCoefficients);
       if (stopped()) return;
-      addSecond(secondSum);
     }
-    if (factor !== 0) addNoiseMean(0, blockValues + 8 * i * length, f32(factor / noiseScale));
-    writeGradient(factor, false, blockGradient);
-    if (thread === 0) squares += addGradient(n);
+    for (let i: u32 = 0; i < count; i++) {
+      clearGradient();
+      if (job.rowwise) addSecond(i, count, secondSum);
+      if (factor !== 0) addNoiseMean(i, blockValues + 8 * (start + i) * length, f32(factor / noiseScale));
+      const c = job.rowwise ? blockCoefficients + 4 * i * job.batchSize * length : coefficients;
+      writeGradient(c, factor, false, blockGradient);
+      if (thread === 0) squares += addGradient(n);
+    }
   }
   if (thread !== 0) return;
   const count = f64(blocks);
@@ -347,9 +368,9 @@ export function walshLosses(): bool {
     const count = u32((u64(blocks) * (g + 1)) / groups) - start;
     if (job.rowwise && count === 1) walshCenter();
     drawBlocks(start, count);
-    someBlocks(count, 1 / f64(blocks), coefficients);
+    someBlocks(count, false, 1 / f64(blocks), coefficients);
     if (stopped()) return false;
-    if (job.rowwise) addSecond(secondSum);
+    if (job.rowwise) addSecond(0, 1, secondSum);
     batchLosses(count, blockValues + 8 * start * length);
   }
   if (thread === 0 && job.losses !== 0) {
@@ -379,6 +400,6 @@ export function walshGradient(leave: bool): void {
       if (!together) barrier(); // the next block's noise takes this one's place
     }
   }
-  writeGradient(factor / f64(blocks), leave, job.gradient);
+  writeGradient(coefficients, factor / f64(blocks), leave, job.gradient);
   if (wantsError()) standardError(alpha, factor);
 }

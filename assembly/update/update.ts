@@ -12,6 +12,7 @@ import {
   OPERATION_ACCURACY,
   OPERATION_ESTIMATE,
   OPERATION_GAUSSIAN,
+  OPERATION_HESSIAN_PRODUCT,
   OPERATION_LOSS,
   OPERATION_OUTPUTS,
   OPERATION_PREDICT,
@@ -48,6 +49,7 @@ import {
   sumOfLosses,
   takePass,
 } from "../network/dense";
+import { hessianProduct, takeHessianProduct } from "../network/hessian-product";
 import { clearFactored, factoredRows, ROW_BLOCK, Rows, rowsBytes, setRows } from "../network/rows";
 import { sgd, takeSgd } from "../network/sgd";
 import { gaussianGroups } from "../random/gaussian";
@@ -110,6 +112,7 @@ function takeAll(from: usize): void {
   if (job.operation === OPERATION_ESTIMATE || job.operation === OPERATION_RUN) takeEstimator();
   if (job.operation === OPERATION_OUTPUTS) takeEvolutionStrategies();
   if (isOnRows() || job.operation === OPERATION_OUTPUTS) takeRowOperation();
+  if (job.operation === OPERATION_HESSIAN_PRODUCT) takeHessianProduct();
   if (job.operation === OPERATION_STEP || job.operation === OPERATION_RUN) normParts = take(8 * NORM_PARTS);
   if (job.operation !== OPERATION_RUN) return;
   if (mayLeaveFactored()) takeFactored();
@@ -292,6 +295,8 @@ export function run(pointer: usize, number: u32): void {
     sampleOutputs();
   } else if (isOnRows()) {
     rowOperation();
+  } else if (job.operation === OPERATION_HESSIAN_PRODUCT) {
+    hessianProduct();
   } else {
     unreachable();
   }

@@ -6,6 +6,7 @@
 
 #include "machine/executor.h"
 #include "network/dense.h"
+#include "network/hessian-product.h"
 #include "random/gaussian.h"
 #include "sampling/samples.h"
 #include "update/update.h"
@@ -95,6 +96,18 @@ bool accuracy(const Network& network, const float* parameters, const Batch& batc
   Operation run(from);
   return dense_accuracy(run.context, network, run.inputs.floats(parameters, network.parameters()),
                         run.inputs.batch(batch), correct);
+}
+
+bool hessian_product(const Network& network, const float* parameters, const float* vector, const Batch& batch,
+                     const Context& from, float* product) {
+  Operation run(from);
+  const size_t n = network.parameters();
+  const DeviceArray<float> out(n);
+  if (!dense_hessian_product(run.context, network, run.inputs.floats(parameters, n),
+                             run.inputs.floats(vector, n), run.inputs.batch(batch), out.data()))
+    return false;
+  download(run.stream, product, out.data(), n * sizeof(float));
+  return true;
 }
 
 // A question and its answer on the device.
@@ -245,8 +258,9 @@ const Kernels* select_kernels(const std::string& name, std::string* why) {
   static const std::string found = device_name(&reason);
   if (found.empty()) device_name(&reason);
   if (!found.empty() && (name.empty() || name == found)) {
-    static const Kernels kernels = {found.c_str(), gaussian, loss_of, predict,       accuracy,        outputs,
-                                    estimate,      step_of,  update,  new_workspace, delete_workspace};
+    static const Kernels kernels = {found.c_str(), gaussian,        loss_of,       predict,
+                                    accuracy,      hessian_product, outputs,       estimate,
+                                    step_of,       update,          new_workspace, delete_workspace};
     return &kernels;
   }
   if (why != nullptr)

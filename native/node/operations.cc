@@ -92,6 +92,20 @@ struct AccuracyJob : DenseJob {
   }
 };
 
+struct HessianProductJob : DenseJob {
+  std::vector<float> vector, product;
+
+  explicit HessianProductJob(const FlatJob& from)
+      : DenseJob(from), vector(from.array<float>("vector", parameters.size())) {}
+
+  bool compute(const Kernels& kernels, const Context& context) override {
+    product.resize(parameters.size());
+    answer("output", product);
+    return kernels.hessian_product(network, parameters.data(), vector.data(), batch(), context,
+                                   product.data());
+  }
+};
+
 // No entries, with room for so many: none of it is touched before all else is known to be right.
 std::vector<float> room_for(size_t entries) {
   std::vector<float> none;
@@ -232,6 +246,8 @@ std::shared_ptr<Job> job_of(const FlatJob& from) {
       return std::make_shared<EstimateJob>(from);
     case OperationKind::kStep:
       return std::make_shared<StepJob>(from);
+    case OperationKind::kHessianProduct:
+      return std::make_shared<HessianProductJob>(from);
     case OperationKind::kOutputs:
       return std::make_shared<OutputsJob>(from);
     case OperationKind::kRun:

@@ -33,6 +33,8 @@ export const KINDS = {
     "step",
     /** `count` updates of a session: all fields of estimate and of step → parameters, moments, chain, values, done. */
     "run",
+    /** network, examples, batchSize, parameters, vector → output (n). The mean cross-entropy's Hessian. */
+    "hessian-product",
     /** The samples of estimate without their losses: all fields of it but the loss → output ((J + 1) × B × d_L). */
     "outputs",
   ],
@@ -212,6 +214,8 @@ export const ARRAYS = {
   losses: "f32",
   output: "f32",
   outputLabels: "u16",
+  /** n: what a Hessian is multiplied by. */
+  vector: "f32",
   /** exampleCount × d_L, where the loss reads them. */
   targets: "f32",
   /** Of the loss "given": (J + 1) × B, each sample's rows in turn, the last sample x itself; of a run, count times. */

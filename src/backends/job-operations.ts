@@ -224,5 +224,15 @@ export function operationsOf(runner: Runner): Operations {
         moments: kept.map((name) => arrays[name] as Vector),
       };
     },
+
+    async hessianProduct({ batch, vector, signal, ...input }) {
+      const n = parameterCount(input.network);
+      const parts = () => [
+        ...pointPart({ ...input, loss: { kind: "cross-entropy" } }, [batch]),
+        { arrays: { vector: ofLength("vector", vector, n) } },
+      ];
+      const { arrays } = await ask(() => jobOf("hessian-product", parts(), { output: n }), signal);
+      return arrays.output as Vector;
+    },
   };
 }

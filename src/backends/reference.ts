@@ -11,6 +11,7 @@ import { sgld } from "../reference/chains/sgld.ts";
 import { copyDoubles, copyRows } from "../reference/machine/memory.ts";
 import { atOnce, finish, finishInTurns, type Work } from "../reference/machine/work.ts";
 import { accuracy, type NetworkPoint, networkLoss, predict } from "../reference/network/dense.ts";
+import { hessianProduct } from "../reference/network/hessian-product.ts";
 import { minibatchesOf } from "../reference/network/rows.ts";
 import { sgdDirect } from "../reference/network/sgd.ts";
 import { gaussian } from "../reference/random/gaussian.ts";
@@ -152,6 +153,10 @@ function operations(isClosed: () => boolean): Operations {
       const g = copyDoubles("gradient", gradient, n);
       const carried = checkedMoments(moments, n, optimizer).map((moment) => new Float64Array(moment));
       return atOnce(() => step(optimizer, rate, x, g, carried, index));
+    }),
+    hessianProduct: operation((input) => {
+      const { network, x, batches } = pointOf({ ...input, loss: { kind: "cross-entropy" } }, [input.batch]);
+      return hessianProduct(network, x, batches[0], copyDoubles("vector", input.vector, x.length));
     }),
   };
 }

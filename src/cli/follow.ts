@@ -63,6 +63,7 @@ export async function follow(followed: Followed): Promise<Ended> {
     for await (const record of run) {
       keeper.record(record);
       progress.declined(run.backend);
+      progress.warning(record);
       progress.record(record);
       if (MEASURED.some((name) => record[name] !== undefined)) keeper.checkpoint();
     }

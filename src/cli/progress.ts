@@ -75,6 +75,11 @@ export class Progress {
     this.#declined = line;
   }
 
+  /** Tells of a record's warning. */
+  warning({ warning }: TrainRecord): void {
+    if (!this.#quiet && warning !== undefined) this.note(warning);
+  }
+
   /** A sentence on a line of its own. */
   note(sentence: string): void {
     this.end();

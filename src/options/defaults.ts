@@ -51,6 +51,8 @@ export const DEFAULTS = {
   /** At the end only: an evaluation of 10,000 rows costs as much as many updates. */
   evaluateEvery: 0,
   averaging: false,
+  /** Of `hessianEigenvalues`. A residual of 1e-3 leaves an eigenvalue that stands apart exact to 1e-6. */
+  eigenvalues: { largest: 1, smallest: 0, tolerance: 1e-3, products: 100 },
 } as const;
 
 /** The paper's settings (García Trillos, Kaplan, Sanz-Alonso, Entropy 2019, section 6.2). */

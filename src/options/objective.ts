@@ -131,9 +131,9 @@ export function resolvePlanValues(
   const least = leastNoise(parameters, precision);
   const place = (path: string, schedule: Schedule, k: number) =>
     typeof schedule === "number" ? `${root}.${path}` : `${root}.${path} at k = ${k}`;
-  const requireTau = (k: number, value: number, s: number) => {
+  const requireTau = (k: number, value: number, variance: number, s: number) => {
     const path = place("objective.tau", tau!, k);
-    requireHeld(path, value, madeOf(estimator, value, s, shift, optimizer), precision);
+    requireHeld(path, value, madeOf(estimator, variance, s, shift, optimizer), precision);
     if (drawsSamples(estimator)) requireNoise(path, value, s, least, precision);
   };
   const requireRate = (k: number, value: number) => {
@@ -150,14 +150,19 @@ export function resolvePlanValues(
   return (first, count) => {
     const taus =
       tau === null ? new Float64Array(count) : values("objective.tau", tau, first, count, "above 0");
+    const scales = noiseScales(taus, noise);
+    // E_q[X] is made by samples of variance s² alone; chains and the heat step have τ in their own formulas too.
+    const variances =
+      estimator.kind === "importance-sampling" && noise === "standard-deviation"
+        ? scales.map((s) => s * s)
+        : taus;
     const rate =
       optimizer.kind === "shift"
-        ? taus.map((value) => value * (shift ?? 0))
+        ? variances.map((value) => value * (shift ?? 0))
         : values("optimizer.rate", optimizer.rate, first, count, "0 or more");
-    const scales = noiseScales(taus, noise);
-    if (tau !== null) requireAll(taus, (i) => requireTau(first + i, taus[i], scales[i]));
+    if (tau !== null) requireAll(taus, (i) => requireTau(first + i, taus[i], variances[i], scales[i]));
     requireAll(rate, (i) => requireRate(first + i, rate[i]));
-    return { tau: taus, noiseScale: scales, rate };
+    return { tau: variances, noiseScale: scales, rate };
   };
 }
 

@@ -118,7 +118,11 @@ export interface WeightsOptions extends Omit<BatchOptions, "batch">, Position {
   readonly batch: AnyBatch | { readonly inputs: Uint8Array | Float32Array };
   /** τ, above 0, a variance. */
   readonly tau: number;
-  /** s, above 0: scale of the perturbations (default √τ). */
+  /**
+   * s, above 0: scale of the perturbations (default √τ). A gradient is that of the objective of variance s², whatever τ.
+   * With another s than √τ, `importanceSampling`'s mean is x − (s²/δ)·gradient, and τ counts for nothing there;
+   * `evolutionStrategies`' is x − τ·gradient.
+   */
   readonly noiseScale?: number;
   /** Default: Walsh, 2 blocks; for more than one hidden layer antithetic, 1,000 samples. */
   readonly coupling?: CouplingOptions;
@@ -189,6 +193,51 @@ export type RobbinsMonroCallOptions = Located &
     /** Default "auto". */
     readonly projection?: Projection;
   };
+
+/** Of `hessianProduct`: a network, rows to take the mean loss over, and what its Hessian is multiplied by. */
+export interface HessianProductOptions extends BatchOptions {
+  /** v (n), finite. */
+  readonly vector: Vector;
+}
+
+/** Of `hessianEigenvalues`: a network, rows to take the mean loss over, and which eigenvalues of its Hessian. */
+export interface HessianEigenvaluesOptions extends BatchOptions {
+  /** How many of the largest, 0 … n (default 1). */
+  readonly largest?: number;
+  /** How many of the smallest, the most negative, 0 … n (default 0); with `largest` at least 1 and at most n. */
+  readonly smallest?: number;
+  /** Done when each residual is at most this part of the largest |eigenvalue| found; above 0 (default 1e-3). */
+  readonly tolerance?: number;
+  /**
+   * Products at most, from as many as there are eigenvalues wanted to n (default 100, or twice as many as are wanted where
+   * that is more); each keeps n doubles.
+   */
+  readonly products?: number;
+  /** Of the vector that it begins with: integer < 2⁵³ or bigint < 2⁶⁴ (default 1). */
+  readonly seed?: number | bigint;
+}
+
+/** An eigenvalue with what is known of it. */
+export interface Eigenpair {
+  /** θ, in nats per squared unit of the parameters. */
+  readonly value: number;
+  /** u (n), of length 1; its sign says nothing. */
+  readonly vector: Vector;
+  /** |Hu − θu|: an eigenvalue lies within so much of θ. Rounding of float32 products adds some 1e-6 of the largest. */
+  readonly residual: number;
+}
+
+/** What `hessianEigenvalues` found. */
+export interface HessianEigenvalues {
+  /** In falling order, as many as were asked for. */
+  readonly largest: readonly Eigenpair[];
+  /** In rising order, as many as were asked for. */
+  readonly smallest: readonly Eigenpair[];
+  /** Products with the Hessian that it took. */
+  readonly products: number;
+  /** Whether every residual came within the tolerance; false where the products were used up first. */
+  readonly converged: boolean;
+}
 
 /** `Options` but for their schedule. */
 type WithoutRate<Options> = Options extends unknown ? Omit<Options, "rate"> : never;

@@ -7,12 +7,11 @@ import {
   type EvolutionStrategiesInput,
   type Examples,
   type GaussianInput,
-  MOMENT_COUNTS,
+  type HessianProductInput,
   type OutputsInput,
   type PredictInput,
   type RobbinsMonroInput,
   type SgldInput,
-  type StepInput,
   sampleCount,
   type Vector,
   type WeightsInput,
@@ -22,6 +21,13 @@ import { type Network, parameterCount } from "../network.ts";
 import { keyOf, layerStream, STREAMS } from "../reference/random/streams.ts";
 import { checkArray, checkInputs, checkNumbers, checkVector } from "./arrays.ts";
 import { DEFAULTS } from "./defaults.ts";
+import {
+  checkCounts,
+  type EigenvaluesInput,
+  eigenvaluesShape,
+  productShape,
+  requireCrossEntropy,
+} from "./hessian.ts";
 import { checkRowsOf } from "./model.ts";
 import { answersOf, checkLoss, checkNetwork, fewestOutputs, refuseWithoutGradient } from "./network.ts";
 import { checkDraws } from "./objectives/heat.ts";
@@ -31,36 +37,27 @@ import type {
   BatchOptions,
   ErrorsOptions,
   GaussianOptions,
+  HessianEigenvaluesOptions,
+  HessianProductOptions,
   OutputsOptions,
   RobbinsMonroCallOptions,
   SgldCallOptions,
   StepOptions,
   WeightsOptions,
 } from "./operation-types.ts";
-import {
-  extremes,
-  FLOAT32,
-  leastNoise,
-  madeOfChain,
-  madeOfRate,
-  madeOfSampling,
-  requireConstants,
-  requireHeld,
-  requireNoise,
-} from "./precision.ts";
+import { extremes, leastNoise, madeOfChain, madeOfSampling, requireHeld, requireNoise } from "./precision.ts";
 import { resolveSampling } from "./sampling.ts";
 import {
-  adamShape,
   coupling,
   type Hold,
   machineShape,
-  momentumShape,
   projection,
   rowwise,
   type SameKeys,
   samples,
   temperature,
 } from "./schemas.ts";
+import { checkStep, type stepSchema } from "./step.ts";
 import type { LossOptions, NetworkOptions } from "./types.ts";
 import {
   checkedElsewhere,
@@ -68,7 +65,6 @@ import {
   leaf,
   notNegative,
   object,
-  oneOf,
   optional,
   parse,
   positive,
@@ -94,6 +90,8 @@ const CHECKS = {
   sgld: checkSgld,
   robbinsMonro: checkRobbinsMonro,
   step: checkStep,
+  hessianProduct: checkHessianProduct,
+  hessianEigenvalues: checkHessianEigenvalues,
 };
 
 /** What each check gives. */
@@ -193,6 +191,29 @@ function checkGradient(root: string, input: unknown): BatchInput {
   return checked;
 }
 
+const hessianProductSchema = object({ ...batchSchema.shape, ...productShape });
+
+function checkHessianProduct(root: string, input: unknown): HessianProductInput {
+  const { vector, ...given } = parse(root, hessianProductSchema, input);
+  const { loss, ...point } = checkGradient(root, given);
+  requireCrossEntropy(root, loss);
+  return { ...point, vector: checkVector(`${root}.vector`, vector, point.parameters.length) };
+}
+
+const hessianEigenvaluesSchema = object({ ...batchSchema.shape, ...eigenvaluesShape });
+
+function checkHessianEigenvalues(root: string, input: unknown): EigenvaluesInput {
+  const { largest, smallest, tolerance, products, seed, ...given } = parse(
+    root,
+    hessianEigenvaluesSchema,
+    input,
+  );
+  const { loss, ...point } = checkGradient(root, given);
+  requireCrossEntropy(root, loss);
+  const counts = checkCounts(root, { largest, smallest, products }, point.parameters.length);
+  return { ...point, ...counts, tolerance, key: keyOf(seed) };
+}
+
 const predictSchema = object({ ...withLoss, inputs: checkedElsewhere<unknown>() });
 
 function checkPredict(root: string, input: unknown): PredictInput {
@@ -250,7 +271,10 @@ function checkEvolutionStrategies(root: string, input: unknown): EvolutionStrate
   return sampled(root, parse(root, evolutionStrategiesSchema, input), null);
 }
 
-/** What the operations that are made of samples share; δ where they are weighted. */
+/**
+ * What the operations that are made of samples share; δ where they are weighted: their mean E_q[X] is that of samples of
+ * variance s² alone, whatever τ.
+ */
 function sampled(
   root: string,
   given: z.output<typeof evolutionStrategiesSchema>,
@@ -286,12 +310,15 @@ function drawn(
   batch: Pick<Examples, "inputs">,
   delta: number | null,
 ) {
-  const { tau, update } = given;
+  const { update } = given;
   const rows = rowCount(batch, place.network);
   const projected = given.projection === "auto" && rows <= place.network.layers[0];
-  const noiseScale = given.noiseScale ?? Math.sqrt(tau);
+  const noiseScale = given.noiseScale ?? Math.sqrt(given.tau);
+  // √τ squared need not be τ to the last bit.
+  const tau = delta === null || noiseScale === Math.sqrt(given.tau) ? given.tau : noiseScale ** 2;
   const [path, value] = given.noiseScale === undefined ? ["tau", tau] : ["noiseScale", noiseScale];
-  requireHeld(`${root}.tau`, tau, madeOfSampling(tau, noiseScale, delta));
+  const [named, held] = delta === null ? ["tau", tau] : [path, value];
+  requireHeld(`${root}.${named}`, held, madeOfSampling(tau, noiseScale, delta));
   requireNoise(`${root}.${path}`, value, noiseScale, leastNoise(place.parameters));
   return {
     ...place,
@@ -400,48 +427,6 @@ function checkRobbinsMonro(root: string, input: unknown): RobbinsMonroInput {
   return { ...chain, samples: given.samples, noiseScale };
 }
 
-const stepSchema = object({
-  optimizer: oneOf(
-    [object({ kind: z.literal("gradient-descent") }), object(momentumShape), object(adamShape)],
-    ", its rate beside it,",
-  ),
-  rate: notNegative(),
-  parameters: checkedElsewhere<Vector>(),
-  gradient: checkedElsewhere<Vector>(),
-  state: optional(leaf<readonly Vector[]>("an array of vectors", Array.isArray)),
-  index: withDefault(integer(1, 2 ** 32), 1),
-  signal: signal(),
-});
-
-function checkStep(root: string, input: unknown): StepInput {
-  const { optimizer, rate, index, signal, ...given } = parse(root, stepSchema, input);
-  const n = checkArray(`${root}.parameters`, given.parameters, ["Float32Array", "Float64Array"]).length;
-  const parameters = checkVector(`${root}.parameters`, given.parameters, n);
-  const gradient = checkVector(`${root}.gradient`, given.gradient, n);
-  requireConstants(`${root}.optimizer`, optimizer, FLOAT32);
-  requireHeld(`${root}.rate`, rate, madeOfRate(optimizer, rate));
-  if (optimizer.kind === "adam") requireSquares(`${root}.gradient`, gradient);
-  const count = MOMENT_COUNTS[optimizer.kind];
-  const state = given.state ?? Array.from({ length: count }, () => new Float64Array(n));
-  if (state.length !== count) {
-    const range = count === 1 ? "1 vector" : `${count} vectors`;
-    throw new OptionError(expected(range, `${root}.state`, state, `${optimizer.kind} carries so many`));
-  }
-  const moments = state.map((moment, i) => checkVector(`${root}.state[${i}]`, moment, n));
-  return { optimizer, rate, parameters, gradient, moments, index, signal };
-}
-
-/** Adam squares a gradient: the first entry is named whose square is infinite in float32. */
-function requireSquares(path: string, gradient: Vector): void {
-  const largest = Math.sqrt(FLOAT32.largest);
-  for (let i = 0; i < gradient.length; i++) {
-    if (Math.abs(gradient[i]) <= largest) continue;
-    const range = `a number of at most ${largest.toExponential(1)} in size`;
-    const why = "its square, which Adam takes, is infinite in float32";
-    throw new OptionError(expected(range, `${path}[${i}]`, gradient[i], why));
-  }
-}
-
 // The schemas and the public types have the same keys.
 export type Tied = Hold<
   [
@@ -455,5 +440,7 @@ export type Tied = Hold<
     SameKeys<SgldCallOptions, typeof sgldSchema>,
     SameKeys<RobbinsMonroCallOptions, typeof robbinsMonroSchema>,
     SameKeys<StepOptions, typeof stepSchema>,
+    SameKeys<HessianProductOptions, typeof hessianProductSchema>,
+    SameKeys<HessianEigenvaluesOptions, typeof hessianEigenvaluesSchema>,
   ]
 >;

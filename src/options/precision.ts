@@ -174,7 +174,7 @@ const LOUD = 2 ** -12;
  * @returns a sentence without its full stop, or null
  */
 export async function lostNoise(
-  { first, count, tau, noiseScale }: Plan,
+  { first, count, noiseScale }: Plan,
   read: () => Promise<ArrayLike<number>>,
   precision: Precision,
 ): Promise<string | null> {
@@ -183,7 +183,7 @@ export async function lostNoise(
   const least = leastNoise(await read(), precision);
   if (s >= least) return null;
   return (
-    `At update ${first + count} noise of scale ${s.toExponential(1)} (tau is ${tau[count - 1]}) is lost in ${precision.name} beside ` +
+    `At update ${first + count} noise of scale ${s.toExponential(1)} (variance ${(s * s).toExponential(1)}) is lost in ${precision.name} beside ` +
     `parameters of about ${(least / precision.grain).toPrecision(2)}, so all samples are the same. ` +
     `Try a tau that stays larger: a scale above ${least.toExponential(1)}`
   );

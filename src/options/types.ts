@@ -115,7 +115,11 @@ export type CouplingOptions =
   | { readonly kind: "antithetic"; readonly samples: number }
   | { readonly kind: "walsh"; readonly blocks: number };
 
-/** "variance": φ_{x,τ} has variance τ (the paper's text). "standard-deviation": the second reading. */
+/**
+ * "variance": φ_{x,τ} has variance τ (the paper's text). "standard-deviation": the second reading. A gradient is always
+ * ∇F of the variance that samples have, here τ². The shift goes to x − (τ²/δ)∇F by importance sampling, whose samples'
+ * mean that is; by the heat estimators to x − τ∇F^H, since in Algorithm 5 τ stands by itself too.
+ */
 export type NoiseReading = "variance" | "standard-deviation";
 /**
  * "auto": the exact projection wherever it applies, which is where a minibatch has no more rows than the network has

@@ -181,7 +181,8 @@ function isRecord(record: Record<string, unknown>): record is Record<string, unk
     Number.isSafeInteger(record.update) &&
     ALWAYS.every((name) => typeof record[name] === "number") &&
     SOMETIMES.every((name) => record[name] === undefined || typeof record[name] === "number") &&
-    ERRORS.every((name) => record[name] === undefined || areErrors(record[name]))
+    ERRORS.every((name) => record[name] === undefined || areErrors(record[name])) &&
+    (record.warning === undefined || typeof record.warning === "string")
   );
 }
 

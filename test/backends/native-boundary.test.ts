@@ -163,6 +163,18 @@ describeNative("the addon's own door", () => {
     expect(refused(() => addon.start(queue, scalars, arrays, () => {}))).toBe("ARGUMENT");
   });
 
+  test("a product with the Hessian needs a vector as long as the parameters", async () => {
+    const product = (vector: Float32Array | null) => flat("hessian-product", { arrays: { vector } });
+    const begin = (vector: Float32Array | null, done: Done = () => {}) => {
+      const { scalars, arrays } = product(vector);
+      return addon.start(queue, scalars, arrays, done);
+    };
+    expect(refused(() => begin(null))).toBe("ARRAY_TYPE");
+    expect(refused(() => begin(new Float32Array(N - 1)))).toBe("ARRAY_LENGTH");
+    expect(refused(() => begin(detached()))).toBe("ARRAY_LENGTH");
+    expect((await told((done) => begin(new Float32Array(N).fill(1), done)))[0]).toBeNull();
+  });
+
   test("Walsh blocks of two hidden layers are refused", () => {
     const layers = Uint32Array.of(4, 3, 2, 2);
     const fields = { scalars: WALSH, arrays: { layers, parameters: new Float32Array(29) } };

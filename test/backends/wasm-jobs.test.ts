@@ -40,6 +40,21 @@ for (const instructionSet of threaded) {
     jobTests((threads) => openWasm({ threads, instructionSet })));
 }
 
+(threaded.length > 0 ? test : test.skip)(
+  "a session knows how many rows it has, though its arrays have moved to the worker",
+  async () => {
+    const backend = openWasm({ threads: 2 });
+    await backend.started;
+    const setup = sessionSetup(20);
+    const session = await backend.takeSession(setup);
+    const accuracy = await session.accuracy("train");
+    expect(accuracy).toBeLessThanOrEqual(1);
+    expect(setup.data.train.labels.length).toBe(0);
+    session.close();
+    backend.close();
+  },
+);
+
 const ALONE: readonly (readonly [string, () => Promise<Backend>])[] = instructionSets.includes("simd")
   ? [
       [

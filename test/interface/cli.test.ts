@@ -132,6 +132,15 @@ describe("train", () => {
     expect(right / 10_000).toBe(line.testAccuracy);
   });
 
+  test("tells once that the row split does harm", async () => {
+    const few = ["--temperature", "1e-3", "--updates", "4", "--record-every", "1"];
+    const { code, stderr } = await command("train", ...SMALL, ...few, "--run", "few", "--no-report");
+    expect(code).toBe(0);
+    const told = stderr.split("\n").filter((line) => line.includes("the row split has a larger error"));
+    expect(told).toHaveLength(1);
+    expect(lines("few").map((record) => "warning" in record)).toEqual([true, false, false, false]);
+  });
+
   test("refuses a folder that holds a run, touches nothing, and replaces it when asked", async () => {
     const before = readFileSync(join(directory, "a", "checkpoint.safetensors"));
     const args = ["train", ...SMALL, "--updates", "3", "--run", "a", "--quiet", "--no-report"];

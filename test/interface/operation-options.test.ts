@@ -86,6 +86,7 @@ describe("right inputs", () => {
     expect(checkOperation("importanceSampling", { ...sampling, projection: "off", noiseScale: 0.3 })).toEqual(
       {
         ...expected,
+        tau: 0.09, // of the samples' own variance
         noiseScale: 0.3,
         projected: false,
       },
@@ -134,6 +135,25 @@ describe("right inputs", () => {
     const plain = { optimizer: { kind: "gradient-descent" }, rate: 0.1, parameters, gradient };
     expect(checkOperation("step", plain).moments).toEqual([]);
   });
+  test("hessianProduct and hessianEigenvalues", () => {
+    const vector = parameters.slice().reverse();
+    const point = { ...place, batch: seen };
+    expect(checkOperation("hessianProduct", { ...located, batch, vector })).toEqual({ ...point, vector });
+    const wanted = (options: object) =>
+      checkOperation("hessianEigenvalues", { ...located, batch, ...options });
+    const defaults = { ...point, largest: 1, smallest: 0, tolerance: 1e-3, key };
+    expect(wanted({})).toEqual({ ...defaults, products: 43 });
+    expect(wanted({ largest: 0, smallest: 2, products: 7, tolerance: 1e-6, seed: 9 })).toEqual({
+      ...{ ...defaults, largest: 0, smallest: 2, products: 7, tolerance: 1e-6, key: [9, 0] },
+    });
+    const wide = { network: [40, 4, 3], parameters: new Float32Array(179) };
+    const many = (largest: number) =>
+      checkOperation("hessianEigenvalues", {
+        ...{ ...wide, largest },
+        batch: { inputs: new Uint8Array(40), labels: Uint8Array.of(1) },
+      }).products;
+    expect([1, 60, 179].map(many)).toEqual([100, 120, 179]);
+  });
   test("openBackend: the machine's cores unless given", () => {
     expect(checkOperation("openBackend", { threads: 3 })).toEqual({ backend: "auto", threads: 3 });
     expect(checkOperation("openBackend", { threads: undefined }).threads).toBeGreaterThan(0);
@@ -147,7 +167,7 @@ describe("wrong inputs", () => {
     [
       "gaussian",
       { stream: "layer-0", count: 1 },
-      'Expected "minibatch-order", "initialization", "complement", "table-split" or "layer-1" (and so on), or a stream\'s number, for gaussian.stream but received "layer-0"',
+      'Expected "minibatch-order", "initialization", "complement", "table-split", "eigenvectors" or "layer-1" (and so on), or a stream\'s number, for gaussian.stream but received "layer-0"',
     ],
     [
       "gaussian",
@@ -295,6 +315,46 @@ describe("wrong inputs", () => {
       "step",
       { ...step, rate: Number.NaN },
       "Expected a finite number, 0 or more, for step.rate but received NaN",
+    ],
+    [
+      "hessianProduct",
+      { ...located, batch },
+      "Expected a Float32Array or Float64Array of length 43 for hessianProduct.vector but received undefined",
+    ],
+    [
+      "hessianProduct",
+      { ...located, batch, vector: parameters, network: { layers: network, activation: "step" } },
+      'Expected "relu" or "tanh" for hessianProduct.network.activation but received "step"; this operation needs gradients: use the estimator "importance-sampling", which does not',
+    ],
+    [
+      "hessianProduct",
+      { ...located, batch, vector: parameters, loss: "zero-one" },
+      'Expected "cross-entropy" for hessianProduct.loss but received a loss without a gradient (zero-one or a cost matrix); this operation needs gradients: use the estimator "importance-sampling", which does not',
+    ],
+    [
+      "hessianProduct",
+      { ...located, batch, vektor: parameters },
+      "Unknown option hessianProduct.vektor; did you mean vector?",
+    ],
+    [
+      "hessianEigenvalues",
+      { ...located, batch, largest: 0 },
+      "Expected 1 … 43 eigenvalues in all for hessianEigenvalues.largest and hessianEigenvalues.smallest but received 0; the network has so many parameters",
+    ],
+    [
+      "hessianEigenvalues",
+      { ...located, batch, largest: 40, smallest: 4 },
+      "Expected 1 … 43 eigenvalues in all for hessianEigenvalues.largest and hessianEigenvalues.smallest but received 44; the network has so many parameters",
+    ],
+    [
+      "hessianEigenvalues",
+      { ...located, batch, largest: 4, products: 3 },
+      "Expected an integer 4 … 43 for hessianEigenvalues.products but received 3; each product gives one eigenvalue at most",
+    ],
+    [
+      "hessianEigenvalues",
+      { ...located, batch, tolerance: 0 },
+      "Expected a finite number above 0 for hessianEigenvalues.tolerance but received 0",
     ],
     [
       "openBackend",

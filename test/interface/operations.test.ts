@@ -39,6 +39,7 @@ describe.each(BACKENDS)("operations on %s", (name) => {
       n,
       "parameters",
     ],
+    ["hessianProduct", { ...common, vector: parameters }, n, null],
   ] as const;
 
   test.each(CASES)(
@@ -113,12 +114,39 @@ describe.each(BACKENDS)("operations on %s", (name) => {
     await expect(backend.loss({ ...common, parameters: nan })).rejects.toThrow(/loss\.parameters/);
   });
 
+  test("a gradient is that of the samples' own variance, whatever τ beside a noise scale", async () => {
+    const backend = await opened;
+    const s = Math.sqrt(0.02);
+    for (const operation of ["importanceSampling", "evolutionStrategies"] as const) {
+      const own = await backend[operation]({ ...sampling, tau: 0.02 });
+      const other = await backend[operation]({ ...sampling, tau: 0.5, noiseScale: s });
+      const largest = Math.max(...own.gradient.map(Math.abs));
+      const far = Math.max(...own.gradient.map((g, i) => Math.abs(g - other.gradient[i])));
+      expect(far).toBeLessThan(1e-5 * largest);
+    }
+  });
+
   test("an aborted signal rejects with its reason", async () => {
     const controller = new AbortController();
     const coupling = { kind: "antithetic", samples: 2_000_000 } as const;
     const work = (await opened).importanceSampling({ ...sampling, coupling, signal: controller.signal });
     setTimeout(() => controller.abort(new Error("enough")), 20);
     await expect(work).rejects.toThrow("enough");
+  });
+
+  test("eigenvalues: two searches at once as one after the other; one that is aborted rejects", async () => {
+    const backend = await opened;
+    const search = (seed: number, signal?: AbortSignal) =>
+      backend.hessianEigenvalues({ ...common, largest: 3, smallest: 2, tolerance: 1e-6, seed, signal });
+    const together = await Promise.all([search(1), search(2)]);
+    expect(together).toEqual([await search(1), await search(2)]);
+    expect(together[0].converged).toBe(true);
+    const [first, second] = together.map(({ largest }) => largest[0].value);
+    expect(first / second).toBeCloseTo(1, 4);
+    const controller = new AbortController();
+    const aborted = search(3, controller.signal);
+    setImmediate(() => controller.abort(new Error("enough")));
+    await expect(aborted).rejects.toThrow("enough");
   });
 
   test("a closed backend rejects", async () => {

@@ -113,6 +113,17 @@ describe("what crosses the seam", () => {
     expect(scale("standard-deviation").noiseScale[0]).toBe(0.25);
     expect(scale("standard-deviation").tau[0]).toBe(0.25);
   });
+  test("importance sampling's variance and shift in both readings: of the samples' own variance", () => {
+    const estimator = { kind: "importance-sampling", temperature: 0.5 };
+    const values = (noise: string) => {
+      const objective = { kind: "local-entropy", tau: 0.2, estimator: { ...estimator, noise } };
+      const { tau, noiseScale, rate } = check({ objective, optimizer: { kind: "shift" } }).planValues(0, 1);
+      return { tau: tau[0], noiseScale: noiseScale[0], rate: rate[0] };
+    };
+    expect(values("variance")).toEqual({ tau: 0.2, noiseScale: Math.sqrt(0.2), rate: 0.4 });
+    const s = 0.2;
+    expect(values("standard-deviation")).toEqual({ tau: s * s, noiseScale: s, rate: 2 * (s * s) });
+  });
   test("a minibatch a step: J − 1 batches for SGLD, J for Robbins–Monro, and no projection", () => {
     const minibatch = "per-step";
     expect(check(entropy({ ...langevin, minibatch })).estimator).toMatchObject({

@@ -172,7 +172,7 @@ describe("parameters that grow past the noise", () => {
     const error = await run.result.catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(DivergedError);
     expect((error as Error).message).toMatch(
-      /^At update \d+ noise of scale 1.0e-6 \(tau is 1e-12\) is lost in float64 beside parameters of about .*, so all samples are the same. Try a tau that stays larger: a scale above /,
+      /^At update \d+ noise of scale 1.0e-6 \(variance 1.0e-12\) is lost in float64 beside parameters of about .*, so all samples are the same. Try a tau that stays larger: a scale above /,
     );
   });
 });

@@ -13,6 +13,7 @@ const STEMS = [
   "philox",
   "gaussian",
   "dense",
+  "hessian-product",
   "projection",
   "walsh",
   "sgd",

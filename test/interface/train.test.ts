@@ -55,6 +55,29 @@ async function recordsOf(run: AsyncIterable<TrainRecord>): Promise<TrainRecord[]
 
 const untimed = ({ seconds: _, updatesPerSecond: __, ...record }: TrainRecord) => record;
 
+/** Warnings of a run whose weights are nearly all one sample's, by records. */
+async function warningsOf(estimator: object): Promise<(string | undefined)[]> {
+  const sharp = { kind: "importance-sampling", temperature: 1e-3, ...estimator } as const;
+  const objective = { kind: "local-entropy", tau: 0.01, estimator: sharp } as const;
+  const records = await recordsOf(train({ ...options, objective, backend: "reference", updates: 30 }));
+  return records.map(({ warning }) => warning);
+}
+
+describe("a run warns where the row split does harm", () => {
+  test("once, with the numbers and what to do", async () => {
+    const [first, ...others] = await warningsOf({ coupling: { kind: "antithetic", samples: 40 } });
+    expect(first).toMatch(
+      /^The effective sample size is [\d.]+ of 40 samples, less than a fifth: .* Try a smaller tau or a larger temperature, or else rowwise: false$/,
+    );
+    expect(others).toEqual([undefined, undefined]);
+  });
+  test("not where weights are plain, nor where they are many", async () => {
+    const coupling = { kind: "antithetic", samples: 40 };
+    expect(await warningsOf({ coupling, rowwise: false })).toEqual([undefined, undefined, undefined]);
+    expect(await warningsOf({ coupling, temperature: 1 })).toEqual([undefined, undefined, undefined]);
+  });
+});
+
 describe.each(BACKENDS)("train on %s", (backend) => {
   test("tells records in order and ends in a result", async () => {
     const run = train({ ...options, backend, evaluateEvery: 25 });

@@ -87,7 +87,7 @@ describe("by its definition", () => {
     const result = estimate(point, { coupling: walsh(9), rowwise: true, tau: 0.1 }, 2);
     expect(largestDifference(result.gradient, expected)).toBeLessThan(1e-13);
     expect(result.samples).toBe(2 * 8 * 9);
-    const squaredError = momentsOf([...first.alone, ...second.alone]).squaredError;
+    const squaredError = momentsOf([...first.parts, ...second.parts]).squaredError;
     expect(result.standardError).toBeCloseTo(Math.sqrt(sum(squaredError)), 12);
     expect(estimate(point, { coupling: walsh(1), rowwise: true, tau: 0.1 }, 2).standardError).toBeNull();
   });
@@ -151,9 +151,9 @@ test("cross-fitting takes most of the variance at small τ, in both layers", () 
       walsh(4),
       Math.sqrt(tau),
     );
-    const order = split.firstOrder([0, 1, 2, 3]);
-    together.push(order.together);
-    alone.push(point.x.map((_, i) => sum(order.alone.map((estimate) => estimate[i])) / 4));
+    together.push(split.firstOrder([0, 1, 2, 3]).together);
+    const own = [0, 1, 2, 3].map((block) => split.firstOrder([block]).together);
+    alone.push(point.x.map((_, i) => sum(own.map((estimate) => estimate[i])) / 4));
   }
   const [fitted, plain] = [together, alone].map((set) => momentsOf(set).squaredError);
   for (const [start, end] of [

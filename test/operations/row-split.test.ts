@@ -74,17 +74,17 @@ const noiseAt = (point: NetworkPoint, pass: Pass, layer: number, b: number, c: n
   pass.noise[layer - 1][b * point.network.layers[layer] + c];
 
 /**
- * H (n) of a group of units by the definition, each sample's terms one by one: slopes from the group's other units,
+ * Each unit's part of H (n) by the definition, each sample's terms one by one: slopes from the group's other units,
  * levels too in the second layer; alone, no slope and the loss at x.
  */
-function enumeratedFirstOrder(
+function enumeratedParts(
   point: NetworkPoint,
   form: NoiseForm,
   units: Float64Array[][],
   s: number,
   crossFit: boolean,
-): Float64Array {
-  const H = new Float64Array(point.x.length);
+): Float64Array[] {
+  const parts = units.map(() => new Float64Array(point.x.length));
   const passes = units.map((samples) => samples.map((z) => samplePass(point, form, z, s)));
   const center = samplePass(point, form, new Float64Array(form.normals(0).length), 0).losses;
   const count = center.length;
@@ -117,14 +117,14 @@ function enumeratedFirstOrder(
             const control = layer === 1 ? pass.losses[b] : pass.losses[b] - level;
             const psi = (eta * (control - slope * eta)) / variance + slope;
             inputRow(point, pass, layer, b).forEach((input, h) => {
-              H[offset + h * columns + c] += (input * psi) / (unit.length * units.length * count);
+              parts[i][offset + h * columns + c] += (input * psi) / (unit.length * count);
             });
           });
         });
       }
     }
   });
-  return H;
+  return parts;
 }
 
 const WALSH_CASES: { layers: number[]; kind: BatchKind; projected: boolean; blocks: number }[] = [
@@ -145,13 +145,13 @@ describe("the first-order part", () => {
         const point = tinyPoint(layers, kind, activation, loss);
         const form = noiseForm(point, { key: KEY, update: 4, projected });
         const units = samplesOf(point, form, walsh(blocks));
-        const { together, alone } = rowSplit(point, form, walsh(blocks), 0.7).firstOrder(indices(blocks));
-        const expected = enumeratedFirstOrder(point, form, units, 0.7, blocks > 1);
+        const { together, parts } = rowSplit(point, form, walsh(blocks), 0.7).firstOrder(indices(blocks));
+        const expectedParts = enumeratedParts(point, form, units, 0.7, blocks > 1);
+        const expected = point.x.map((_, k) => average(expectedParts.map((part) => part[k])));
         expect(largestDifference(together, expected)).toBeLessThan(1e-11);
         expect(Math.max(...expected.map(Math.abs))).toBeGreaterThan(1e-3);
-        units.forEach((unit, i) => {
-          const single = enumeratedFirstOrder(point, form, [unit], 0.7, false);
-          expect(largestDifference(alone[i], single)).toBeLessThan(1e-11);
+        parts.forEach((part, i) => {
+          expect(largestDifference(part, expectedParts[i])).toBeLessThan(1e-11);
         });
       }
     }
@@ -246,8 +246,8 @@ describe("importance sampling with the row split", () => {
       });
       const factor = (s * s) / tau / meanWeight;
       const estimates = split.groups.flatMap((group) => {
-        const { alone, together } = split.firstOrder(group);
-        return group.map((u, i) => ({ alone: alone[i], together, remainder: remainders[u] }));
+        const { parts, together } = split.firstOrder(group);
+        return group.map((u, i) => ({ part: parts[i], together, remainder: remainders[u] }));
       });
       const of = (first: Float64Array, remainder: Float64Array) =>
         first.map((h, k) => factor * (h - (delta / s) * remainder[k]));
@@ -263,7 +263,7 @@ describe("importance sampling with the row split", () => {
       expect(result.effectiveSampleSize).toBeCloseTo(sum(weights) ** 2 / sum(weights.map((w) => w * w)), 9);
       expect(result.largestWeight).toBeCloseTo(Math.max(...weights) / sum(weights), 12);
       expect(result.samples).toBe(all.length);
-      const own = estimates.map(({ alone, remainder }) => of(alone, remainder));
+      const own = estimates.map(({ part, remainder }) => of(part, remainder));
       const { squaredError } = momentsOf(own);
       if (own.length === 1) expect(result.standardError).toBeNull();
       else expect(result.standardError).toBeCloseTo(Math.sqrt(sum(Array.from(squaredError))), 10);

@@ -66,6 +66,7 @@ export function operationInputs(kind: Bytes = "bytes"): Inputs {
       moments: [small(3)],
       index: 1,
     },
+    hessianProduct: { network, parameters, batch, vector: small(9) },
   });
 }
 

@@ -115,6 +115,10 @@ describe("the split", () => {
     const rare = [...mixed, ...Array.from({ length: 3 }, () => ({ size: 1, colour: "red", kind: "c" }))];
     const parts = await table(rare, { label: "kind", test: 0.05, validation: 0.05 });
     for (const part of [parts.train, parts.test, parts.validation]) expect(labels(part)).toContain(2);
+    const most = await table(rare, { label: "kind", test: 0.9 });
+    expect([...labels(most.train)].filter((c) => c === 2)).toHaveLength(1);
+    const both = await table(rare, { label: "kind", test: 0.45, validation: 0.45 });
+    for (const part of [both.train, both.test, both.validation]) expect(labels(part)).toContain(2);
     await expect(table(rare.slice(0, -1), { label: "kind", test: 0.05, validation: 0.05 })).rejects.toThrow(
       'at least 3 rows of the class "c", which has 2 rows',
     );
@@ -249,6 +253,13 @@ describe("files", () => {
     expect(all.count).toBe(60_000);
     expect(encoding.features[0]).toMatchObject({ mean: 29_999.5 });
     expect(encoding.featureNames).toHaveLength(1 + 4);
+  });
+
+  test.each(["x", "xx"])("whose pieces end within a letter keep it (%s)", async (name) => {
+    const rows = Array.from({ length: 1500 }, (_, i) => `${i % 10},${"é".repeat(500 + (i % 2))},${i % 3}`);
+    const path = write("letters.csv", `${name},text,label\n${rows.join("\n")}\n`);
+    const { encoding } = await table(path, { label: "label", test: 0 });
+    expect(encoding.features[1]).toMatchObject({ categories: ["é".repeat(500), "é".repeat(501)] });
   });
 
   test("of other formats, too large or not there are told what to do", async () => {

@@ -17,10 +17,15 @@
 
 BEGIN_TARGET
 
-// Row b of D1 from a group's blocks: its sum over them times scale, to `coefficients` (length), added where
-// not the first.
-inline void first_layer_row(const WalshPoint& point, const WalshRow* row, size_t count, float variance,
-                            float scale, bool first, float* coefficients) {
+// Those of a group's blocks whose parts are wanted: all of them, or one for its own part.
+struct Parts {
+  size_t begin, end;
+};
+
+// Row b of D1 from a group's blocks: the sum of some parts times scale, to `coefficients` (length), added
+// where not the first.
+inline void first_layer_row(const WalshPoint& point, const WalshRow* row, size_t count, Parts parts,
+                            float variance, float scale, bool first, float* coefficients) {
   const Float inverse = set(1 / variance), ridge = set(float(kKappaRidge) * variance), factor = set(scale);
   for (size_t at = 0; at < point.shape.width; at += kLanes) {  // y is zero past w1
     Float products = set(0), squares = set(0), total = set(0);
@@ -29,7 +34,7 @@ inline void first_layer_row(const WalshPoint& point, const WalshRow* row, size_t
       products = fma(y, load(row[i].means + at), products);
       squares = fma(y, y, squares);
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = parts.begin; i < parts.end; i++) {
       const Float y = load(row[i].y + at), product = y * load(row[i].means + at), square = y * y;
       Float term = product * inverse;
       if (count > 1) {
@@ -61,10 +66,10 @@ inline void noise_slopes(const WalshPoint& point, const WalshRow* row, size_t co
   }
 }
 
-// Row b's part of D2 from a group's blocks: its sum over them times scale, added to `second` by classes.
+// Row b's share of D2 from a group's blocks: the sum of some parts times scale, added to `second` by classes.
 template <int kCount>
-inline void second_layer_row(const WalshPoint& point, const WalshRow* row, size_t count, float center,
-                             float scale, float* scratch, float* second) {
+inline void second_layer_row(const WalshPoint& point, const WalshRow* row, size_t count, Parts parts,
+                             float center, float scale, float* scratch, float* second) {
   const WalshShape& shape = point.shape;
   const size_t length = shape.length;
   float level_sum = 0;
@@ -72,7 +77,7 @@ inline void second_layer_row(const WalshPoint& point, const WalshRow* row, size_
   noise_slopes(point, row, count);
   const float factor = scale / float(2 * shape.m);
   for (size_t c = 0; c < shape.classes; c++) {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = parts.begin; i < parts.end; i++) {
       const WalshRow& r = row[i];
       const Float minus_lambda = set(-r.slope[c]), noise = set(r.n[c]);
       const Float level = set(count > 1 ? (level_sum - r.mean) / float(count - 1) : center);

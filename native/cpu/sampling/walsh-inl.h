@@ -51,17 +51,19 @@ inline const Rows& begin_rows(const WalshRun& run, WalshWorker* worker, size_t f
 }
 
 // All rows under `count` blocks whose noise is drawn: each chunk's sums, and C (B x length) where by rows,
-// both times scale/B. first_group: C is set, else added to. False if cancelled.
+// both times scale/B; where `apart` D2 and C are one for each block, one after the other, in place of their
+// sum. first_group: C is set, else added to. False if cancelled.
 template <int kCount>
-inline bool walsh_rows(const WalshRun& run, size_t count, double scale, bool first_group,
+inline bool walsh_rows(const WalshRun& run, size_t count, bool apart, double scale, bool first_group,
                        float* coefficients) {
   const WalshShape& shape = run.point.shape;
+  const size_t wanted = apart ? count : 1;
   const size_t batch = run.q->batches[0].size, length = shape.length;
   const float per_row = float(scale / double(batch));
   fork_items(run.context->executor, run.chunks, [&](size_t chunk, unsigned w) {
     WalshWorker& worker = run.workers[w];
     const WalshSums& sums = run.sums[chunk];
-    std::memset(sums.second, 0, shape.classes * length * sizeof(float));
+    std::memset(sums.second, 0, wanted * shape.classes * length * sizeof(float));
     std::memset(sums.losses, 0, count * 2 * length * sizeof(float));
     const size_t begin = batch * chunk / run.chunks, end = batch * (chunk + 1) / run.chunks;
     for (size_t first = begin; first < end; first += sub_rows(run.chunk_rows)) {
@@ -83,11 +85,15 @@ inline bool walsh_rows(const WalshRun& run, size_t count, double scale, bool fir
         }
         if (!run.by_rows) continue;
         const float variance = run.point.scale2 * row_norm(run.sampled.projection, rows, offset + r, b);
-        first_layer_row(run.point, worker.row, count, variance, per_row, first_group,
-                        coefficients + b * length);
-        if (shape.layout == WalshLayout::kRowSplit)
-          second_layer_row<kCount>(run.point, worker.row, count, run.center == nullptr ? 0 : run.center[b],
-                                   per_row, worker.scratch, sums.second);
+        for (size_t k = 0; k < wanted; k++) {
+          const Parts parts{k, apart ? k + 1 : count};
+          first_layer_row(run.point, worker.row, count, parts, variance, per_row, first_group,
+                          coefficients + (k * batch + b) * length);
+          if (shape.layout == WalshLayout::kRowSplit)
+            second_layer_row<kCount>(run.point, worker.row, count, parts,
+                                     run.center == nullptr ? 0 : run.center[b], per_row, worker.scratch,
+                                     sums.second + k * shape.classes * length);
+        }
       }
     }
   });
@@ -119,11 +125,10 @@ inline void clear(const WalshRun& run, WalshGradient* g) {
   std::memset(g->second, 0, run.point.shape.classes * length * sizeof(float));
 }
 
-// Chunks' D2 in order.
-inline void add_second(const WalshRun& run, float* second) {
-  const WalshShape& shape = run.point.shape;
-  for (size_t c = 0; c < run.chunks; c++)
-    add_scaled(second, 1, run.sums[c].second, shape.classes * shape.length, second);
+// Chunks' D2 in order; of block k where they are apart.
+inline void add_second(const WalshRun& run, size_t k, float* second) {
+  const size_t size = run.point.shape.classes * run.point.shape.length;
+  for (size_t c = 0; c < run.chunks; c++) add_scaled(second, 1, run.sums[c].second + k * size, size, second);
 }
 
 // first += U diag(E) (set where `fresh`), second += factor E Z, E from one block's values (2 x length); its
@@ -177,30 +182,39 @@ inline void add_to_mean(const float* g, size_t n, double* mean, double* squares)
   }
 }
 
-// sqrt(sum_i |g_i - mean|^2/(K (K - 1))) over the blocks' own estimates, without cross-fit: `first_order`
-// times the heat part, `factor` times the noise's mean.
+// sqrt(sum_i |g_i - mean|^2/(K (K - 1))) over the blocks' own parts g_i of the estimate, their slopes from
+// the group's others: `first_order` times the heat part, `factor` times the noise's mean. Parts made without
+// the others' slopes would vary far more than the estimate does.
 template <int kCount>
 inline bool walsh_standard_error(WalshRun& run, const float* values, double first_order, double factor,
                                  double* error) {
   const size_t n = run.q->network->parameters(), length = run.point.shape.length;
+  const size_t batch = run.q->batches[0].size, of_second = run.point.shape.classes * length;
+  const size_t groups = walsh_groups(run.blocks), most = std::min<size_t>(run.blocks, kBlocksInGroup);
   float* gradient = run.workspace->take<float>(n);
   double* mean = run.workspace->zeros<double>(n);
   double squares = 0;
   WalshGradient g = new_walsh_gradient(run);
   float *scratch = run.workspace->take<float>(length), *means = run.workspace->take<float>(length);
-  run.center = run.by_rows ? walsh_center(run) : nullptr;
-  for (size_t i = 0; i < run.blocks; i++) {
-    clear(run, &g);
-    draw_blocks(run, i, 1);
-    if (run.by_rows) {
-      if (!walsh_rows<kCount>(run, 1, first_order, true, g.coefficients)) return false;
-      add_second(run, g.second);
+  float* coefficients = g.coefficients;
+  if (run.by_rows) {
+    coefficients = run.workspace->take<float>(most * batch * length);
+    for (size_t c = 0; c < run.chunks; c++) run.sums[c].second = run.workspace->take<float>(most * of_second);
+  }
+  for (size_t group = 0; group < groups; group++) {
+    const size_t first = run.blocks * group / groups, count = run.blocks * (group + 1) / groups - first;
+    if (groups > 1) draw_blocks(run, first, count);
+    if (run.by_rows && !walsh_rows<kCount>(run, count, true, first_order, true, coefficients)) return false;
+    for (size_t i = 0; i < count; i++) {
+      g.coefficients = coefficients + (run.by_rows ? i * batch * length : 0);
+      clear(run, &g);
+      if (run.by_rows) add_second(run, i, g.second);
+      if (values != nullptr)
+        add_noise_mean<kCount>(run, i, values + (first + i) * 2 * length, float(factor / run.q->noise_scale),
+                               true, scratch, means, &g);
+      write_walsh_gradient(run, 1, values == nullptr ? 0 : factor, &g, nullptr, gradient);
+      add_to_mean(gradient, n, mean, &squares);
     }
-    if (values != nullptr)
-      add_noise_mean<kCount>(run, 0, values + i * 2 * length, float(factor / run.q->noise_scale), true,
-                             scratch, means, &g);
-    write_walsh_gradient(run, 1, values == nullptr ? 0 : factor, &g, nullptr, gradient);
-    add_to_mean(gradient, n, mean, &squares);
   }
   const double count = double(run.blocks);
   double of_mean = 0;
@@ -225,8 +239,8 @@ inline bool gradient_from_blocks_of(WalshRun& run,
     const size_t first = run.blocks * group / groups, count = run.blocks * (group + 1) / groups - first;
     run.center = run.by_rows && count == 1 ? walsh_center(run) : nullptr;
     if (group > 0) draw_blocks(run, first, count);
-    if (!walsh_rows<kCount>(run, count, 1 / blocks, group == 0, g.coefficients)) return false;
-    if (run.by_rows) add_second(run, g.second);
+    if (!walsh_rows<kCount>(run, count, false, 1 / blocks, group == 0, g.coefficients)) return false;
+    if (run.by_rows) add_second(run, 0, g.second);
     const Float mean = set(float(1 / double(batch)));
     for (size_t at = 0; at < count * 2 * length; at += kLanes) {
       Float total = set(0);

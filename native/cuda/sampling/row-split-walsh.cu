@@ -80,6 +80,7 @@ __device__ void first_layer_row(const WalshRowsTask& task, const RowsState& stat
       squares = fmaf(own, own, squares);
     }
     for (uint32_t i = 0; i < state.count; i++) {
+      if (task.part != kAllParts && i != task.part) continue;
       const float own = y[i * stride + h], product = own * state.means[i * state.places + h],
                   square = own * own;
       float share = product * inverse;
@@ -168,7 +169,8 @@ __device__ void add_second(const WalshRowsTask& task, const RowsState& state, bo
   for (uint32_t at = threadIdx.x; at < shape.classes * rows; at += blockDim.x) {
     const float* share = state.slot + size_t(at / rows) * shape.m + at % rows;
     float sum = 0;
-    for (uint32_t i = 0; i < state.count; i++) sum += share[size_t(i) * state.slot_floats];
+    for (uint32_t i = 0; i < state.count; i++)
+      if (task.part == kAllParts || i == task.part) sum += share[size_t(i) * state.slot_floats];
     to[at] = begins ? factor * sum : fmaf(factor, sum, to[at]);
   }
 }

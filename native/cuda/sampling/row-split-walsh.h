@@ -9,6 +9,8 @@
 
 namespace local_entropy {
 
+constexpr uint32_t kAllParts = 0xffffffff;
+
 // Groups first_group … first_group + wave_groups - 1 and rows first_row … first_row + rows - 1. A block of
 // threads takes one group and one chunk of the rows.
 struct WalshRowsTask {
@@ -17,6 +19,7 @@ struct WalshRowsTask {
   uint64_t blocks, groups, first_group;  // K, groups in all
   uint32_t wave_groups, wave_blocks;
   uint32_t first_row, rows, chunks;
+  uint32_t part;        // the one block of a group whose part of D1 and D2 is wanted, or kAllParts: their sum
   uint32_t slots;       // blocks of a group that a block of threads has room for
   const float* y;       // wave_blocks x rows x d1
   const float* second;  // s Z by classes: wave_blocks x C x m, zeros past d1

@@ -191,9 +191,9 @@ void make_y(const WalshRun& run, uint32_t wave_blocks, uint32_t first_row, uint3
 }
 
 // Groups first_group … + wave_groups - 1 of K blocks in `groups` groups: their losses (all of J) and, by
-// rows, their part of C and D2, times `scale`.
+// rows, their part of C and D2, times `scale`; of one block of each group alone where `part` says so.
 void wave_of_groups(const WalshRun& run, uint64_t groups, uint64_t first_group, uint32_t wave_groups,
-                    double scale, bool add, float* losses, const FirstOrder& h) {
+                    uint32_t part, double scale, bool add, float* losses, const FirstOrder& h) {
   const WalshShape& shape = run.point.shape;
   DeviceContext& context = *run.context;
   const uint64_t first = share_begin(run.blocks, groups, first_group),
@@ -217,6 +217,7 @@ void wave_of_groups(const WalshRun& run, uint64_t groups, uint64_t first_group, 
                              row,
                              rows,
                              chunks,
+                             part,
                              walsh_slots(shape, most),
                              run.y,
                              run.second,
@@ -260,7 +261,8 @@ void write_gradient(const WalshRun& run, const SampleWeights* weights, const Fir
          noise == nullptr ? nullptr : noise + run.noise.layout.offset[1], blocks, gradient + offset);
 }
 
-// Of the blocks' own estimates g_i: mean (n, double) += g, and parts (one a block of threads) += |g|^2.
+// Of the blocks' own parts g_i of the estimate: mean (n, double) += g, and parts (one a block of threads) +=
+// |g|^2.
 __global__ void add_estimate(const float* g, size_t n, double* mean, double* parts) {
   const size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
   const double value = i < n ? double(g[i]) : 0;
@@ -279,28 +281,34 @@ __global__ void spread_of(const double* mean, size_t n, const double* parts, siz
   if (threadIdx.x == 0) numbers->standard_error = sqrt(fmax(0.0, spread) / (blocks * (blocks - 1)));
 }
 
-// From the blocks' own estimates, without cross-fit: a pass of its own, block by block. signs: E of every
-// block, or null.
+// From the blocks' own parts of the estimate, their slopes from the group's others: a pass of its own, block
+// by block. Parts made without the others' slopes would vary far more than the estimate does. signs: E of
+// every block, or null.
 bool standard_error(WalshRun& run, const SampleWeights* weights, const float* signs,
                     EstimateNumbers* numbers) {
   DeviceContext& context = *run.context;
   DeviceArena& arena = *context.arena;
   const size_t n = run.q->network->parameters(), size = 2 * run.point.shape.m,
                count = blocks_for(n, kThreads);
-  if (run.estimator->rowwise) find_center(&run);
-  float *gradient = arena.take<float>(n), *losses = arena.take<float>(size),
+  const uint64_t groups = group_count(run.blocks), most = std::min(run.blocks, uint64_t(kBlocksInGroup));
+  float *gradient = arena.take<float>(n), *losses = arena.take<float>(most * size),
         *noise = arena.take<float>(run.noise.layout.size());
   double *mean = arena.zeros<double>(context.stream, n), *parts = arena.zeros<double>(context.stream, count);
   const DeviceArena::Mark mark = arena.mark();
-  for (uint64_t i = 0; i < run.blocks; i++) {
-    if (i % 64 == 63 && !context.go_on()) return false;
-    const FirstOrder h = new_first_order(run);
-    if (run.estimator->rowwise) wave_of_groups(run, run.blocks, i, 1, 1, false, losses, h);
-    if (signs != nullptr)
-      walsh_noise_mean(run.noise, run.point.shape, i, 1, signs + i * size, noise, context);
-    write_gradient(run, weights, h, signs == nullptr ? nullptr : noise, 1, nullptr, gradient);
-    launch(add_estimate, {unsigned(count), kThreads}, context.stream, gradient, n, mean, parts);
-    arena.rewind(mark);
+  for (uint64_t group = 0; group < groups; group++) {
+    const uint64_t first = share_begin(run.blocks, groups, group),
+                   next = share_begin(run.blocks, groups, group + 1);
+    if (group % 8 == 7 && !context.go_on()) return false;
+    for (uint64_t i = first; i < next; i++) {
+      const FirstOrder h = new_first_order(run);
+      if (run.estimator->rowwise)
+        wave_of_groups(run, groups, group, 1, uint32_t(i - first), 1, false, losses, h);
+      if (signs != nullptr)
+        walsh_noise_mean(run.noise, run.point.shape, i, 1, signs + i * size, noise, context);
+      write_gradient(run, weights, h, signs == nullptr ? nullptr : noise, 1, nullptr, gradient);
+      launch(add_estimate, {unsigned(count), kThreads}, context.stream, gradient, n, mean, parts);
+      arena.rewind(mark);
+    }
   }
   launch(spread_of, {1, kThreads}, context.stream, mean, n, parts, count, double(run.blocks), numbers);
   return true;
@@ -323,8 +331,8 @@ bool walsh_estimate(const Estimator& estimator, const DeviceQuestion& q, DeviceC
     if (group > 0 && !context.go_on()) return false;
     const DeviceArena::Mark mark = arena.mark();
     wave_of_groups(run, groups, group, uint32_t(std::min(uint64_t(run.most_groups), groups - group)),
-                   1 / double(run.blocks), group > 0, losses + share_begin(run.blocks, groups, group) * size,
-                   h);
+                   kAllParts, 1 / double(run.blocks), group > 0,
+                   losses + share_begin(run.blocks, groups, group) * size, h);
     arena.rewind(mark);
   }
   if (q.loss.outputs != nullptr) {

@@ -102,6 +102,29 @@ Evaluation evaluate(const Problem& problem) {
   return all;
 }
 
+const Register products("cuda portions: products with the Hessian by some rows after the others", [] {
+  const Problem problem({14, 9, 6, 4}, Activation::kTanh, 11, true, 0.5);
+  const size_t n = problem.parameters.size();
+  std::vector<float> v(n);
+  for (size_t i = 0; i < n; i++) v[i] = float(std::sin(double(i)));
+  const auto product = [&](const Portions& most) {
+    std::vector<float> out(n);
+    Executor* executor = new_executor(1);
+    std::atomic<bool> no{false};
+    portions = most;
+    check(select_kernels("", nullptr)
+              ->hessian_product(problem.network, problem.parameters.data(), v.data(), problem.batch(),
+                                {executor, &no}, out.data()),
+          "not done");
+    portions = {};
+    delete_executor(executor);
+    return out;
+  };
+  const std::vector<float> whole = product({});
+  check_same(product({size_t(1) << 26, 4}), whole, "four rows at a time");
+  check_same(product({200, 8192}), whole, "two rows at a time");
+});
+
 const Register rows("cuda portions: loss, predictions and accuracy by some rows after the others", [] {
   const Problem problem({14, 9, 4}, Activation::kRelu, 11, true, 0.5);
   portions.rows = 4;

@@ -110,9 +110,10 @@ class WasmBackend implements Backend<"wasm"> {
     if (failure !== null) throw failure;
     const queue = this.#queue;
     const id = this.#opened++;
-    queue.tell("open", addressed(id, copied));
     const runner = new WasmSessionRunner(queue, id);
+    // Before the arrays go to the worker: they have no length here then.
     const session = new WasmBackendSession(runner, setup, this);
+    queue.tell("open", addressed(id, copied));
     abandoned.register(session, () => queue.tell("close", addressed(id)), runner);
     return session;
   }

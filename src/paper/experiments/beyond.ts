@@ -8,6 +8,8 @@ import type { Context, Experiment, Scale, Task } from "../experiment.ts";
 import { linePlot, panels } from "../plots.ts";
 import { mean, short, spread } from "../statistics.ts";
 import { at, type TrainingResult, training } from "../training.ts";
+import { flatNetworks } from "./flatness.ts";
+import { flatnessShown } from "./flatness-report.ts";
 import { method, NETWORK, OURS, READINGS } from "./methods.ts";
 import { reached, TABLE_1 } from "./tables.ts";
 
@@ -109,7 +111,7 @@ function relativeError(gradient: ArrayLike<number>, exact: ArrayLike<number>): n
 
 export const BEYOND_EXPERIMENT: Experiment = {
   id: "beyond",
-  title: "Beyond: coupling, the row split, an outer optimizer",
+  title: "Beyond: coupling, the row split, an outer optimizer; flatness",
   paper:
     "“A potential explanation [of importance sampling's poor performance] is the so-called curse of dimension for importance sampling.” “The computational " +
     "overload of the regularized methods far exceeds the cost of performing stochastic gradient descent on the original loss.”",
@@ -122,6 +124,7 @@ export const BEYOND_EXPERIMENT: Experiment = {
       .flat()
       .map(training),
     measured(scale),
+    ...flatNetworks(scale),
   ],
   show(scale, results) {
     const trained: Trained = Object.fromEntries(
@@ -138,6 +141,7 @@ export const BEYOND_EXPERIMENT: Experiment = {
         y: 100 * mean(runs.map(({ points }) => points[i].weightsShare ?? Number.NaN)),
       }));
     const weighted = Object.entries(trained).filter(([, runs]) => runs[0].points[0]?.weightsShare !== null);
+    const flatness = flatnessShown(scale, results);
     const timed = [...PAPERS, "Walsh and row split", "the same by Adam", "the loss by Adam"];
     return {
       parts: [
@@ -210,8 +214,9 @@ export const BEYOND_EXPERIMENT: Experiment = {
             "Where ESS/J is near 1 and the relative error large, weights have not collapsed: each sample's noise has as many directions as there are parameters, " +
             "and J samples average it by 1/J only. ∇F here is the mean of many Walsh blocks.",
         },
+        ...flatness.parts,
       ],
-      rows: [...rowsOf(trained), ...errors.map((row) => ({ ...row }))],
+      rows: [...rowsOf(trained), ...errors.map((row) => ({ ...row })), ...flatness.rows],
     };
   },
 };

@@ -185,7 +185,7 @@ export function* accuracy(network: Network, parameters: Float64Array, batch: Exa
 }
 
 /** P¹ … P^L from P¹. */
-function forward(network: Network, first: Float64Array, upper: Float64Array): Float64Array[] {
+export function forward(network: Network, first: Float64Array, upper: Float64Array): Float64Array[] {
   const before = [first];
   for (let layer = 2; layer < network.layers.length; layer++) {
     const { offset, rows, columns } = upperShape(network, layer);
@@ -196,16 +196,23 @@ function forward(network: Network, first: Float64Array, upper: Float64Array): Fl
 }
 
 /** Layer ℓ ≥ 2's matrix within the parameters above the first layer. */
-function upperShape(network: Network, layer: number) {
+export function upperShape(network: Network, layer: number) {
   const { offset, rows, columns } = layerShapes(network)[layer - 1];
   return { offset: offset - firstLayerSize(network), rows, columns };
 }
 
-/** act(p) and act'(p); the ReLU's slope is 0 at 0. What is NaN stays so, though no comparison tells. */
-const ACTIVATIONS: Record<Activation, { value(p: number): number; slope(p: number): number }> = {
-  relu: { value: (p) => Math.max(p, 0), slope: (p) => (p > 0 ? 1 : 0) },
-  tanh: { value: (p) => Math.tanh(p), slope: (p) => 1 - Math.tanh(p) ** 2 },
-  step: { value: (p) => (Number.isNaN(p) ? p : p > 0 ? 1 : 0), slope: () => 0 },
+/** act(p), act'(p) and act''(p); the ReLU's slope is 0 at 0, as its second derivative is everywhere. What is NaN stays so, though no comparison tells. */
+export const ACTIVATIONS: Record<
+  Activation,
+  { value(p: number): number; slope(p: number): number; bend(p: number): number }
+> = {
+  relu: { value: (p) => Math.max(p, 0), slope: (p) => (p > 0 ? 1 : 0), bend: () => 0 },
+  tanh: {
+    value: (p) => Math.tanh(p),
+    slope: (p) => 1 - Math.tanh(p) ** 2,
+    bend: (p) => -2 * Math.tanh(p) * (1 - Math.tanh(p) ** 2),
+  },
+  step: { value: (p) => (Number.isNaN(p) ? p : p > 0 ? 1 : 0), slope: () => 0, bend: () => 0 },
 };
 
 /** [act(P), 1]: (B × (width + 1)) from (B × width). */
@@ -350,7 +357,7 @@ function slopesOf({ kind }: SmoothLoss, z: Float64Array, batch: Examples, b: num
   }
 }
 
-function softmax(logits: Float64Array): Float64Array {
+export function softmax(logits: Float64Array): Float64Array {
   const largest = Math.max(...logits);
   const exponentials = logits.map((z) => Math.exp(z - largest));
   const sum = exponentials.reduce((total, e) => total + e, 0);

@@ -10,7 +10,7 @@
  * which suits 4, 8 and 16 lanes without a transpose. Every operation below is one float32 operation rounded
  * once (`f` = Math.fround). The backends fuse a product and a sum only where the product is exact, and move powers of
  * two to where they cost nothing: neither changes a bit.
- * Largest error against double precision: see `gaussian` in test/tolerances.ts.
+ * Largest error against double precision: see docs/random-numbers.md.
  *
  * What this file leaves out: speed. `native/cpu/random/gaussian-inl.h` is the fast one.
  */

@@ -11,6 +11,7 @@
  * | initialization   | layer                                       | 0      | words of the layer's weights, row-major   |
  * | complement       | 0, and 1 for SGLD's second normal           | k      | normals of the first layer, row-major     |
  * | table-split      | 0                                           | 0      | words of the shuffle of a table's rows    |
+ * | eigenvectors     | how many starts were before                 | 0      | normals of the first vector, then others  |
  * | layer-1, …       | sample j; pair; step j; (j−1)M + m; block i | k      | normals of that layer's matrix, row-major |
  *
  * Layer ℓ's matrix is (d_{ℓ−1} + 1) × d_ℓ, biases in the last row. A projected form takes U (r × d_1) from the
@@ -22,8 +23,9 @@ export const STREAMS = {
   "minibatch-order": CONSTANTS.streamMinibatchOrder,
   initialization: CONSTANTS.streamInitialization,
   complement: CONSTANTS.streamComplement,
-  // No backend knows this one: tables are split above them.
+  // No backend knows these: tables are split above them, where Lanczos' method begins.
   "table-split": 3,
+  eigenvectors: 4,
 } as const;
 
 /** Number of the stream that holds the noise of layer ℓ = 1 … L. */

@@ -70,9 +70,9 @@ function* byRows(point: NetworkPoint, form: NoiseForm, coupling: Coupling, s: nu
   const spread = new Spread(dimension);
   const losses: number[] = [];
   for (const group of split.groups) {
-    const { units, together, alone } = split.firstOrder(group);
+    const { units, together, parts } = split.firstOrder(group);
     for (const unit of units) losses.push(...unit.losses);
-    for (const estimate of alone) spread.add(estimate);
+    for (const part of parts) spread.add(part);
     together.forEach((value, i) => {
       gradient[i] += (value * units.length) / count;
     });

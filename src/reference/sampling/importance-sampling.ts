@@ -251,7 +251,7 @@ export function* importanceSamplingRowwise(
   const count = split.groups.flat().length;
   let next = 0;
   for (const group of split.groups) {
-    const { units, together, alone } = split.firstOrder(group);
+    const { units, together, parts } = split.firstOrder(group);
     units.forEach((unit, u) => {
       const remainder = unit.noiseMean(
         unit.losses.map((f, j) => {
@@ -262,7 +262,7 @@ export function* importanceSamplingRowwise(
       next += unit.losses.length;
       const estimate = (first: Float64Array) =>
         first.map((h, i) => factor * (inverse * h - (temperature / noiseScale) * remainder[i]));
-      spread.add(estimate(alone[u]));
+      spread.add(estimate(parts[u]));
       estimate(together).forEach((g, i) => {
         gradient[i] += g / count;
       });

@@ -35,26 +35,33 @@ export function groupsOf(blocks: number): number[][] {
   );
 }
 
-/** H (n) of a group of Walsh blocks: (AᵀD1, D2). */
+/**
+ * H (n): (AᵀD1, D2).
+ *
+ * @param group Walsh blocks, from which slopes and levels come
+ * @param averaged those of them whose parts are averaged: all, or one for its part alone
+ */
 export function walshFirstOrder(
   { network }: NetworkPoint,
   form: NoiseForm,
-  blocks: readonly WalshBlock[],
+  group: readonly WalshBlock[],
+  averaged: readonly WalshBlock[],
   center: Float64Array,
   s: number,
 ): Float64Array {
+  const parts = averaged.map((block) => group.indexOf(block));
   const [first, second] = layerShapes(network);
   const count = center.length;
   const d1 = new Float64Array(count * first.columns);
   const d2 = new Float64Array(second ? second.rows * second.columns : 0);
   for (let b = 0; b < count; b++) {
     const norm = squaredNorm(form.inputs.subarray(b * first.rows, (b + 1) * first.rows));
-    const row = blocks.map((block): BlockRow => {
+    const row = group.map((block): BlockRow => {
       const losses = block.rows.subarray(b * 2 * block.length, (b + 1) * 2 * block.length);
       return { block, losses, means: signMean(losses) };
     });
-    d1.set(firstLayerRow(row, b, first.columns, s * s * norm), b * first.columns);
-    if (second) addSecondLayerRow(d2, row, b, center[b], s, second);
+    d1.set(firstLayerRow(row, parts, b, first.columns, s * s * norm), b * first.columns);
+    if (second) addSecondLayerRow(d2, row, parts, b, center[b], s, second);
   }
   const gradient = new Float64Array(parameterCount(network));
   gradient.set(multiplyTransposed(form.inputs, d1, first.rows, first.columns));
@@ -72,18 +79,24 @@ interface BlockRow {
 }
 
 /** Row b of B·D1 (d_1), s_b² given. */
-function firstLayerRow(row: readonly BlockRow[], b: number, d1: number, variance: number): Float64Array {
+function firstLayerRow(
+  row: readonly BlockRow[],
+  parts: readonly number[],
+  b: number,
+  d1: number,
+  variance: number,
+): Float64Array {
   return Float64Array.from({ length: d1 }, (_, h) => {
     const y = row.map(({ block }) => block.y[b * d1 + h]);
     const products = row.map(({ means }, i) => y[i] * means[h]);
     const squares = y.map((value) => value * value);
     let sum = 0;
-    for (let i = 0; i < row.length; i++) {
+    for (const i of parts) {
       const ridge = kappaRidge * variance;
       const kappa = row.length > 1 ? others(products, i) / (others(squares, i) + ridge) : 0;
       sum += products[i] / variance - kappa * (squares[i] / variance - 1);
     }
-    return sum / row.length;
+    return sum / parts.length;
   });
 }
 
@@ -91,6 +104,7 @@ function firstLayerRow(row: readonly BlockRow[], b: number, d1: number, variance
 function addSecondLayerRow(
   d2: Float64Array,
   row: readonly BlockRow[],
+  parts: readonly number[],
   b: number,
   center: number,
   s: number,
@@ -107,7 +121,8 @@ function addSecondLayerRow(
     const n = row.map(({ block }) => block.second!.n[b * columns + c]);
     const products = row.map((blockRow, i) => n[i] * blockRow.means[rows - 1 + c]);
     const squares = n.map((value) => value * value);
-    row.forEach(({ block, losses }, i) => {
+    for (const i of parts) {
+      const { block, losses } = row[i];
       const alone = row.length === 1;
       const ridge = lambdaRidge * s * s * own[i];
       const lambda = alone ? 0 : others(products, i) / (others(squares, i) + ridge);
@@ -122,9 +137,9 @@ function addSecondLayerRow(
       const signed = signMean(psi);
       for (let h = 0; h < rows; h++) {
         const at = b * rows + h;
-        d2[h * columns + c] += (half.a[at] * total + half.d[at] * signed[h]) / row.length;
+        d2[h * columns + c] += (half.a[at] * total + half.d[at] * signed[h]) / parts.length;
       }
-    });
+    }
   }
 }
 

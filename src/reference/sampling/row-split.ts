@@ -46,8 +46,8 @@ export interface FirstOrder {
   readonly units: readonly Unit[];
   /** H (n), the mean over the group, cross-fitted. */
   readonly together: Float64Array;
-  /** H (n) of each unit without the others. */
-  readonly alone: readonly Float64Array[];
+  /** H (n) of each unit, cross-fitted: its part of the mean. */
+  readonly parts: readonly Float64Array[];
 }
 
 /** The row split's units on a network's minibatch. */
@@ -66,13 +66,8 @@ export function rowSplit(
       firstOrder(group) {
         const units = group.map(unit);
         const of = (blocks: readonly WalshBlock[]) =>
-          walshFirstOrder(point, form, blocks, center, noiseScale);
-        const together = of(units);
-        return {
-          units,
-          together,
-          alone: units.length === 1 ? [together] : units.map((block) => of([block])),
-        };
+          walshFirstOrder(point, form, units, blocks, center, noiseScale);
+        return { units, together: of(units), parts: units.map((block) => of([block])) };
       },
     };
   }
@@ -83,7 +78,7 @@ export function rowSplit(
     firstOrder([index]) {
       const made = unit(index);
       const together = sampleFirstOrder(point, made, center, noiseScale);
-      return { units: [made], together, alone: [together] };
+      return { units: [made], together, parts: [together] };
     },
   };
 }

@@ -20,6 +20,8 @@ await backend.loss(point);
 await backend.gradient(point);
 await backend.predict({ network, parameters: point.parameters, inputs });
 await backend.accuracy({ network, parameters: point.parameters, data: batch });
+await backend.hessianProduct({ ...point, vector: point.parameters });
+await backend.hessianEigenvalues({ ...point, largest: 2, smallest: 1 });
 for (const projection of ["auto", "off"]) {
   for (const coupling of couplings) {
     for (const rowwise of [true, false]) {

@@ -151,6 +151,7 @@ export function hostile(random, modest) {
       noiseScales: filled("noiseScales", iterates, () => 0.03),
       ...{ tau: perCount("tau"), noiseScale: perCount("noiseScale"), rate: perCount("rate") },
       ...{ parameters: perParameter("parameters"), gradient: perParameter("gradient") },
+      vector: perParameter("vector"),
       ...{ moment1: perParameter("moment1"), moment2: perParameter("moment2"), chain: perParameter("chain") },
       output: new Float32Array(below(200)),
     };
