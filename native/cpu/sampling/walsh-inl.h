@@ -285,7 +285,7 @@ inline bool outputs_of_blocks(const Estimator& estimator, const Question& q, con
     for (size_t group = 0; done && group < groups; group++) {
       const size_t first = run.blocks * group / groups, count = run.blocks * (group + 1) / groups - first;
       if (group > 0) draw_blocks(run, first, count);
-      done = walsh_rows<decltype(vectors)::value>(run, count, 1, true, nullptr);
+      done = walsh_rows<decltype(vectors)::value>(run, count, false, 1, true, nullptr);
     }
   });
   if (done) walsh_center(run);
