@@ -54,18 +54,26 @@ inline size_t walsh_length(const Network& network, bool rowwise) {
 constexpr uint16_t kNoClass = 0xffff;  // where nothing is predicted; networks have fewer classes
 
 // Loss of a row: softmax cross-entropy, or costs[label * classes + predicted]. Predicted is the class of the
-// first largest logit; where one is NaN nothing is, and the loss is the dearest of the label's costs.
+// first largest logit; where one is NaN nothing is, and the loss is the dearest of the label's costs. With
+// the outputs z and the row's targets t: squared error sum (z - t)^2/2, absolute error sum |z - t|, logistic
+// sum log(1 + e^z) - t z, soft cross-entropy -sum t log softmax z.
 struct Loss {
   LossKind kind = LossKind::kCrossEntropy;
   std::vector<float> costs;
+  // One that is given, of an update's J samples and at last of x itself: (J + 1) x B; or where `outputs` is
+  // not null, where the rows' outputs go instead: (J + 1) x B x classes.
+  const float* given = nullptr;
+  float* outputs = nullptr;
+  size_t samples = 0, batch = 0;  // J, B
 };
 
 // Rows of inputs, bytes (byte/255) or floats (as is): one of the two is empty.
 struct Examples {
   std::vector<uint8_t> bytes;    // count x width
   std::vector<float> floats;     // count x width
-  std::vector<uint16_t> labels;  // count, or empty for predict
-  size_t count = 0, width = 0;
+  std::vector<uint16_t> labels;  // count, or empty where nothing reads them
+  std::vector<float> targets;    // count x outputs, or empty where the loss reads none
+  size_t count = 0, width = 0, outputs = 0;
 };
 
 // A minibatch: `size` rows of `examples`, picked by `rows`, or rows 0 … size - 1 where `rows` is null.
@@ -159,14 +167,16 @@ struct Kernels {
   // Losses and gradients. `gradient` may be null.
   bool (*dense_loss)(const Network&, const Loss&, const float* parameters, const Batch&, const Context&,
                      double* loss);
-  // probabilities: size x classes; labels: size.
-  bool (*dense_predict)(const Network&, const float* parameters, const Batch&, const Context&,
-                        float* probabilities, uint16_t* labels);
+  // outputs under the link of a kind of loss: size x classes; labels: size.
+  bool (*dense_predict)(const Network&, LossKind, const float* parameters, const Batch&, const Context&,
+                        float* outputs, uint16_t* labels);
   bool (*dense_accuracy)(const Network&, const float* parameters, const Batch&, const Context&,
                          uint64_t* correct);
   // The Hessian of the mean cross-entropy at `parameters` (n) times `vector` (n) -> product (n).
   bool (*hessian_product)(const Network&, const float* parameters, const float* vector, const Batch&,
                           const Context&, float* product);
+  // The outputs of an estimator's samples and at x itself: (J + 1) x B x classes; the question has no loss.
+  bool (*outputs)(const Estimator&, const Question&, const Context&, Workspace&, float* outputs);
   // The estimator named by `estimator.kind`.
   bool (*estimate)(const Estimator&, const Question&, const Context&, Workspace&, Estimate*);
   // x <- one step of the optimizer along `gradient`; index counts from 1. moments: 0, 1 or 2 vectors of n.
@@ -233,6 +243,7 @@ struct Plan {
   uint32_t count = 0;
   std::vector<uint32_t> rows;  // count x batches x B
   std::vector<double> tau, noise_scale, rate;
+  std::vector<float> row_losses;  // of a loss that is given, count times
 };
 
 constexpr size_t kValues = kValuesOfUpdate;  // loss, |gradient|, effective sample size, F_tau
@@ -244,9 +255,13 @@ class Session {
   ~Session();
   // Runs the plan; writes done x 4 values; returns `done`. A cancelled update leaves no trace.
   size_t run(const Plan& plan, const std::atomic<bool>& cancelled, double* values);
+  // The outputs of the samples of a plan's first update, as Kernels has it. False if cancelled.
+  bool outputs(const Plan& plan, const std::atomic<bool>& cancelled, float* outputs);
   // Rows whose class predicted is the label. The data split: 0 train, 1 test, 2 validation. False if
   // cancelled.
   bool accuracy(int split, const std::atomic<bool>& cancelled, uint64_t* correct);
+  // What is predicted of a split's rows, as dense_predict has it. False if cancelled.
+  bool predict(int split, const std::atomic<bool>& cancelled, float* outputs, uint16_t* labels);
   bool finite();                // whether all parameters are
   const SessionState& state();  // in the flat layout of LayerShape
 

@@ -15,8 +15,9 @@ enum class OperationKind : uint8_t {
   kStep,
   kRun,
   kHessianProduct,
+  kOutputs,
 };
-constexpr size_t kOperationKinds = 8;
+constexpr size_t kOperationKinds = 9;
 
 enum class Activation : uint8_t {
   kRelu,
@@ -28,8 +29,13 @@ constexpr size_t kActivations = 3;
 enum class LossKind : uint8_t {
   kCrossEntropy,
   kCostMatrix,
+  kSquaredError,
+  kAbsoluteError,
+  kLogistic,
+  kSoftCrossEntropy,
+  kGiven,
 };
-constexpr size_t kLossKinds = 2;
+constexpr size_t kLossKinds = 7;
 
 enum class EstimatorKind : uint8_t {
   kSgd,
@@ -55,7 +61,37 @@ enum class OptimizerKind : uint8_t {
 constexpr size_t kOptimizerKinds = 3;
 
 // How many kinds of loss have a gradient.
-constexpr size_t kLossesWithGradient = 1;
+constexpr size_t kLossesWithGradient = 5;
+// What a kind of loss reads of a row beside its inputs.
+enum class Reads : uint8_t {
+  kLabels,
+  kTargets,
+  kNothing,
+};
+constexpr Reads kReads[] = {
+    Reads::kLabels,  // cross-entropy
+    Reads::kLabels,  // cost-matrix
+    Reads::kTargets,  // squared-error
+    Reads::kTargets,  // absolute-error
+    Reads::kTargets,  // logistic
+    Reads::kTargets,  // soft-cross-entropy
+    Reads::kNothing,  // given
+};
+// What predict makes of the outputs that a kind of loss is for.
+enum class Link : uint8_t {
+  kSoftmax,
+  kIdentity,
+  kSigmoid,
+};
+constexpr Link kLinks[] = {
+    Link::kSoftmax,  // cross-entropy
+    Link::kSoftmax,  // cost-matrix
+    Link::kIdentity,  // squared-error
+    Link::kIdentity,  // absolute-error
+    Link::kSigmoid,  // logistic
+    Link::kSoftmax,  // soft-cross-entropy
+    Link::kIdentity,  // given
+};
 
 constexpr uint32_t kStreamMinibatchOrder = 0;
 constexpr uint32_t kStreamInitialization = 1;

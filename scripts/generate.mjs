@@ -23,7 +23,7 @@ const upper = (name) => words(name).join("_").toUpperCase();
 
 const list = (names) => names.map((name) => `  ${constant(name)},\n`).join("");
 
-function header({ KINDS, HAS_GRADIENT, CONSTANTS, SCALARS, RESULTS }) {
+function header({ KINDS, HAS_GRADIENT, READS, LINKS, CONSTANTS, SCALARS, RESULTS }) {
   const kinds = Object.entries(KINDS).map(([name, members]) => {
     const type = name === "activation" ? "Activation" : `${capitalized(name)}Kind`;
     return `enum class ${type} : uint8_t {\n${list(members)}};\nconstexpr size_t k${type}s = ${members.length};\n`;
@@ -33,6 +33,7 @@ function header({ KINDS, HAS_GRADIENT, CONSTANTS, SCALARS, RESULTS }) {
     return `constexpr ${type} ${constant(name)} = ${value};\n`;
   });
   const smooth = Object.values(HAS_GRADIENT.loss).filter(Boolean).length;
+  const losses = (is) => KINDS.loss.map((kind) => `    ${is(kind)},  // ${kind}\n`).join("");
   const scalars = Object.keys(SCALARS);
   const results = Object.keys(RESULTS);
   return `// ${BY}
@@ -46,6 +47,16 @@ namespace local_entropy {
 ${kinds.join("\n")}
 // How many kinds of loss have a gradient.
 constexpr size_t kLossesWithGradient = ${smooth};
+// What a kind of loss reads of a row beside its inputs.
+enum class Reads : uint8_t {
+${list([...new Set(Object.values(READS))])}};
+constexpr Reads kReads[] = {
+${losses((kind) => `Reads::${constant(READS[kind])}`)}};
+// What predict makes of the outputs that a kind of loss is for.
+enum class Link : uint8_t {
+${list([...new Set(Object.values(LINKS))])}};
+constexpr Link kLinks[] = {
+${losses((kind) => `Link::${constant(LINKS[kind])}`)}};
 
 ${constants.join("")}
 // Stream of the noise of layer 1 … L.
@@ -69,7 +80,7 @@ ${results.map((name) => `    "${name}",\n`).join("")}};
 const asField = ([name, type]) => `  ${name}: ${type};\n`;
 const named = (fields, type) => Object.entries(fields).filter(([, is]) => is === type);
 
-function struct({ KINDS, CONSTANTS, SCALARS, ARRAYS, RESULTS, MACHINE_WORDS }) {
+function struct({ KINDS, READS, LINKS, CONSTANTS, SCALARS, ARRAYS, RESULTS, MACHINE_WORDS }) {
   const fields = [
     ...named(SCALARS, "f64"),
     ...named(RESULTS, "f64"),
@@ -83,6 +94,11 @@ function struct({ KINDS, CONSTANTS, SCALARS, ARRAYS, RESULTS, MACHINE_WORDS }) {
     const prefix = name === "operation" ? "OPERATION_" : "";
     return members.map((member, i) => `export const ${prefix}${upper(member)}: u32 = ${i};\n`).join("");
   });
+  const oneOf = (is) =>
+    KINDS.loss
+      .filter(is)
+      .map((kind) => `loss === ${upper(kind)}`)
+      .join(" || ");
   const constants = Object.entries(CONSTANTS).map(
     ([name, value]) =>
       `export const ${upper(name)}: ${Number.isInteger(value) ? "u32" : "f64"} = ${value};\n`,
@@ -96,6 +112,16 @@ export class Job {
 ${fields.map(asField).join("")}}
 
 ${kinds.join("\n")}
+/** Whether a kind of loss reads a row's targets. */
+export function readsTargets(loss: u32): bool {
+  return ${oneOf((kind) => READS[kind] === "targets")};
+}
+
+/** Whether predict makes of the outputs that a kind of loss is for probabilities of classes. */
+export function hasClasses(loss: u32): bool {
+  return ${oneOf((kind) => LINKS[kind] === "softmax")};
+}
+
 ${constants.join("")}`;
 }
 

@@ -1,6 +1,7 @@
 /** Mutations of the native kernels; see `mutations.mjs`. */
 export const native = [
   ["network/dense", "ReLU's threshold", "return max(set(0), x)", "return max(set(0.01f), x)", "dense"],
+  ["network/loss", "a NaN logit", "? kNoClass :", "? uint16_t(best) :", "non-finite"],
   ["network/hessian-product", "tanh's second derivative", "set(2) * a", "set(1) * a", "hessian-product"],
   ["network/hessian-product", "a sure row's digits", "set(dot[best])", "set(0)", "hessian-product"],
   [
@@ -10,9 +11,33 @@ export const native = [
     "% kRowsOfPart == 1",
     "hessian-product",
   ],
-  ["network/dense", "a NaN logit", "? kNoClass :", "? uint16_t(best) :", "non-finite"],
   ["network/dense", "a step of NaN", "max(set(0), x)); }", "set(0)); }", "non-finite"],
-  ["sampling/walsh-row", "the dearest mistake", "select(none, set(most), cost)", "cost", "non-finite"],
+  ["sampling/walsh-losses", "the dearest mistake", "select(none, set(most), cost)", "cost", "non-finite"],
+  ["network/loss", "half the square", "set(0.5f) * (z - t)", "(z - t)", "target-losses"],
+  [
+    "network/loss",
+    "the absolute error's slope",
+    "select((Int)(z < t), set(-1)",
+    "select((Int)(z < t), set(1)",
+    "target-losses",
+  ],
+  ["network/loss", "the logistic's target", "max(set(0), z) - t * z", "max(set(0), z) - z", "target-losses"],
+  [
+    "network/dense",
+    "the targets' sum in a slope",
+    "scale * all / (1 + others)",
+    "scale / (2 + others)",
+    "target-losses",
+  ],
+  [
+    "sampling/walsh-losses",
+    "a target of each output",
+    "set(targets[c]);\n      plus",
+    "set(targets[0]);\n      plus",
+    "target-losses",
+  ],
+  ["sampling/walsh-losses", "a row of given losses", "* loss.batch + b];", "* loss.batch];", "given-losses"],
+  ["network/dense", "which sample's losses", "*pass.sample * loss.batch", "0 * loss.batch", "given-losses"],
   [
     "sampling/importance-sampling",
     "an infinite loss",

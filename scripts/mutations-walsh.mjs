@@ -91,7 +91,7 @@ const native = [
     backends,
   ],
   [
-    "native/cpu/sampling/walsh-row-inl.h",
+    "native/cpu/sampling/walsh-losses-inl.h",
     "N in powers of two",
     "even = fma(log2e, load(row->n_part",
     "even = fma(set(1), load(row->n_part",

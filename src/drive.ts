@@ -9,12 +9,21 @@ import type { AbortSignalLike, DataSplit, Plan, Session, SessionState, Vector } 
 import { DivergedError } from "./errors.ts";
 import { nextTurn } from "./host.ts";
 import { Means } from "./means.ts";
+import type { Measures, RegressionErrors } from "./measures.ts";
 import { lostNoise, type Precision } from "./options/precision.ts";
 import type { Resume } from "./options/types.ts";
 import type { BackendReport, Run, TrainRecord } from "./run.ts";
 
+/** What was measured, by its names in a result; null what was not. */
+export interface Measured {
+  readonly testAccuracy: number | null;
+  readonly validationAccuracy: number | null;
+  readonly testErrors: RegressionErrors | null;
+  readonly validationErrors: RegressionErrors | null;
+}
+
 /** The state of a run at one point: what a checkpoint holds. */
-export interface Snapshot {
+export interface Snapshot extends Measured {
   readonly state: SessionState;
   /** Of the iterates so far (n), as it goes on; null without averaging and before the first one. */
   readonly average: Vector | null;
@@ -22,8 +31,6 @@ export interface Snapshot {
   readonly pending: readonly number[];
   readonly seconds: number;
   readonly completed: boolean;
-  readonly testAccuracy: number | null;
-  readonly validationAccuracy: number | null;
 }
 
 /** What a run drives and how far. */
@@ -38,10 +45,10 @@ export interface Drive<Result> {
   readonly recordEvery: number;
   /** 0: at the end only. */
   readonly evaluateEvery: number;
-  /** Splits to measure the accuracy on. */
+  /** Splits to measure. */
   readonly splits: readonly DataSplit[];
   /** Of the average that is given, or of the session's parameters where it is null. */
-  accuracy(split: DataSplit, average: Vector | null): Promise<number>;
+  measure(split: DataSplit, average: Vector | null): Promise<Measures>;
   /** Whether iterates are averaged. */
   readonly averaging: boolean;
   readonly signal?: AbortSignalLike;
@@ -184,17 +191,16 @@ class DrivenRun<Result> implements Run<Result> {
     let secondsBefore = seconds;
     let updateBefore = update;
     let average: Vector | null = resume?.average?.slice() ?? null;
-    let measured: { at: number; accuracies: Accuracies } | null = null;
+    let measured: { at: number; found: Found } | null = null;
     let warned = false;
     const measure = async () => {
-      if (measured?.at === update) return measured.accuracies;
+      if (measured?.at === update) return measured.found;
       const shown = average && withLast(average, (await session.read()).parameters, update);
-      measured = { at: update, accuracies: await this.#measure(shown) };
-      return measured.accuracies;
+      measured = { at: update, found: await this.#measure(shown) };
+      return measured.found;
     };
-    /** With the accuracies where they are known: they belong to the update that they were measured at. */
+    /** With what was measured where it is known: it belongs to the update that it was measured at. */
     const snapshot = async (completed: boolean): Promise<Snapshot> => {
-      const { test, validation } = measured?.at === update ? measured.accuracies : ({} as Accuracies);
       return {
         state: await session.read(),
         average: average?.slice() ?? null,
@@ -202,8 +208,8 @@ class DrivenRun<Result> implements Run<Result> {
         pending: means.sums,
         seconds,
         completed,
-        testAccuracy: test ?? null,
-        validationAccuracy: validation ?? null,
+        ...NOTHING,
+        ...(measured?.at === update ? named(measured.found) : {}),
       };
     };
     let keepNext = 0;
@@ -240,7 +246,7 @@ class DrivenRun<Result> implements Run<Result> {
         signal?.throwIfAborted();
         if (result.done < count) break;
         const evaluate = update === updates || isMultiple(update, evaluateEvery);
-        const accuracies = evaluate ? await measure() : {};
+        const found = evaluate ? await measure() : {};
         if (evaluate || isMultiple(update, recordEvery)) {
           await this.#requireNoise(session, plan);
           const rate = (update - updateBefore) / Math.max(seconds - secondsBefore, 1e-9);
@@ -252,7 +258,7 @@ class DrivenRun<Result> implements Run<Result> {
               : (this.#drive.warning?.(effectiveSampleSize) ?? null);
           warned ||= warning !== null;
           const record = {
-            ...{ update, ...values, ...named(accuracies), seconds, updatesPerSecond: rate },
+            ...{ update, ...values, ...named(found), seconds, updatesPerSecond: rate },
             ...(warning === null ? {} : { warning }),
           };
           // Whoever saves or stops on hearing an accuracy means the state that it was measured on.
@@ -293,8 +299,7 @@ class DrivenRun<Result> implements Run<Result> {
       pending: new Means(this.#drive.weighted, this.#drive.advice, resume?.pending).sums,
       seconds: resume?.seconds ?? 0,
       completed: false,
-      testAccuracy: null,
-      validationAccuracy: null,
+      ...NOTHING,
     };
   }
 
@@ -314,19 +319,30 @@ class DrivenRun<Result> implements Run<Result> {
     return new DivergedError(`${where} after update ${update}: the run diverged. ${this.#drive.advice}`);
   }
 
-  async #measure(average: Vector | null): Promise<Accuracies> {
-    const accuracies: Accuracies = {};
-    for (const split of this.#drive.splits) accuracies[split] = await this.#drive.accuracy(split, average);
-    return accuracies;
+  async #measure(average: Vector | null): Promise<Found> {
+    const found: Found = {};
+    for (const split of this.#drive.splits) found[split] = await this.#drive.measure(split, average);
+    return found;
   }
 }
 
-type Accuracies = Partial<Record<DataSplit, number>>;
+type Found = Partial<Record<DataSplit, Measures>>;
 
-function named({ test, validation }: Accuracies) {
+const NOTHING: Measured = {
+  testAccuracy: null,
+  validationAccuracy: null,
+  testErrors: null,
+  validationErrors: null,
+};
+
+/** What was found by its names in a record and in a result. */
+function named({ test, validation }: Found) {
   return {
-    ...(test === undefined ? {} : { testAccuracy: test }),
-    ...(validation === undefined ? {} : { validationAccuracy: validation }),
+    ...(test && ("accuracy" in test ? { testAccuracy: test.accuracy } : { testErrors: test.errors })),
+    ...(validation &&
+      ("accuracy" in validation
+        ? { validationAccuracy: validation.accuracy }
+        : { validationErrors: validation.errors })),
   };
 }
 

@@ -63,7 +63,7 @@ export function minimize(options: MinimizeOptions): Run<MinimizeResult> {
     recordEvery: checked.recordEvery,
     evaluateEvery: 0,
     splits: [],
-    accuracy: (split) => session.accuracy(split),
+    measure: async (split) => ({ accuracy: await session.accuracy(split) }),
     averaging: false,
     signal: checked.signal,
     backend,
@@ -99,6 +99,9 @@ function openFunctionSession(
       return functionProblem(loss, x, normals);
     },
     splits: [],
+    predict() {
+      throw new BackendError("A function predicts nothing");
+    },
     accuracy() {
       throw new BackendError("A function has no accuracy");
     },

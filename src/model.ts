@@ -8,7 +8,7 @@ import type { Started } from "./backends/starting.ts";
 import { plainReason, readingFile } from "./disk.ts";
 import { BackendError, CheckpointError, expected, OptionError } from "./errors.ts";
 import { isNode, nodeModule } from "./host.ts";
-import { layerShapes, type Network, parameterCount } from "./network.ts";
+import { layerShapes, type Network, type Predicts, parameterCount } from "./network.ts";
 import { checkModel, checkModelRows, checkRowsOf } from "./options/model.ts";
 import type { Batch } from "./options/operation-types.ts";
 import type { NetworkOptions } from "./options/types.ts";
@@ -29,6 +29,11 @@ export interface ModelOptions extends ModelPlace {
   readonly network: NetworkOptions;
   /** x (n, as `parameterCount` says), finite, copied. */
   readonly parameters: Vector;
+  /**
+   * What its outputs are (default "classes"): "numbers" of the losses "squared-error" and "absolute-error", each a
+   * "probabilities" of "logistic". `load` knows it of a run.
+   */
+  readonly predicts?: Predicts;
 }
 
 /** One layer of a model: views of its parameters. */
@@ -73,6 +78,8 @@ export class Model {
   readonly network: Network;
   /** x (n), the model's own copy: not to be written. */
   readonly parameters: Vector;
+  /** What its outputs are. */
+  readonly predicts: Predicts;
   /** Its matrices and biases by name, views of `parameters`. */
   readonly layers: readonly Layer[];
   readonly #place: { readonly backend: BackendName | "auto"; readonly threads: number };
@@ -88,9 +95,10 @@ export class Model {
    * @throws OptionError for a network or parameters that are none
    */
   constructor(options: ModelOptions) {
-    const { network, parameters, backend, threads } = checkModel(options);
+    const { network, parameters, predicts, backend, threads } = checkModel(options);
     this.network = Object.freeze({ ...network, layers: Object.freeze([...network.layers]) as number[] });
     this.parameters = parameters;
+    this.predicts = predicts;
     this.layers = layersOf(this.network, parameters);
     this.#place = { backend, threads };
     this.#work = parameterCount(network);
@@ -103,17 +111,45 @@ export class Model {
    *
    * @param rows raw, as in training
    * @param options.signal gives many rows up: the promise rejects with its reason
-   * @throws OptionError for rows of another width or with a number that is not finite; BackendError where no backend opens,
-   *   or the model is closed
+   * @throws OptionError for rows of another width or with a number that is not finite, and for a model whose outputs are no
+   *   classes; BackendError where no backend opens, or the model is closed
    */
   async predict(rows: Rows, options: { readonly signal?: AbortSignalLike } = {}): Promise<Predictions> {
+    this.#requireClasses("predict");
     const [width] = this.network.layers;
     const inputs = checkModelRows("predict.rows", rows, width);
     const { backend, predictor } = await this.#open();
     options.signal?.throwIfAborted();
     if ((inputs.length / width) * this.#work <= AT_ONCE) return predictor.predict(inputs);
     const { network, parameters } = this;
-    return backend.operations.predict({ network, parameters, inputs, signal: options.signal });
+    const asked = { network, parameters, loss: { kind: "cross-entropy" }, inputs, ...options } as const;
+    const { outputs, labels } = await backend.operations.predict(asked);
+    return { probabilities: outputs, labels };
+  }
+
+  /**
+   * The outputs of rows (rows × d_L, row-major): numbers in the targets' unit, probabilities, or of classes the last layer's
+   * values, before the softmax.
+   *
+   * @param rows raw, as in training
+   * @param options.signal gives many rows up: the promise rejects with its reason
+   * @throws as `predict`
+   */
+  async outputs(rows: Rows, options: { readonly signal?: AbortSignalLike } = {}): Promise<Vector> {
+    const { network, parameters, predicts } = this;
+    const inputs = checkModelRows("outputs.rows", rows, network.layers[0]);
+    const { backend } = await this.#open();
+    options.signal?.throwIfAborted();
+    const loss = { kind: predicts === "probabilities" ? "logistic" : "squared-error" } as const;
+    return (await backend.operations.predict({ network, parameters, loss, inputs, ...options })).outputs;
+  }
+
+  #requireClasses(call: string): void {
+    if (this.predicts === "classes") return;
+    throw new OptionError(
+      `Expected a model that predicts classes for ${call} but this one predicts ${this.predicts}; use model.outputs(rows), ` +
+        "and the operation `errors` of an open backend to measure them",
+    );
   }
 
   /**
@@ -125,6 +161,7 @@ export class Model {
    */
   async evaluate(data: Batch): Promise<{ accuracy: number; loss: number }> {
     const { network, parameters } = this;
+    this.#requireClasses("evaluate");
     const batch = checkRowsOf("evaluate.data", data, network);
     const { backend } = await this.#open();
     const [accuracy, loss] = await Promise.all([

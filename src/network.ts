@@ -31,6 +31,11 @@ export interface LayerShape {
   readonly columns: number;
 }
 
+/** What a network's outputs are: they tell classes, are each a probability, or numbers. */
+export const PREDICTS = ["classes", "probabilities", "numbers"] as const;
+/** What a network's outputs are: "classes" for a softmax, each a probability by itself, or numbers as they are. */
+export type Predicts = (typeof PREDICTS)[number];
+
 /** Shapes of layers 1 … L, in order. */
 export function layerShapes(network: Network): LayerShape[] {
   const shapes: LayerShape[] = [];

@@ -11,20 +11,25 @@ import {
   sampleCount,
   type Vector,
 } from "./backends/backend.ts";
+import { LINKS } from "./backends/description.ts";
 import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import type { Started } from "./backends/starting.ts";
 import { hessianEigenvalues } from "./eigenvalues.ts";
+import { errorsOf, type RegressionErrors } from "./measures.ts";
 import { meanOf } from "./network.ts";
 import type {
   AccuracyOptions,
   BatchOptions,
+  ErrorsOptions,
   EvolutionStrategiesCallOptions,
   GaussianOptions,
   HessianEigenvalues,
   HessianEigenvaluesOptions,
   HessianProductOptions,
   ImportanceSamplingCallOptions,
+  OutputsOptions,
   PredictOptions,
+  PredictOutputsOptions,
   RobbinsMonroCallOptions,
   SgldCallOptions,
   StepOptions,
@@ -64,7 +69,7 @@ export interface OpenBackend {
   gaussianInto(options: GaussianOptions, out: Out): Promise<void>;
   /** f: mean loss of the batch. */
   loss(options: BatchOptions): Promise<number>;
-  /** `gradient` ∇f (n) and `loss` f, by back-propagation; "step" and other losses than "cross-entropy" have none. */
+  /** `gradient` ∇f (n) and `loss` f, by back-propagation; "step", "zero-one" and cost matrices have none. */
   gradient(options: BatchOptions): Promise<{ gradient: Vector; loss: number }>;
   /** The same, ∇f into `out` (n); the `loss` is left. */
   gradientInto(options: BatchOptions, out: Out): Promise<{ loss: number }>;
@@ -73,10 +78,24 @@ export interface OpenBackend {
    * A row with a logit that is NaN has no class: its label is 65535, its probabilities are NaN.
    */
   predict(options: PredictOptions): Promise<{ probabilities: Vector; labels: Uint16Array }>;
+  /** `outputs` (rows × d_L, row-major) in the targets' unit; with the loss "logistic" each a probability by itself. */
+  predict(options: PredictOutputsOptions): Promise<{ outputs: Vector }>;
   /** The same, the probabilities into `out` (rows × classes); `labels` are left. */
   predictInto(options: PredictOptions, out: Out): Promise<{ labels: Uint16Array }>;
+  /** The same, the outputs into `out` (rows × d_L). */
+  predictInto(options: PredictOutputsOptions, out: Out): Promise<Record<string, never>>;
   /** Fraction 0 … 1 of the rows whose first largest logit is the label's; one with a logit that is NaN has none. */
   accuracy(options: AccuracyOptions): Promise<number>;
+  /** How far the outputs are from the targets: root mean square and mean absolute error, and R². */
+  errors(options: ErrorsOptions): Promise<RegressionErrors>;
+  /**
+   * The network's outputs at each sample of a minibatch, in the order of `weights`, and at last at x itself, (J + 1) × B × d_L
+   * row-major: what losses of your own are computed from, which `weights`, `importanceSampling` and `evolutionStrategies`
+   * take as `losses`.
+   */
+  outputs(options: OutputsOptions): Promise<Vector>;
+  /** The same, into `out` ((J + 1) × B × d_L). */
+  outputsInto(options: OutputsOptions, out: Out): Promise<Record<string, never>>;
   /** `losses` (J) and `logWeights` −losses/δ (J) of the samples of one update of importance sampling. */
   weights(options: WeightsOptions): Promise<{ losses: Vector; logWeights: Vector }>;
   /** The same, the losses into `out` (J); `logWeights` are left. */
@@ -168,6 +187,11 @@ function openOperations(backend: Started<BackendName>, declined: readonly Declin
     const { losses } = await run.weights(input);
     return { losses, logWeights: losses.map((loss) => -loss / input.temperature) };
   };
+  /** Labels only where the outputs tell classes. */
+  const predict = async (input: OperationInputs["predict"]) => {
+    const { outputs: values, labels } = await run.predict(input);
+    return LINKS[input.loss.kind] === "softmax" ? { values, labels } : { values };
+  };
   const step = async (input: OperationInputs["step"]) => {
     const { parameters, moments } = await run.step(input);
     return { parameters, state: moments };
@@ -200,13 +224,33 @@ function openOperations(backend: Started<BackendName>, declined: readonly Declin
     loss: async (options) => run.loss(checkOperation("loss", options)),
     gradient: async (options) => run.gradient(checkOperation("gradient", options)),
     gradientInto: (options, out) => into("gradient", options, out, n, run.gradient, "gradient"),
-    predict: async (options) => run.predict(checkOperation("predict", options)),
-    predictInto(options, out) {
+    predict: (async (options: unknown) => {
+      const { values, ...rest } = await predict(checkOperation("predict", options));
+      return "labels" in rest ? { probabilities: values, ...rest } : { outputs: values };
+    }) as OpenBackend["predict"],
+    predictInto: ((options: unknown, out: Out) => {
       const length = ({ network: { layers }, inputs }: OperationInputs["predict"]) =>
         (inputs.length / layers[0]) * layers[layers.length - 1];
-      return into("predict", options, out, length, run.predict, "probabilities");
-    },
+      return into("predict", options, out, length, predict, "values");
+    }) as OpenBackend["predictInto"],
     accuracy: async (options) => run.accuracy(checkOperation("accuracy", options)),
+    async errors(options) {
+      const input = checkOperation("errors", options);
+      const { layers } = input.network;
+      const targets = input.batch.targets!.slice(); // copied before the call returns, as the inputs are
+      const { outputs } = await run.predict({ ...input, inputs: input.batch.inputs });
+      return errorsOf(outputs, targets, layers[layers.length - 1]);
+    },
+    outputs: async (options) => run.outputs(checkOperation("outputs", options)),
+    outputsInto: ((options: unknown, out: Out) => {
+      const length = ({ network, coupling, rowwise, inputs }: OperationInputs["outputs"]) => {
+        const { layers } = network;
+        const rows = inputs.length / layers[0];
+        return (sampleCount(coupling, network, rowwise) + 1) * rows * layers[layers.length - 1];
+      };
+      const values = async (input: OperationInputs["outputs"]) => ({ values: await run.outputs(input) });
+      return into("outputs", options, out, length, values, "values");
+    }) as OpenBackend["outputsInto"],
     weights: async (options) => weights(checkOperation("weights", options)),
     weightsInto(options, out) {
       const length = ({ coupling, network, rowwise }: OperationInputs["weights"]) =>

@@ -3,6 +3,7 @@
  */
 import type { Vector } from "./backends/backend.ts";
 import type { BackendName } from "./backends/registry.ts";
+import type { RegressionErrors } from "./measures.ts";
 import type { Network } from "./network.ts";
 
 /** What a run tells as it goes: means over the updates since the record before. */
@@ -10,7 +11,7 @@ export interface TrainRecord {
   /** Updates done, from 1. */
   readonly update: number;
   /**
-   * Mean loss that the updates saw on their minibatches, in nats (a cost matrix's in its own unit). Infinity where a
+   * Mean loss that the updates saw on their minibatches, in the loss's unit (a cross-entropy's are nats). Infinity where a
    * sample's was: importance sampling gives that sample the weight 0 and goes on.
    */
   readonly loss: number;
@@ -20,10 +21,14 @@ export interface TrainRecord {
   readonly effectiveSampleSize?: number;
   /** Estimate of F_τ = −δ log E e^{−f/δ} (eq. 2), in the loss's unit. Importance sampling only. */
   readonly freeEnergy?: number;
-  /** Fraction 0 … 1 of the test rows, where evaluated and at the end. */
+  /** Fraction 0 … 1 of the test rows, where evaluated and at the end; with the loss "logistic" of their outputs. */
   readonly testAccuracy?: number;
   /** The same of the validation rows. */
   readonly validationAccuracy?: number;
+  /** In the place of an accuracy where targets are numbers: how far off the test rows' outputs are. */
+  readonly testErrors?: RegressionErrors;
+  /** The same of the validation rows. */
+  readonly validationErrors?: RegressionErrors;
   /** Seconds of training so far, evaluation left out. */
   readonly seconds: number;
   /** Updates a second since the record before, evaluation left out. */
@@ -65,10 +70,14 @@ export interface TrainResult {
   readonly parameters: Vector;
   /** The network that they belong to, its defaults filled in. */
   readonly network: Network;
-  /** Fraction 0 … 1 of the test rows that `parameters` predict right; null without test rows. */
+  /** Fraction 0 … 1 of the test rows that `parameters` predict right; null without test rows, and for a regression. */
   readonly testAccuracy: number | null;
   /** The same of the validation rows; null without them. */
   readonly validationAccuracy: number | null;
+  /** How far off the outputs of the test rows are, of a regression; else null. */
+  readonly testErrors: RegressionErrors | null;
+  /** The same of the validation rows. */
+  readonly validationErrors: RegressionErrors | null;
   /** Updates done, those before a `resume` included. */
   readonly updates: number;
   /** Time spent in updates, in seconds, evaluation left out, that before a `resume` included. */

@@ -8,15 +8,20 @@ import {
   type BatchInput,
   type DataSplit,
   type Estimator,
+  type Examples,
   type Session,
   sampleCount,
+  type Vector,
 } from "./backends/backend.ts";
+import { LINKS } from "./backends/description.ts";
 import { type BackendName, type Declined, selectBackend } from "./backends/registry.ts";
 import type { Started } from "./backends/starting.ts";
 import { minibatches } from "./data/minibatches.ts";
 import { type Snapshot, startRun } from "./drive.ts";
+import { answersOfRows, GivenSession } from "./given.ts";
 import { nextTurn } from "./host.ts";
-import { type Network, placeOf } from "./network.ts";
+import { errorsOf, type Measures, rightSides } from "./measures.ts";
+import { type Network, type Predicts, placeOf } from "./network.ts";
 import { drawsSamples, FLOAT32 } from "./options/precision.ts";
 import { type CheckedTrain, checkTrainOptions } from "./options/train.ts";
 import type { TrainOptions } from "./options/types.ts";
@@ -52,20 +57,27 @@ export function train(options: TrainOptions): Run {
 function start(checked: CheckedTrain, backend: Started<BackendName>, declined: readonly Declined[]): Run {
   const { network, loss, data, estimator, optimizer, batchSize, updates, key, state, resume, averaging } =
     checked;
+  const { lossFunction } = checked;
+  const outputs = network.layers[network.layers.length - 1];
   const batches = "batches" in estimator ? estimator.batches : 1;
-  const rowsOf = minibatches(key, data.train.labels.length, batchSize);
+  const rowsOf = minibatches(key, data.train.inputs.length / network.layers[0], batchSize);
+  const splits = (["test", "validation"] satisfies DataSplit[]).filter((split) => data[split] !== undefined);
+  const measures = measuresOf(checked, splits);
+  const predicts = predictsOf(checked);
   const report = describeBackend(backend, network, estimator, declined);
   const shown = ({ average, state, update }: Snapshot) =>
     average === null ? state.parameters : withLast(average, state.parameters, update);
   let session: Session;
   let fingerprint = "";
   const write = (snapshot: Snapshot, directory: string) => {
-    const { average, update, pending, seconds, completed, testAccuracy, validationAccuracy } = snapshot;
+    const { average, update, pending, seconds, completed } = snapshot;
+    const { testAccuracy, validationAccuracy, testErrors, validationErrors } = snapshot;
     const where = { backend: backend.name, instructionSet: backend.instructionSet };
     return save(
       directory,
       {
         network,
+        predicts,
         resume: { ...snapshot.state, average, ...where, update, fingerprint, pending, seconds },
         encoding: checked.encoding,
       },
@@ -77,6 +89,8 @@ function start(checked: CheckedTrain, backend: Started<BackendName>, declined: r
         completed,
         testAccuracy,
         validationAccuracy,
+        testErrors,
+        validationErrors,
       },
     );
   };
@@ -87,7 +101,9 @@ function start(checked: CheckedTrain, backend: Started<BackendName>, declined: r
       // The average is measured on rows that stay here.
       const held = averaging ? { train: data.train } : data;
       const setup = { network, loss, data: held, batchSize, estimator, optimizer, key, state };
+      const answers = lossFunction && answersOfRows(data.train, outputs); // before the data is moved away
       session = await backend.takeSession(setup);
+      if (lossFunction !== undefined) session = new GivenSession(session, lossFunction, answers!, outputs);
       return session;
     },
     start: state,
@@ -101,12 +117,18 @@ function start(checked: CheckedTrain, backend: Started<BackendName>, declined: r
     updates,
     recordEvery: checked.recordEvery,
     evaluateEvery: checked.evaluateEvery,
-    splits: (["test", "validation"] satisfies DataSplit[]).filter((split) => data[split] !== undefined),
+    splits,
     averaging,
-    async accuracy(split, average) {
-      if (!averaging) return session.accuracy(split);
+    async measure(split, average) {
+      const targets = measures.targets[split];
+      if (!averaging) {
+        if (targets === undefined) return { accuracy: await session.accuracy(split) };
+        return measures.of(await session.predict(split), targets);
+      }
       const parameters = average ?? (await session.read()).parameters;
-      return accuracyInParts(backend, { network, parameters, batch: data[split]! });
+      const input = { network, loss, parameters, batch: data[split]! };
+      if (targets === undefined) return { accuracy: await accuracyInParts(backend, input) };
+      return measures.of(await outputsInParts(backend, input), targets);
     },
     signal: checked.signal,
     resume,
@@ -119,13 +141,16 @@ function start(checked: CheckedTrain, backend: Started<BackendName>, declined: r
     warning: (effectiveSampleSize) => poorWeights(estimator, report.samples ?? 0, effectiveSampleSize),
     updatesPerCrossing: Math.max(1, Math.floor(ROWS_PER_CROSSING / (batches * batchSize))),
     finish(snapshot) {
-      const { update, seconds, completed, testAccuracy, validationAccuracy } = snapshot;
+      const { update, seconds, completed } = snapshot;
+      const { testAccuracy, validationAccuracy, testErrors, validationErrors } = snapshot;
       return {
         // Its reader's own: whatever becomes of them, `save` writes what the run came to.
         parameters: shown(snapshot).slice(),
         network: { ...network, layers: [...network.layers] },
         testAccuracy,
         validationAccuracy,
+        testErrors,
+        validationErrors,
         updates: update,
         seconds,
         completed,
@@ -147,24 +172,67 @@ async function inTurns<T>(work: Work<T>): Promise<T> {
   }
 }
 
-/** The accuracy on so many rows at a time that copying them holds nothing up. */
-async function accuracyInParts(
-  { operations }: Started<BackendName>,
-  { network, parameters, batch }: Omit<BatchInput, "loss">,
-): Promise<number> {
+/** Targets that outputs are held against, kept here, since a session may move its data away; none where classes are. */
+function measuresOf({ network, loss, data }: CheckedTrain, splits: readonly DataSplit[]) {
+  const { layers } = network;
+  const link = LINKS[loss.kind];
+  const targets: Partial<Record<DataSplit, Float32Array>> = {};
+  for (const split of splits) {
+    const own = data[split]!.targets;
+    if (link !== "softmax" && own !== undefined) targets[split] = own.slice();
+  }
+  const of = (outputs: Vector, targets: Float32Array): Measures =>
+    link === "sigmoid"
+      ? { accuracy: rightSides(outputs, targets) }
+      : { errors: errorsOf(outputs, targets, layers[layers.length - 1]) };
+  return { targets, of };
+}
+
+/** What the outputs are that a loss was taken of. */
+function predictsOf({ loss, data }: CheckedTrain): Predicts {
+  switch (LINKS[loss.kind]) {
+    case "softmax":
+      return "classes";
+    case "sigmoid":
+      return "probabilities";
+    case "identity": // a function's outputs are what it has them answer
+      return loss.kind === "given" && data.train.targets === undefined ? "classes" : "numbers";
+  }
+}
+
+/** A split's rows, so many at a time that copying them holds nothing up. */
+function* parts({ network, batch }: BatchInput): Generator<Examples> {
   const { inputs, labels } = batch;
   const width = network.layers[0];
   const rows = Math.max(1, Math.floor(EVALUATED_BYTES / (width * inputs.BYTES_PER_ELEMENT)));
-  let correct = 0;
-  for (let at = 0; at < labels.length; at += rows) {
-    const part = {
+  for (let at = 0; at * width < inputs.length; at += rows) {
+    yield {
       inputs: inputs.subarray(at * width, (at + rows) * width),
       labels: labels.subarray(at, at + rows),
     };
-    const fraction = await operations.accuracy({ network, parameters, batch: part });
-    correct += Math.round(fraction * part.labels.length);
   }
-  return correct / labels.length;
+}
+
+async function accuracyInParts({ operations }: Started<BackendName>, input: BatchInput): Promise<number> {
+  const { network, parameters } = input;
+  let correct = 0;
+  for (const batch of parts(input)) {
+    const fraction = await operations.accuracy({ network, parameters, batch });
+    correct += Math.round(fraction * batch.labels.length);
+  }
+  return correct / input.batch.labels.length;
+}
+
+async function outputsInParts({ operations }: Started<BackendName>, input: BatchInput): Promise<Vector> {
+  const { network, loss, parameters } = input;
+  const all = new Float64Array(input.batch.targets!.length);
+  let at = 0;
+  for (const { inputs } of parts(input)) {
+    const { outputs } = await operations.predict({ network, loss, parameters, inputs });
+    all.set(outputs, at);
+    at += outputs.length;
+  }
+  return all;
 }
 
 /**

@@ -80,7 +80,7 @@ function spanGradient(add: bool, g: usize, upper: usize): f64 {
   projectedShift(center, p);
   perturb(2, position, f32(noiseScale), perturbed);
   forward(perturbed, pass, 0, size);
-  rowLosses(rows.labels, pass, 0, size, f32(1) / f32(size));
+  rowLosses(rows, 0, pass, 0, size, f32(1) / f32(size));
   backward(perturbed, pass, 0, size);
   tailGradient(pass, size, add, 0, 1, upper);
   if (add) addScaled(g, 1, p, firstSize, g);

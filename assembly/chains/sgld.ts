@@ -146,7 +146,7 @@ function spanTransition(j: u32, noise: usize, x: usize, total: usize): f64 {
   product(size, columns, size, scaled, size, 1, v, columns, base, row, p, row, LOWER);
   addScaled(job.parameters + offset, 1, x + offset, tailSize(), position);
   forward(position, pass, 0, size);
-  rowLosses(rows.labels, pass, 0, size, f32(1) / f32(size));
+  rowLosses(rows, 0, pass, 0, size, f32(1) / f32(size));
   backward(position, pass, 0, size);
   tailGradient(pass, size, false, 0, 1, gradient);
   product(size, columns, size, scaled, 1, size, p, row, 0, 0, pulled, columns, UPPER);

@@ -63,6 +63,8 @@ export class Job {
   output: usize;
   outputLabels: usize;
   vector: usize;
+  targets: usize;
+  rowLosses: usize;
   done: u32;
   correct: u32;
   finite: u32;
@@ -85,6 +87,7 @@ export const OPERATION_ESTIMATE: u32 = 4;
 export const OPERATION_STEP: u32 = 5;
 export const OPERATION_RUN: u32 = 6;
 export const OPERATION_HESSIAN_PRODUCT: u32 = 7;
+export const OPERATION_OUTPUTS: u32 = 8;
 
 export const RELU: u32 = 0;
 export const TANH: u32 = 1;
@@ -92,6 +95,11 @@ export const STEP: u32 = 2;
 
 export const CROSS_ENTROPY: u32 = 0;
 export const COST_MATRIX: u32 = 1;
+export const SQUARED_ERROR: u32 = 2;
+export const ABSOLUTE_ERROR: u32 = 3;
+export const LOGISTIC: u32 = 4;
+export const SOFT_CROSS_ENTROPY: u32 = 5;
+export const GIVEN: u32 = 6;
 
 export const SGD: u32 = 0;
 export const IMPORTANCE_SAMPLING: u32 = 1;
@@ -106,6 +114,16 @@ export const WALSH: u32 = 2;
 export const GRADIENT_DESCENT: u32 = 0;
 export const MOMENTUM: u32 = 1;
 export const ADAM: u32 = 2;
+
+/** Whether a kind of loss reads a row's targets. */
+export function readsTargets(loss: u32): bool {
+  return loss === SQUARED_ERROR || loss === ABSOLUTE_ERROR || loss === LOGISTIC || loss === SOFT_CROSS_ENTROPY;
+}
+
+/** Whether predict makes of the outputs that a kind of loss is for probabilities of classes. */
+export function hasClasses(loss: u32): bool {
+  return loss === CROSS_ENTROPY || loss === COST_MATRIX || loss === SOFT_CROSS_ENTROPY;
+}
 
 export const STREAM_MINIBATCH_ORDER: u32 = 0;
 export const STREAM_INITIALIZATION: u32 = 1;

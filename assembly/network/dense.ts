@@ -9,8 +9,22 @@
 import { exp, log1p, tanh } from "../linear/math";
 import { FULL, product } from "../linear/product";
 import { classes, job, largestTail, layerRows, width } from "../machine/context";
-import { COST_MATRIX, CROSS_ENTROPY, RELU, STEP, TANH } from "../machine/job";
-import { firstLanes, LANES, max, roundUp, set, storeSome, sum, transpose } from "../machine/lanes";
+import {
+  ABSOLUTE_ERROR,
+  COST_MATRIX,
+  CROSS_ENTROPY,
+  GIVEN,
+  hasClasses,
+  LOGISTIC,
+  OPERATION_OUTPUTS,
+  RELU,
+  readsTargets,
+  SOFT_CROSS_ENTROPY,
+  SQUARED_ERROR,
+  STEP,
+  TANH,
+} from "../machine/job";
+import { firstLanes, LANES, max, min, roundUp, set, storeSome, sum, transpose } from "../machine/lanes";
 import { takeOwn } from "../machine/workspace";
 import { firstProduct, loadRows, ROW_BLOCK, Rows } from "./rows";
 
@@ -182,16 +196,103 @@ function cost(z: usize, count: u32, label: u32): f32 {
   return best === NO_CLASS ? dearest(costs, count) : load<f32>(costs + 4 * best);
 }
 
+/** Of a loss that is a sum over the outputs: the terms of outputs z with targets t. */
+export function targetTerms(z: v128, t: v128): v128 {
+  const difference = f32x4.sub(z, t);
+  if (job.lossKind === SQUARED_ERROR) return f32x4.mul(f32x4.mul(set(0.5), difference), difference);
+  if (job.lossKind === ABSOLUTE_ERROR) return f32x4.abs(difference);
+  if (job.lossKind !== LOGISTIC) unreachable();
+  const rest = log1p(exp(min(z, f32x4.neg(z))));
+  return f32x4.add(f32x4.sub(max(set(0), z), f32x4.mul(t, z)), rest);
+}
+
+/** 1/(1 + e^−z). */
+function sigmoid(z: v128): v128 {
+  return f32x4.div(set(1), f32x4.add(set(1), exp(f32x4.neg(z))));
+}
+
+/** Those terms' slopes; the absolute error's is 0 at 0, as the ReLU's. */
+function targetSlopes(z: v128, t: v128): v128 {
+  const difference = f32x4.sub(z, t);
+  if (job.lossKind === LOGISTIC) return f32x4.sub(sigmoid(z), t);
+  if (job.lossKind === SQUARED_ERROR) return difference;
+  const below = v128.bitselect(set(-1), difference, f32x4.lt(z, t));
+  return v128.bitselect(set(1), below, f32x4.gt(z, t));
+}
+
+/** −Σ t log softmax z: Σ t (z_best − z) + Σ t log1p(Σ over the others of e^{z − z_best}); as targetLoss. */
+function softCrossEntropy(z: usize, targets: usize, count: u32, scale: f32): f32 {
+  const best = firstLargest(z, count);
+  const top = load<f32>(z + 4 * best);
+  let below: f32 = 0;
+  let all: f32 = 0;
+  for (let c: u32 = 0; c < count; c++) {
+    const t = load<f32>(targets + 4 * c);
+    if (t !== 0) below += t * (top - load<f32>(z + 4 * c));
+    all += t;
+  }
+  const others = exponentials(z, count, best);
+  if (scale !== 0) {
+    const factor = (scale * all) / (1 + others);
+    for (let c: u32 = 0; c < count; c++)
+      store<f32>(z + 4 * c, factor * load<f32>(z + 4 * c) - scale * load<f32>(targets + 4 * c));
+  }
+  return below + all * f32x4.extract_lane(log1p(set(others)), 0);
+}
+
+/** A row's loss by targets. Where scale is not 0, its outputs z become scale · dloss/dz. */
+function targetLoss(z: usize, targets: usize, count: u32, scale: f32): f32 {
+  if (job.lossKind === SOFT_CROSS_ENTROPY) return softCrossEntropy(z, targets, count, scale);
+  let total = set(0);
+  for (let c: u32 = 0; c < count; c += LANES) {
+    const out = v128.load(z + 4 * c);
+    const t = v128.load(targets + 4 * c);
+    total = f32x4.add(total, v128.and(targetTerms(out, t), firstLanes(count - c)));
+    if (scale !== 0) storeSome(z + 4 * c, count - c, f32x4.mul(set(scale), targetSlopes(out, t)));
+  }
+  return sum(total);
+}
+
+/** The number of the sample in hand among an update's, where losses are given: the last is x itself. */
+let sample: u32 = 0;
+
+export function setSample(number: u32): void {
+  sample = number;
+}
+
+/** Place of row b of the batch in sample j, of a loss that is given. */
+export function givenPlace(j: u32, b: u32): usize {
+  return usize(j) * job.batchSize + b;
+}
+
+/** Row b's loss in the sample in hand as it is given, or its outputs z in the loss's place. */
+function givenLoss(z: usize, b: u32, count: u32): f32 {
+  const at = givenPlace(sample, b);
+  if (job.operation !== OPERATION_OUTPUTS) return load<f32>(job.rowLosses + 4 * at);
+  memory.copy(job.output + 4 * at * count, z, 4 * count);
+  return 0;
+}
+
 /**
- * Losses of rows begin … end − 1 into rowLoss. Where scale is not 0, the logits become scale · dloss/dlogits.
- * Cross-entropy: z_best − z_label + log1p(Σ over the others of e^{z − z_best}).
+ * Losses of rows begin … end − 1 into rowLoss, row r's label or targets at place at + r of `rows`. Where scale is not 0,
+ * the logits become scale · dloss/dlogits. Cross-entropy: z_best − z_label + log1p(Σ over the others of e^{z − z_best}).
  */
-export function rowLosses(labels: usize, pass: Pass, begin: u32, end: u32, scale: f32): void {
+export function rowLosses(rows: Rows, at: u32, pass: Pass, begin: u32, end: u32, scale: f32): void {
   const count = classes();
   const row = 4 * stride(job.depth);
+  const byTargets = readsTargets(job.lossKind);
   for (let r = begin; r < end; r++) {
     const z = signal(pass, job.depth) + r * row;
-    const label: u32 = load<u16>(labels + 2 * r);
+    if (job.lossKind === GIVEN) {
+      store<f32>(pass.rowLoss + 4 * r, givenLoss(z, rows.first + at + r, count));
+      continue;
+    }
+    if (byTargets) {
+      const loss = targetLoss(z, load<usize>(rows.targets + 4 * (at + r)), count, scale);
+      store<f32>(pass.rowLoss + 4 * r, loss);
+      continue;
+    }
+    const label: u32 = load<u16>(rows.labels + 2 * (at + r));
     if (job.lossKind === COST_MATRIX) {
       store<f32>(pass.rowLoss + 4 * r, cost(z, count, label));
       continue;
@@ -206,7 +307,7 @@ export function rowLosses(labels: usize, pass: Pass, begin: u32, end: u32, scale
     for (let c: u32 = 0; c < count; c++) store<f32>(z + 4 * c, load<f32>(z + 4 * c) * factor);
     store<f32>(z + 4 * label, factor * (label === best ? -others : own - (1 + others)));
   }
-  if (job.lossKind === COST_MATRIX) return;
+  if (byTargets || job.lossKind === COST_MATRIX || job.lossKind === GIVEN) return;
   if (job.lossKind !== CROSS_ENTROPY) unreachable();
   for (let r = begin; r < end; r += LANES) {
     const at = pass.rowLoss + 4 * r;
@@ -300,10 +401,17 @@ export function blockRows(): u32 {
   return job.batchSize < ROW_BLOCK ? job.batchSize : ROW_BLOCK;
 }
 
-/** Probabilities of a row from its logits z, which they replace; returns the label predicted. */
-export function softmax(z: usize, count: u32, out: usize): u32 {
-  const best = firstLargest(z, count);
+/** What predict makes of a row's outputs z, which it may replace; returns the label predicted. */
+export function predictRow(z: usize, count: u32, out: usize): u32 {
   const label = predicted(z, count);
+  if (!hasClasses(job.lossKind)) {
+    for (let c: u32 = 0; c < count; c += LANES) {
+      const outputs = v128.load(z + 4 * c);
+      storeSome(out + 4 * c, count - c, job.lossKind === LOGISTIC ? sigmoid(outputs) : outputs);
+    }
+    return label;
+  }
+  const best = firstLargest(z, count);
   const total = exponentials(z, count, best) + 1;
   for (let c: u32 = 0; c < count; c++) store<f32>(out + 4 * c, load<f32>(z + 4 * c) / total);
   return label;

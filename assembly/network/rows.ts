@@ -8,7 +8,7 @@
  */
 
 import { FULL, product } from "../linear/product";
-import { exampleNumber, job, width } from "../machine/context";
+import { classes, exampleNumber, job, width } from "../machine/context";
 import { addScaled, fma, LANES, least, set, storeSome } from "../machine/lanes";
 
 export const ROW_BLOCK: u32 = 128;
@@ -20,6 +20,8 @@ export class Rows {
   width: u32;
   capacity: u32;
   sparse: u32;
+  /** Which of the batch's rows is the first. */
+  first: u32;
   /** count */
   length: usize;
   /** count × width, row r's list at r · width */
@@ -28,6 +30,8 @@ export class Rows {
   value: usize;
   /** count u16 */
   labels: usize;
+  /** count: where each row's targets lie, where there are some */
+  targets: usize;
   /** byte/255 (256) */
   byteValues: usize;
 }
@@ -38,7 +42,7 @@ function pad(bytes: u64): u64 {
 
 /** Bytes of the arrays of `count` rows. */
 export function rowsBytes(count: u32): u64 {
-  return 1024 + pad(4 * u64(count)) + 2 * pad(4 * u64(count) * width(0)) + pad(2 * u64(count));
+  return 1024 + 2 * pad(4 * u64(count)) + 2 * pad(4 * u64(count) * width(0)) + pad(2 * u64(count));
 }
 
 /** Lays out a block of `count` rows in `place` (rowsBytes). Threads that share it do so alike. */
@@ -53,6 +57,7 @@ export function setRows(rows: Rows, place: usize, count: u32): void {
   rows.index = rows.length + usize(pad(4 * u64(count)));
   rows.value = rows.index + usize(pad(4 * u64(count) * inputs));
   rows.labels = rows.value + usize(pad(4 * u64(count) * inputs));
+  rows.targets = rows.labels + usize(pad(2 * u64(count)));
 }
 
 function inputRow(rows: Rows, batch: u32, i: u32): usize {
@@ -78,6 +83,7 @@ export function chooseForm(rows: Rows, batch: u32, first: u32, count: u32): void
   let total: u64 = 0;
   for (let r: u32 = 0; r < count; r++) total += nonZeros(inputRow(rows, batch, first + r), rows.width);
   rows.count = count;
+  rows.first = first;
   rows.sparse = u32(2 * total < u64(count) * rows.width);
 }
 
@@ -136,8 +142,9 @@ function loadRow(rows: Rows, row: usize, r: u32): void {
 export function loadShare(rows: Rows, batch: u32, first: u32, begin: u32, end: u32): void {
   for (let r = begin; r < end; r++) {
     loadRow(rows, inputRow(rows, batch, first + r), r);
-    const label = job.labels === 0 ? 0 : load<u16>(job.labels + 2 * exampleNumber(batch, first + r));
-    store<u16>(rows.labels + 2 * r, label);
+    const example = exampleNumber(batch, first + r);
+    store<u16>(rows.labels + 2 * r, job.labels === 0 ? 0 : load<u16>(job.labels + 2 * example));
+    if (job.targets !== 0) store<usize>(rows.targets + 4 * r, job.targets + 4 * example * classes());
   }
 }
 

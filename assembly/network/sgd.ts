@@ -77,7 +77,7 @@ export function teamGradient(parameters: usize, batch: u32, leave: bool, gradien
     if (begin < end) {
       firstProduct(rows, begin, end, parameters, columns, signal(pass, 1), stride(1));
       forward(parameters + offset, pass, begin, end);
-      rowLosses(rows.labels, pass, begin, end, scale);
+      rowLosses(rows, 0, pass, begin, end, scale);
       backward(parameters + offset, pass, begin, end);
     }
     barrier();

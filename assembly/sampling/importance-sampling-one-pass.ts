@@ -14,7 +14,6 @@
 
 import { expDouble, expm1Double, logDouble } from "../linear/math";
 import {
-  drawNoise,
   noiseCount,
   noiseFloats,
   noiseOffset,
@@ -31,6 +30,7 @@ import { stride } from "../network/dense";
 import { gaussianGroups } from "../random/gaussian";
 import {
   beginSampler,
+  drawUnit,
   fromSpan,
   noise,
   projectedShift,
@@ -174,7 +174,7 @@ function groupSums(group: u32): void {
   const end = u32((u64(units) * (group + 1)) / groups);
   for (let unit = u32((u64(units) * group) / groups); unit < end; unit++) {
     if (cancelled()) return;
-    drawNoise(unit, noise);
+    drawUnit(unit);
     if (job.projected) projectedShift(0, shift);
     const loss = sampleLoss(noiseScale);
     const minusLoss = pair ? sampleLoss(-noiseScale) : 0;

@@ -18,7 +18,16 @@ import { KAPPA_RIDGE, LAMBDA_RIDGE } from "../machine/job";
 import { fma, least, set, sum } from "../machine/lanes";
 import { barrier, shareBegin, shareEnd } from "../machine/team";
 import { takeFloats, takeOwn, takeOwnFloats } from "../machine/workspace";
-import { forward, passBytes, rowLosses, setPass, signal, stride, takePass } from "../network/dense";
+import {
+  forward,
+  passBytes,
+  rowLosses,
+  setPass,
+  setSample,
+  signal,
+  stride,
+  takePass,
+} from "../network/dense";
 import { firstProduct, loadRows } from "../network/rows";
 import { base, rows } from "./sampled-point";
 import { inside, length, m, rowOf, scale2, signs, used, vectors, WalshRow } from "./walsh-row";
@@ -152,7 +161,8 @@ export function walshCenter(): void {
       firstProduct(rows, 0, count, job.parameters, width(1), signal(pass, 1), row);
     }
     forward(job.parameters + 4 * layerOffset(2), pass, 0, count);
-    rowLosses(rows.labels + 2 * at, pass, 0, count, 0);
+    setSample(2 * m * job.blocks);
+    rowLosses(rows, at, pass, 0, count, 0);
     memory.copy(center + 4 * first, pass.rowLoss, 4 * count);
   }
   barrier();

@@ -20,6 +20,7 @@ import {
   activation,
   forward,
   rowLosses,
+  setSample,
   signal,
   stride,
   sumOfLosses,
@@ -28,6 +29,7 @@ import {
 import { firstGradient, firstProduct, loadRows, ROW_BLOCK, Rows } from "../network/rows";
 import {
   base,
+  beginSample,
   evaluatedRows,
   noise,
   pass,
@@ -79,7 +81,8 @@ export function prepareRows(): void {
       store<f32>(norms + 4 * (first + r), rowNorm(rows, at + r, first + r));
     memory.copy(signal(pass, 1), to, count * row);
     forward(job.parameters + 4 * layerOffset(2), pass, 0, count);
-    rowLosses(rows.labels + 2 * at, pass, 0, count, 0);
+    setSample(job.samples);
+    rowLosses(rows, at, pass, 0, count, 0);
     memory.copy(center + 4 * first, pass.rowLoss, 4 * count);
   }
   barrier();
@@ -96,7 +99,7 @@ function firstNoise(block: Rows, count: u32): void {
 }
 
 /** From η of layer 1 to the losses of a block of rows, each layer's noise apart in etas with the sample's sign. */
-function noisyForward(labels: usize, first: u32, count: u32, sign: f32): void {
+function noisyForward(block: Rows, first: u32, count: u32, sign: f32): void {
   addScaled(baseAt() + 4 * first * stride(1), sign, shift, count * stride(1), signal(pass, 1));
   let w = job.parameters + 4 * layerOffset(2);
   let eta = etas;
@@ -114,7 +117,7 @@ function noisyForward(labels: usize, first: u32, count: u32, sign: f32): void {
     w += 4 * inputs * columns;
     eta += 4 * evaluatedRows() * row;
   }
-  rowLosses(labels, pass, 0, count, 0);
+  rowLosses(block, 0, pass, 0, count, 0);
 }
 
 /** Adds a block of rows' share of H to C and to the later layers' matrices. */
@@ -153,11 +156,13 @@ export function rowwiseLosses(c: usize, tail: usize, lifted: usize): void {
     const count = least(rowsAtOnce, size - first);
     if (!whole) loadRows(rows, 0, first, count);
     firstNoise(rows, count);
-    noisyForward(rows.labels, first, count, 1);
+    beginSample(false);
+    noisyForward(rows, first, count, 1);
     lossPlus += sumOfLosses(pass, count);
     addFirstOrder(first, count, 1, c, tail);
     if (job.coupling === ANTITHETIC) {
-      noisyForward(rows.labels, first, count, -1);
+      beginSample(true);
+      noisyForward(rows, first, count, -1);
       lossMinus += sumOfLosses(pass, count);
       addFirstOrder(first, count, -1, c, tail);
     }

@@ -8,6 +8,7 @@
 import { LOWER, product } from "../linear/product";
 import {
   cholesky,
+  drawNoise,
   gram,
   makeGram,
   noiseCount,
@@ -20,6 +21,7 @@ import {
   takeProjection,
 } from "../linear/projection";
 import { job, layerOffset, parameterCount, thread, threads, width } from "../machine/context";
+import { ANTITHETIC } from "../machine/job";
 import { addScaled, least, multiply, squaredNorm } from "../machine/lanes";
 import { barrier, shareBegin, shareEnd } from "../machine/team";
 import { take, takeFloats, takeOwn, takeOwnFloats } from "../machine/workspace";
@@ -31,6 +33,7 @@ import {
   passBytes,
   rowLosses,
   setPass,
+  setSample,
   signal,
   stride,
   sumOfLosses,
@@ -85,6 +88,20 @@ export function takePoint(isWhole: bool, own: u32, rowFloats: u32): void {
   base = takeFloats(size * rowFloats);
   scaled = takeFloats(size * size);
   lifted = take(8 * size * width(1));
+}
+
+/** The unit whose noise is in hand. */
+let unit: u32 = 0;
+
+/** Draws unit number `number`'s noise. */
+export function drawUnit(number: u32): void {
+  drawNoise(number, noise);
+  unit = number;
+}
+
+/** Says that the next losses are of the unit's sample x + s Z, or of x − s Z where `minus`. */
+export function beginSample(minus: bool): void {
+  setSample(job.coupling === ANTITHETIC ? 2 * unit + u32(minus) : unit);
 }
 
 /** Memory of intoSpan and fromSpan. */
@@ -175,7 +192,7 @@ function batchLoss(): f64 {
     if (!whole) loadRows(rows, 0, first, count);
     firstProduct(rows, 0, count, perturbed, width(1), signal(pass, 1), stride(1));
     forward(perturbed + 4 * layerOffset(2), pass, 0, count);
-    rowLosses(rows.labels, pass, 0, count, 0);
+    rowLosses(rows, 0, pass, 0, count, 0);
     total += sumOfLosses(pass, count);
   }
   return total / f64(size);
@@ -183,6 +200,7 @@ function batchLoss(): f64 {
 
 /** The mean loss at x + s Z of the noise in hand; s with the sample's sign. Projected: `shift` holds |s| L U. */
 export function sampleLoss(s: f64): f64 {
+  beginSample(s < 0);
   if (!job.projected) {
     perturb(1, job.parameters, f32(s), perturbed);
     return batchLoss();
@@ -191,7 +209,7 @@ export function sampleLoss(s: f64): f64 {
   addScaled(base, s < 0 ? -1 : 1, shift, size * stride(1), signal(pass, 1));
   perturb(2, job.parameters + 4 * layerOffset(2), f32(s), perturbed);
   forward(perturbed, pass, 0, size);
-  rowLosses(rows.labels, pass, 0, size, 0);
+  rowLosses(rows, 0, pass, 0, size, 0);
   return sumOfLosses(pass, size) / f64(size);
 }
 
@@ -206,7 +224,7 @@ export function batchGradient(batch: u32, add: bool, first: usize, tail: usize):
     if (!whole) loadRows(rows, batch, row, count);
     firstProduct(rows, 0, count, perturbed, columns, signal(pass, 1), stride(1));
     forward(upper, pass, 0, count);
-    rowLosses(rows.labels, pass, 0, count, f32(1) / f32(size));
+    rowLosses(rows, 0, pass, 0, count, f32(1) / f32(size));
     backward(upper, pass, 0, count);
     firstGradient(rows, signal(pass, 1), stride(1), columns, 0, columns, add || row > 0, first);
     tailGradient(pass, count, add || row > 0, 0, 1, tail);

@@ -11,14 +11,7 @@
  * Projected, Z_1 is Q U, and |Aᵀ C + β Q U| = |Lᵀ C + β U|.
  */
 import { product, UPPER } from "../linear/product";
-import {
-  drawNoise,
-  noiseCount,
-  noiseFloats,
-  noiseOffset,
-  noiseSize,
-  sampleGroups,
-} from "../linear/projection";
+import { noiseCount, noiseFloats, noiseOffset, noiseSize, sampleGroups } from "../linear/projection";
 import {
   job,
   layerOffset,
@@ -37,6 +30,7 @@ import { stride } from "../network/dense";
 import { lossMinus, lossPlus, prepareRows, rowwiseLosses, takeRowSplit } from "./row-split";
 import {
   beginSampler,
+  drawUnit,
   noise,
   projectedShift,
   sampleLoss,
@@ -135,7 +129,7 @@ export function sampleLosses(): bool {
     }
     for (let unit = firstUnit(g); unit < firstUnit(g + 1); unit++) {
       if (cancelled()) break;
-      drawNoise(unit, noise);
+      drawUnit(unit);
       unitLosses(unit, g);
     }
   }
@@ -207,7 +201,7 @@ function sampleNoise(alpha: f32, factor: f64, wantsSquares: bool): void {
     for (let unit = firstUnit(g); unit < firstUnit(g + 1); unit++) {
       if (cancelled()) break;
       const beta = f32(betaOf(unit, factor));
-      drawNoise(unit, noise);
+      drawUnit(unit);
       addScaled(to, beta, noise, size, to);
       if (wantsSquares) total += unitSquare(alpha, beta);
     }

@@ -15,25 +15,11 @@
  * g or h have `length` floats: m, or one vector where m is shorter (its lanes past m are zero wherever a sum is taken).
  */
 
-import { exp, Inline, log1p } from "../linear/math";
 import { walsh } from "../linear/transform";
 import { classes, job, layerOffset, noiseScale, thread, width } from "../machine/context";
-import { COST_MATRIX, CROSS_ENTROPY } from "../machine/job";
-import {
-  firstLanes,
-  fma,
-  LANES,
-  largest,
-  least,
-  max,
-  most,
-  roundUp,
-  set,
-  sum,
-  transpose,
-} from "../machine/lanes";
+import { firstLanes, fma, LANES, least, most, roundUp, set, sum, transpose } from "../machine/lanes";
 import { takeFloats, takeOwn } from "../machine/workspace";
-import { activated, dearest } from "../network/dense";
+import { activated } from "../network/dense";
 
 export const ROW_SPLIT: u32 = 0;
 export const WEIGHTS_ONLY: u32 = 1;
@@ -147,7 +133,7 @@ function setWalshRow(place: usize): void {
 }
 
 /** a, d and their squares' sum. */
-function halfActivations(row: WalshRow, base: usize): void {
+export function halfActivations(row: WalshRow, base: usize): void {
   const half = set(0.5);
   let squares = set(0);
   for (let i: usize = 0; i < 16 * used; i += 16) {
@@ -237,7 +223,7 @@ function inverseNorms(row: WalshRow): void {
 }
 
 /** Even and odd parts of all logits. base: (A x)_b; second: s Z by classes (classes × length). */
-function makeLogits(row: WalshRow, base: usize, second: usize): void {
+export function makeLogits(row: WalshRow, base: usize, second: usize): void {
   const count = classes();
   for (let c: u32 = 0; c < count; c++) {
     const at = 4 * c * length;
@@ -253,110 +239,6 @@ function makeLogits(row: WalshRow, base: usize, second: usize): void {
     }
   }
   if (layout === ROW_SPLIT) inverseNorms(row);
-}
-
-/** The logit of class c less the label's for the vector at byte i; e = −1 where `minus`. */
-function difference(row: WalshRow, c: u32, label: u32, i: usize, minus: bool): v128 {
-  const at: usize = usize(c * length) * 4 + i;
-  const own: usize = usize(label * length) * 4 + i;
-  const odd = f32x4.sub(v128.load(row.t + at), v128.load(row.t + own));
-  let even = set(load<f32>(row.base + 4 * c) - load<f32>(row.base + 4 * label));
-  if (layout === ROW_SPLIT)
-    even = f32x4.add(even, f32x4.sub(v128.load(row.noise + at), v128.load(row.noise + own)));
-  return minus ? f32x4.sub(even, odd) : f32x4.add(even, odd);
-}
-
-/** Cross-entropy where the sum of exponentials left the range of log1p: by the largest difference. */
-function largeLoss(row: WalshRow, label: u32, i: usize, minus: bool): v128 {
-  const count = classes();
-  let top = set(0);
-  for (let c: u32 = 0; c < count; c++) top = max(top, difference(row, c, label, i, minus));
-  let total = set(0);
-  for (let c: u32 = 0; c < count; c++)
-    total = f32x4.add(total, exp(f32x4.sub(difference(row, c, label, i, minus), top)));
-  return f32x4.add(top, log1p(max(set(0), f32x4.sub(total, set(1)))));
-}
-
-/** Cost of the class predicted, the first largest; `dear`, the dearest, where a logit is NaN. */
-function costs(row: WalshRow, label: u32, dear: f32, i: usize, minus: bool): v128 {
-  const count = classes();
-  const ofLabel = job.costs + 4 * label * count;
-  let top = set(-Infinity);
-  let cost = v128.load32_splat(ofLabel);
-  let none = set(0);
-  for (let c: u32 = 0; c < count; c++) {
-    const z = c === label ? set(0) : difference(row, c, label, i, minus);
-    cost = v128.bitselect(v128.load32_splat(ofLabel + 4 * c), cost, f32x4.gt(z, top));
-    top = max(top, z);
-    none = v128.or(none, f32x4.ne(z, z));
-  }
-  return v128.bitselect(set(dear), cost, none);
-}
-
-const LOG2E: f32 = f32(Math.LOG2E);
-
-/** Cross-entropy of 2m samples: log1p of the sum over the other classes of e^difference, by 2^x. */
-function crossEntropy(row: WalshRow, label: u32): void {
-  const count = classes();
-  const rowSplit = layout === ROW_SPLIT;
-  const scale = set(LOG2E);
-  const row4: usize = 4 * length;
-  const own = load<f32>(row.base + 4 * label);
-  for (let c: u32 = 0; c < count; c++)
-    store<f32>(row.even + 4 * c, LOG2E * (load<f32>(row.base + 4 * c) - own));
-  let top = set(0);
-  for (let i: usize = 0; i < row4; i += 16) {
-    let plus = set(0);
-    let minus = set(0);
-    const ofLabel: usize = usize(label) * row4 + i;
-    const tOwn = v128.load(row.t + ofLabel);
-    const nOwn = rowSplit ? v128.load(row.noise + ofLabel) : set(0);
-    let t = row.t + i;
-    let n = row.noise + i;
-    let e = row.even;
-    for (let c: u32 = 0; c < count; c++, t += row4, n += row4, e += 4) {
-      if (c === label) continue;
-      const odd = f32x4.mul(scale, f32x4.sub(v128.load(t), tOwn));
-      let even = v128.load32_splat(e);
-      if (rowSplit) even = fma(scale, f32x4.sub(v128.load(n), nOwn), even);
-      plus = f32x4.add(plus, Inline.exp2(f32x4.add(even, odd)));
-      minus = f32x4.add(minus, Inline.exp2(f32x4.sub(even, odd)));
-    }
-    v128.store(row.losses + i, log1p(plus));
-    v128.store(row.losses + row4 + i, log1p(minus));
-    top = max(top, max(plus, minus));
-  }
-  if (largest(top) < 1e9) return;
-  for (let i: usize = 0; i < row4; i += 16) {
-    v128.store(row.losses + i, largeLoss(row, label, i, false));
-    v128.store(row.losses + row4 + i, largeLoss(row, label, i, true));
-  }
-}
-
-/** The row's 2m losses under one block's noise, and their mean; base (A x)_b and y = s (M U)_b, zeros past w1. */
-export function walshRow(row: WalshRow, base: usize, y: usize, second: usize, label: u32): void {
-  row.y = y;
-  if (layout !== NO_HIDDEN) halfActivations(row, base);
-  makeLogits(row, base, second);
-  const half: usize = 4 * length;
-  if (job.lossKind === CROSS_ENTROPY) {
-    crossEntropy(row, label);
-  } else if (job.lossKind !== COST_MATRIX) {
-    unreachable();
-  } else {
-    const dear = dearest(job.costs + 4 * label * classes(), classes());
-    for (let i: usize = 0; i < half; i += 16) {
-      v128.store(row.losses + i, costs(row, label, dear, i, false));
-      v128.store(row.losses + half + i, costs(row, label, dear, i, true));
-    }
-  }
-  let total = set(0);
-  for (let i: usize = 0; i < 2 * half; i += 16) {
-    const f = v128.and(inside, v128.load(row.losses + i));
-    v128.store(row.losses + i, f);
-    total = f32x4.add(total, f);
-  }
-  row.mean = sum(total) / (f32(m) * 2);
 }
 
 /** out (length) ← WHT(v⁺ − v⁻)/2m of values (2 × length): the mean of value · e s_gh for each h. */

@@ -18,6 +18,7 @@ import { take, takeFloats, takeOwnFloats } from "../machine/workspace";
 import { firstProduct, loadRows, ROW_BLOCK } from "../network/rows";
 import { firstLayerRow, secondLayerRow, takeRowSplitWalsh, walshCenter } from "./row-split-walsh";
 import { base, beginPoint, rowNorm, rows, scaled, takePoint, writeFirstLayer } from "./sampled-point";
+import { walshRow } from "./walsh-losses";
 import {
   beginWalshRows,
   layout,
@@ -30,7 +31,6 @@ import {
   signMean,
   takeWalshRows,
   used,
-  walshRow,
 } from "./walsh-row";
 
 /** Rows summed by one thread in order, so that threads change no bit. */
@@ -39,6 +39,8 @@ const ROW_CHUNKS: u32 = 16;
 /** K, and how many of them have memory for their noise at a time. */
 export let blocks: u32 = 0;
 let group: u32 = 0;
+/** Number of the first block whose noise is drawn. */
+let firstDrawn: u32 = 0;
 let chunks: u32 = 0;
 /** Rows of a chunk that are worked off at a time. */
 let atOnce: u32 = 0;
@@ -118,6 +120,7 @@ function blockZ(i: u32): usize {
 
 /** Draws the noise of blocks first … first + count − 1. Ends with a barrier. */
 function drawBlocks(first: u32, count: u32): void {
+  firstDrawn = first;
   for (let i = nextItem(count); i < count; i = nextItem(count)) {
     drawNoise(first + i, blockU(i));
     if (layout === NO_HIDDEN) continue;
@@ -166,10 +169,17 @@ function someRows(
   for (let i: u32 = 0; i < atHand; i++) makeY(i, first, count);
   const losses = chunkLosses + 8 * chunk * group * length;
   for (let r: u32 = 0; r < count; r++) {
-    const label: u32 = load<u16>(rows.labels + 2 * (at + r));
     for (let i: u32 = 0; i < atHand; i++) {
       const row = rowOf(i);
-      walshRow(row, ax + 4 * r * length, ys + 4 * (i * atOnce + r) * length, blockZ(i), label);
+      walshRow(
+        row,
+        ax + 4 * r * length,
+        ys + 4 * (i * atOnce + r) * length,
+        blockZ(i),
+        rows,
+        at + r,
+        firstDrawn + i,
+      );
       const to = losses + 8 * i * length;
       addScaled(to, 1, row.losses, 2 * length, to);
       if (byRows) signMean(row.losses, row.means);

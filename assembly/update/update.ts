@@ -14,12 +14,14 @@ import {
   OPERATION_GAUSSIAN,
   OPERATION_HESSIAN_PRODUCT,
   OPERATION_LOSS,
+  OPERATION_OUTPUTS,
   OPERATION_PREDICT,
   OPERATION_RUN,
   OPERATION_STEP,
   ROBBINS_MONRO,
   SGD,
   SGLD,
+  WALSH,
 } from "../machine/job";
 import { allFinite, least } from "../machine/lanes";
 import {
@@ -38,10 +40,11 @@ import {
   logits,
   passBytes,
   predicted,
+  predictRow,
   rowLosses,
   setPass,
+  setSample,
   signal,
-  softmax,
   stride,
   sumOfLosses,
   takePass,
@@ -52,6 +55,9 @@ import { sgd, takeSgd } from "../network/sgd";
 import { gaussianGroups } from "../random/gaussian";
 import { evolutionStrategies, takeEvolutionStrategies } from "../sampling/evolution-strategies";
 import { importanceSampling, takeImportanceSampling } from "../sampling/importance-sampling";
+import { sampleLosses } from "../sampling/samples";
+import { walshLosses } from "../sampling/walsh";
+import { m } from "../sampling/walsh-row";
 import { factoredStep, takeFactored } from "./factored";
 import { beginStep, stepEntries } from "./step";
 
@@ -104,7 +110,8 @@ function mayLeaveFactored(): bool {
 function takeAll(from: usize): void {
   beginWorkspace(from);
   if (job.operation === OPERATION_ESTIMATE || job.operation === OPERATION_RUN) takeEstimator();
-  if (isOnRows()) takeRowOperation();
+  if (job.operation === OPERATION_OUTPUTS) takeEvolutionStrategies();
+  if (isOnRows() || job.operation === OPERATION_OUTPUTS) takeRowOperation();
   if (job.operation === OPERATION_HESSIAN_PRODUCT) takeHessianProduct();
   if (job.operation === OPERATION_STEP || job.operation === OPERATION_RUN) normParts = take(8 * NORM_PARTS);
   if (job.operation !== OPERATION_RUN) return;
@@ -199,20 +206,28 @@ function update(index: u32): bool {
   return true;
 }
 
-/** A block of rows of loss, predict and accuracy; returns its sum of losses or its number of right labels. */
+/** The outputs of all samples, of whichever estimator, and of the rows at x itself. */
+function sampleOutputs(): void {
+  const walsh = job.coupling === WALSH;
+  if (walsh ? !walshLosses() : !sampleLosses()) return;
+  setSample(walsh ? 2 * m * job.blocks : job.samples);
+  rowOperation();
+}
+
+/** A block of rows of loss, outputs, predict and accuracy; returns its sum of losses or its number of right labels. */
 function blockOfRows(first: u32): f64 {
   const count = least(ROW_BLOCK, job.batchSize - first);
   const pass = setPass(passHead, passMemory, blockRows(), false);
   logits(rows, pass, job.parameters, 0, first, count);
-  if (job.operation === OPERATION_LOSS) {
-    rowLosses(rows.labels, pass, 0, count, 0);
+  if (job.operation === OPERATION_LOSS || job.operation === OPERATION_OUTPUTS) {
+    rowLosses(rows, 0, pass, 0, count, 0);
     return sumOfLosses(pass, count);
   }
   let right: u32 = 0;
   for (let r: u32 = 0; r < count; r++) {
     const z = signal(pass, job.depth) + 4 * r * stride(job.depth);
     if (job.operation === OPERATION_PREDICT) {
-      const label = softmax(z, classes(), job.output + 4 * (first + r) * classes());
+      const label = predictRow(z, classes(), job.output + 4 * (first + r) * classes());
       store<u16>(job.outputLabels + 2 * (first + r), u16(label));
     } else {
       right += u32(predicted(z, classes()) === load<u16>(rows.labels + 2 * r));
@@ -275,6 +290,9 @@ export function run(pointer: usize, number: u32): void {
   } else if (job.operation === OPERATION_ESTIMATE) {
     setUpdate(0);
     estimate(false, job.chain);
+  } else if (job.operation === OPERATION_OUTPUTS) {
+    setUpdate(0);
+    sampleOutputs();
   } else if (isOnRows()) {
     rowOperation();
   } else if (job.operation === OPERATION_HESSIAN_PRODUCT) {

@@ -12,7 +12,8 @@ BEGIN_TARGET
 inline Workspace* new_workspace() { return new Workspace(); }
 inline void delete_workspace(Workspace* workspace) { delete workspace; }
 
-const Kernels kKernels = {TARGET_NAME, gaussian, dense_loss, dense_predict, dense_accuracy,  hessian_product,
-                          estimate,    step,     update,     new_workspace, delete_workspace};
+const Kernels kKernels = {TARGET_NAME,    gaussian,        dense_loss,     dense_predict,
+                          dense_accuracy, hessian_product, sample_outputs, estimate,
+                          step,           update,          new_workspace,  delete_workspace};
 
 END_TARGET

@@ -32,7 +32,10 @@ class Inputs {
     return floats_.back().data();
   }
   DeviceLoss loss(const Loss& loss) {
-    return {loss.kind, loss.costs.empty() ? nullptr : floats(loss.costs.data(), loss.costs.size())};
+    DeviceLoss there;
+    there.kind = loss.kind;
+    if (!loss.costs.empty()) there.costs = floats(loss.costs.data(), loss.costs.size());
+    return there;
   }
   DeviceBatch batch(const Batch& from) {
     words_.emplace_back(from.rows == nullptr ? 0 : from.size);
@@ -81,11 +84,11 @@ bool loss_of(const Network& network, const Loss& loss, const float* parameters, 
                     run.inputs.floats(parameters, network.parameters()), run.inputs.batch(batch), value);
 }
 
-bool predict(const Network& network, const float* parameters, const Batch& batch, const Context& from,
-             float* probabilities, uint16_t* labels) {
+bool predict(const Network& network, LossKind kind, const float* parameters, const Batch& batch,
+             const Context& from, float* outputs, uint16_t* labels) {
   Operation run(from);
-  return dense_predict(run.context, network, run.inputs.floats(parameters, network.parameters()),
-                       run.inputs.batch(batch), probabilities, labels);
+  return dense_predict(run.context, network, kind, run.inputs.floats(parameters, network.parameters()),
+                       run.inputs.batch(batch), outputs, labels);
 }
 
 bool accuracy(const Network& network, const float* parameters, const Batch& batch, const Context& from,
@@ -115,10 +118,10 @@ struct Asked {
   DeviceArray<EstimateNumbers> numbers{1};
   DeviceEstimate answer;
 
-  Asked(Operation& run, const Question& q, const Estimate& wanted, size_t losses_count)
+  Asked(Operation& run, const Estimator& estimator, const Question& q, const Estimate& wanted)
       : gradient(q.network->parameters()),
         chain(wanted.chain == nullptr ? 0 : q.network->parameters()),
-        losses(wanted.losses == nullptr ? 0 : losses_count) {
+        losses(wanted.losses == nullptr ? 0 : sample_count(estimator, *q.network)) {
     for (size_t i = 0; i < q.batch_count; i++) batches.push_back(run.inputs.batch(q.batches[i]));
     const size_t n = q.network->parameters();
     question = {q.network,
@@ -130,6 +133,10 @@ struct Asked {
                 q.update,
                 q.tau,
                 q.noise_scale};
+    if (q.loss->kind == LossKind::kGiven)
+      question.loss =
+          given_loss_of(estimator, *q.network, q.loss->batch,
+                        run.inputs.floats(q.loss->given, (q.loss->samples + 1) * q.loss->batch), nullptr);
     if (!chain.empty()) upload(run.stream, chain.data(), wanted.chain, n * sizeof(float));
     answer.gradient = gradient.data();
     answer.chain = chain.data();
@@ -154,12 +161,35 @@ struct Asked {
   }
 };
 
+bool outputs(const Estimator& estimator, const Question& q, const Context& from, Workspace& workspace,
+             float* result) {
+  Operation run(from);
+  workspace.arena.reset();
+  run.context.arena = &workspace.arena;
+  const size_t batch = q.batches[0].size, samples = sample_count(estimator, *q.network);
+  const DeviceArray<float> outputs((samples + 1) * batch * q.network->classes());
+  const DeviceBatch rows = run.inputs.batch(q.batches[0]);
+  const DeviceQuestion question{q.network,
+                                given_loss_of(estimator, *q.network, batch, nullptr, outputs.data()),
+                                run.inputs.floats(q.parameters, q.network->parameters()),
+                                &rows,
+                                1,
+                                q.seed,
+                                q.update,
+                                q.tau,
+                                q.noise_scale};
+  DeviceEstimate nothing;
+  if (!outputs_on_device(estimator, question, run.context, &nothing) || !run.context.go_on()) return false;
+  download(run.stream, result, outputs.data(), outputs.size() * sizeof(float));
+  return true;
+}
+
 bool estimate(const Estimator& estimator, const Question& q, const Context& from, Workspace& workspace,
               Estimate* result) {
   Operation run(from);
   workspace.arena.reset();
   run.context.arena = &workspace.arena;
-  Asked asked(run, q, *result, sample_count(estimator, *q.network));
+  Asked asked(run, estimator, q, *result);
   if (!estimate_on_device(estimator, asked.question, run.context, nullptr, &asked.answer)) return false;
   if (!run.context.go_on()) return false;
   asked.read(run.stream, result);
@@ -199,7 +229,7 @@ bool update(const Estimator& estimator, const Optimizer& optimizer, double rate,
   workspace.arena.reset();
   run.context.arena = &workspace.arena;
   const size_t n = q.network->parameters();
-  Asked asked(run, q, *result, sample_count(estimator, *q.network));
+  Asked asked(run, estimator, q, *result);
   const HostState state(run, optimizer, n, parameters, moments);
   asked.question.parameters = state.device.parameters;
   const DeviceArray<double> norm(1);
@@ -228,9 +258,9 @@ const Kernels* select_kernels(const std::string& name, std::string* why) {
   static const std::string found = device_name(&reason);
   if (found.empty()) device_name(&reason);
   if (!found.empty() && (name.empty() || name == found)) {
-    static const Kernels kernels = {found.c_str(), gaussian,        loss_of,         predict,
-                                    accuracy,      hessian_product, estimate,        step_of,
-                                    update,        new_workspace,   delete_workspace};
+    static const Kernels kernels = {found.c_str(), gaussian,        loss_of,       predict,
+                                    accuracy,      hessian_product, outputs,       estimate,
+                                    step_of,       update,          new_workspace, delete_workspace};
     return &kernels;
   }
   if (why != nullptr)

@@ -53,7 +53,9 @@ Napi::Object exports_of(Napi::Env, Napi::Object exports) {
   add<add_inputs>(exports, "addInputs");
   add<close_session>(exports, "closeSession");
   add<run>(exports, "run");
+  add<outputs>(exports, "outputs");
   add<accuracy>(exports, "accuracy");
+  add<predict_split>(exports, "predictSplit");
   add<read>(exports, "read");
   return exports;
 }

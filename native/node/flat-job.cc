@@ -188,15 +188,22 @@ Network FlatJob::network() const {
   return network;
 }
 
+LossKind FlatJob::loss_kind() const { return kind<LossKind>(Scalar::kLossKind, kLossKinds, "loss"); }
+
+std::vector<float> FlatJob::row_losses(const Estimator& estimator, const Network& network, size_t rows,
+                                       size_t count) const {
+  return array<float>("rowLosses", product(sampled_rows(estimator, network, rows), count));
+}
+
 Loss FlatJob::loss(const Network& network) const {
   Loss loss;
-  loss.kind = kind<LossKind>(Scalar::kLossKind, kLossKinds, "loss");
+  loss.kind = loss_kind();
   if (loss.kind == LossKind::kCostMatrix)
     loss.costs = array<float>("costs", product(network.classes(), network.classes()));
   return loss;
 }
 
-Examples FlatJob::examples(const Network& network, bool labelled, bool may_follow) const {
+Examples FlatJob::examples(const Network& network, Reads read, bool may_follow) const {
   Examples examples;
   examples.width = network.layers[0];
   examples.count = size_t(whole(Scalar::kExampleCount));
@@ -208,10 +215,22 @@ Examples FlatJob::examples(const Network& network, bool labelled, bool may_follo
     examples.floats = array<float>("inputs", entries);
   else
     examples.bytes = array<uint8_t>("inputs", entries);
-  if (!labelled) return examples;
-  examples.labels = array<uint16_t>("labels", examples.count);
-  check_below(examples.labels, network.classes(), "labels", "classes");
+  if (read == Reads::kLabels || has("labels")) {
+    examples.labels = array<uint16_t>("labels", examples.count);
+    check_below(examples.labels, network.classes(), "labels", "classes");
+  }
+  if (read == Reads::kTargets) {
+    examples.outputs = network.classes();
+    examples.targets = array<float>("targets", product(examples.count, examples.outputs));
+  }
   return examples;
+}
+
+size_t sampled_rows(const Estimator& estimator, const Network& network, size_t rows) {
+  const bool samples = estimator.kind == EstimatorKind::kImportanceSampling ||
+                       estimator.kind == EstimatorKind::kEvolutionStrategies;
+  if (!samples) throw wrong_argument("an estimator of samples", "a loss that is given");
+  return product(sample_count(estimator, network) + 1, rows);
 }
 
 void append_inputs(Examples& rows, Napi::Value inputs) {

@@ -56,9 +56,15 @@ class FlatJob {
   uint64_t seed() const;
   Network network() const;
   Loss loss(const Network& network) const;
-  // Rows of the network's inputs, each with a label unless nobody asks for one. Where inputs may follow and
-  // are not there, there is room for them, which append_inputs fills.
-  Examples examples(const Network& network, bool labelled = true, bool may_follow = false) const;
+  LossKind loss_kind() const;
+  // What the loss reads of a row.
+  Reads read_by_loss() const { return kReads[size_t(loss_kind())]; }
+  // Rows of the network's inputs, each with what is read beside, and with labels where there are some. Where
+  // inputs may follow and are not there, there is room for them, which append_inputs fills.
+  Examples examples(const Network& network, Reads read, bool may_follow = false) const;
+  // Of a loss that is given, those of an update's samples and of x, each of as many rows, `count` times.
+  std::vector<float> row_losses(const Estimator& estimator, const Network& network, size_t rows,
+                                size_t count) const;
   Estimator estimator(const Network& network) const;
   Optimizer optimizer() const;
   std::vector<Floats> moments(const Optimizer& optimizer, size_t parameters) const;
@@ -72,6 +78,9 @@ class FlatJob {
   std::array<double, kScalars> scalars_;
   Napi::Object arrays_;
 };
+
+// Rows of an update's samples and of x, of `rows` each; refuses an estimator that has no samples.
+size_t sampled_rows(const Estimator& estimator, const Network& network, size_t rows);
 
 // Copies the next inputs of `rows`, which have room for no more than theirs.
 void append_inputs(Examples& rows, Napi::Value inputs);

@@ -40,10 +40,10 @@ struct DenseJob : Job {
   std::vector<float> parameters;
   Examples examples;
 
-  explicit DenseJob(const FlatJob& from, bool labelled = true)
+  DenseJob(const FlatJob& from, Reads read)
       : network(from.network()),
         parameters(from.array<float>("parameters", network.parameters())),
-        examples(from.examples(network, labelled)) {}
+        examples(from.examples(network, read)) {}
 
   Batch batch() const { return {&examples, nullptr, examples.count}; }
 };
@@ -51,7 +51,10 @@ struct DenseJob : Job {
 struct LossJob : DenseJob {
   Loss loss;
 
-  explicit LossJob(const FlatJob& from) : DenseJob(from), loss(from.loss(network)) {}
+  explicit LossJob(const FlatJob& from) : DenseJob(from, from.read_by_loss()), loss(from.loss(network)) {
+    if (loss.kind == LossKind::kGiven)
+      throw Failure("ARGUMENT", "Expected a loss that rows have by themselves");
+  }
 
   bool compute(const Kernels& kernels, const Context& context) override {
     double value = 0;
@@ -62,23 +65,24 @@ struct LossJob : DenseJob {
 };
 
 struct PredictJob : DenseJob {
-  std::vector<float> probabilities;
+  LossKind kind;
+  std::vector<float> outputs;
   std::vector<uint16_t> labels;
 
-  explicit PredictJob(const FlatJob& from) : DenseJob(from, false) {}
+  explicit PredictJob(const FlatJob& from) : DenseJob(from, Reads::kNothing), kind(from.loss_kind()) {}
 
   bool compute(const Kernels& kernels, const Context& context) override {
-    probabilities.resize(examples.count * network.classes());
+    outputs.resize(examples.count * network.classes());
     labels.resize(examples.count);
-    answer("output", probabilities);
+    answer("output", outputs);
     answer("outputLabels", labels);
-    return kernels.dense_predict(network, parameters.data(), batch(), context, probabilities.data(),
+    return kernels.dense_predict(network, kind, parameters.data(), batch(), context, outputs.data(),
                                  labels.data());
   }
 };
 
 struct AccuracyJob : DenseJob {
-  explicit AccuracyJob(const FlatJob& from) : DenseJob(from) {}
+  explicit AccuracyJob(const FlatJob& from) : DenseJob(from, Reads::kLabels) {}
 
   bool compute(const Kernels& kernels, const Context& context) override {
     uint64_t correct = 0;
@@ -113,14 +117,14 @@ struct EstimateJob : DenseJob {
   std::vector<float> losses;  // first: more of them than there is memory is told as that
   Loss loss;
   Estimator estimator;
-  std::vector<float> gradient, chain;
+  std::vector<float> gradient, chain, row_losses;
   uint64_t seed;
   uint32_t update;
   double tau, noise_scale;
   bool wants_error;
 
   explicit EstimateJob(const FlatJob& from)
-      : DenseJob(from),
+      : DenseJob(from, from.read_by_loss()),
         losses(room_for(size_t(from.whole(Scalar::kEntries)))),
         loss(from.loss(network)),
         estimator(from.estimator(network)),
@@ -136,6 +140,11 @@ struct EstimateJob : DenseJob {
     if (entries != 0 && entries != samples)
       throw Failure("ARGUMENT", "Expected " + std::to_string(samples) + " losses, one a sample, or none");
     losses.resize(entries);
+    if (loss.kind != LossKind::kGiven) return;
+    row_losses = from.row_losses(estimator, network, examples.count, 1);
+    loss.given = row_losses.data();
+    loss.samples = samples;
+    loss.batch = examples.count;
   }
 
   bool compute(const Kernels& kernels, const Context& context) override {
@@ -166,6 +175,35 @@ struct EstimateJob : DenseJob {
     answer("losses", losses);
     answer("chain", chain);
     return true;
+  }
+};
+
+struct OutputsJob : DenseJob {
+  Estimator estimator;
+  size_t entries;
+  std::vector<float> outputs;
+  uint64_t seed;
+  uint32_t update;
+  double tau, noise_scale;
+
+  explicit OutputsJob(const FlatJob& from)
+      : DenseJob(from, Reads::kNothing),
+        estimator(from.estimator(network)),
+        entries(sampled_rows(estimator, network, examples.count) * network.classes()),
+        outputs(room_for(entries)),
+        seed(from.seed()),
+        update(uint32_t(from.whole(Scalar::kFirst))),
+        tau(from.array<double>("tau", 1)[0]),
+        noise_scale(from.array<double>("noiseScale", 1)[0]) {}
+
+  bool compute(const Kernels& kernels, const Context& context) override {
+    const Batch rows = batch();
+    outputs.resize(entries);
+    const Question question{&network, nullptr, parameters.data(), &rows, 1, seed, update, tau, noise_scale};
+    const std::unique_ptr<Workspace, void (*)(Workspace*)> workspace(kernels.new_workspace(),
+                                                                     kernels.delete_workspace);
+    answer("output", outputs);
+    return kernels.outputs(estimator, question, context, *workspace, outputs.data());
   }
 };
 
@@ -210,6 +248,8 @@ std::shared_ptr<Job> job_of(const FlatJob& from) {
       return std::make_shared<StepJob>(from);
     case OperationKind::kHessianProduct:
       return std::make_shared<HessianProductJob>(from);
+    case OperationKind::kOutputs:
+      return std::make_shared<OutputsJob>(from);
     case OperationKind::kRun:
       break;
   }

@@ -75,8 +75,9 @@ Napi::Value predict_at_once(const Napi::CallbackInfo& info) {
     examples.floats.assign(from, from + inputs.length);
   }
   const std::atomic<bool> cancelled{false};
-  kernels->dense_predict(network, parameters.data(), {&examples, nullptr, examples.count},
-                         {executor.get(), &cancelled}, probabilities, labels);
+  kernels->dense_predict(network, LossKind::kCrossEntropy, parameters.data(),
+                         {&examples, nullptr, examples.count}, {executor.get(), &cancelled}, probabilities,
+                         labels);
   return info.Env().Undefined();
 }
 

@@ -17,6 +17,11 @@ class OwnedSession {
   OwnedSession(SessionSetup setup, const std::shared_ptr<JobQueue>& queue)
       : batch_rows_(size_t(setup.batch_size) * setup.estimator.batches),
         rows_{setup.train.count, setup.test.count, setup.validation.count},
+        labelled_{!setup.train.labels.empty(), !setup.test.labels.empty(), !setup.validation.labels.empty()},
+        outputs_(setup.network.classes()),
+        given_(setup.loss.kind == LossKind::kGiven),
+        network_(setup.network),
+        estimator_(setup.estimator),
         queue_(queue),
         executor_(queue->executor()),
         setup_(std::move(setup)) {}
@@ -45,11 +50,23 @@ class OwnedSession {
   size_t batch_rows() const { return batch_rows_; }
   // Rows of a data split.
   size_t rows(size_t split) const { return rows_[split]; }
+  bool labelled(size_t split) const { return labelled_[split]; }
+  // Of the network.
+  size_t outputs() const { return outputs_; }
+  // Whether the loss is given, with each plan.
+  bool given() const { return given_; }
+  const Network& network() const { return network_; }
+  const Estimator& estimator() const { return estimator_; }
   JobQueue& queue() const { return *queue_; }
   void begin() { begun_ = true; }
 
  private:
   size_t batch_rows_, rows_[kSplits];
+  bool labelled_[kSplits];
+  size_t outputs_;
+  bool given_;
+  Network network_;
+  Estimator estimator_;
   std::shared_ptr<JobQueue> queue_;
   std::shared_ptr<Executor> executor_;  // before the session, which it outlives: closing takes the queue's
   bool begun_ = false;                  // JavaScript's thread: a job has been made
@@ -70,8 +87,9 @@ static std::shared_ptr<OwnedSession> session_of(Napi::Value handle) {
 }
 
 // Rows of a data split, where there are any.
-static Examples read_split(Napi::Value from, const Network& network) {
-  return from.IsUndefined() ? Examples{} : FlatJob(from).examples(network, true, true);
+static Examples read_split(Napi::Value from, const Network& network, LossKind loss) {
+  if (from.IsUndefined()) return {};
+  return FlatJob(from).examples(network, kReads[size_t(loss)], true);
 }
 
 static SessionSetup read_setup(const FlatJob& from) {
@@ -89,7 +107,7 @@ static SessionSetup read_setup(const FlatJob& from) {
   return setup;
 }
 
-static Plan read_plan(const FlatJob& from, const OwnedSession& session) {
+static Plan read_plan(const FlatJob& from, const OwnedSession& session, bool with_losses) {
   Plan plan;
   plan.first = from.whole(Scalar::kFirst);
   plan.count = from.word(Scalar::kCount);
@@ -97,6 +115,9 @@ static Plan read_plan(const FlatJob& from, const OwnedSession& session) {
   plan.tau = from.array<double>("tau", plan.count);
   plan.noise_scale = from.array<double>("noiseScale", plan.count);
   plan.rate = from.array<double>("rate", plan.count);
+  if (with_losses)
+    plan.row_losses =
+        from.row_losses(session.estimator(), session.network(), session.batch_rows(), plan.count);
   return plan;
 }
 
@@ -110,7 +131,7 @@ struct RunJob : SessionJob {
   std::vector<double> values;  // count x 4, of which `done` rows are written
 
   RunJob(const std::shared_ptr<OwnedSession>& session, const FlatJob& from)
-      : SessionJob(session), plan(read_plan(from, *session)) {}
+      : SessionJob(session), plan(read_plan(from, *session, session->given())) {}
 
   // A cancelled run is no failure: it answers what was done.
   bool compute(const Kernels&, const Context& context) override {
@@ -122,12 +143,33 @@ struct RunJob : SessionJob {
   }
 };
 
+struct SessionOutputsJob : SessionJob {
+  Plan plan;
+  size_t entries;
+  std::vector<float> outputs;
+
+  SessionOutputsJob(const std::shared_ptr<OwnedSession>& session, const FlatJob& from)
+      : SessionJob(session),
+        plan(read_plan(from, *session, false)),
+        entries(sampled_rows(session->estimator(), session->network(), session->batch_rows()) *
+                session->outputs()) {
+    if (plan.count != 1) throw Failure("ARGUMENT", "Expected one update for outputs");
+  }
+
+  bool compute(const Kernels&, const Context& context) override {
+    outputs.resize(entries);
+    answer("output", outputs);
+    return session->get().outputs(plan, *context.cancelled, outputs.data());
+  }
+};
+
 struct SessionAccuracyJob : SessionJob {
   int split;
 
   SessionAccuracyJob(const std::shared_ptr<OwnedSession>& session, size_t split)
       : SessionJob(session), split(int(split)) {
-    if (session->rows(split) == 0) throw Failure("ARGUMENT", "Expected a data split that the session has");
+    if (!session->labelled(split))
+      throw Failure("ARGUMENT", "Expected a data split that the session has, with labels");
   }
 
   bool compute(const Kernels&, const Context& context) override {
@@ -135,6 +177,24 @@ struct SessionAccuracyJob : SessionJob {
     if (!session->get().accuracy(split, *context.cancelled, &correct)) return false;
     answer(Result::kCorrect, double(correct));
     return true;
+  }
+};
+
+struct SessionPredictJob : SessionJob {
+  int split;
+  std::vector<float> outputs;
+  std::vector<uint16_t> labels;
+
+  SessionPredictJob(const std::shared_ptr<OwnedSession>& session, size_t split)
+      : SessionJob(session), split(int(split)) {
+    if (session->rows(split) == 0) throw Failure("ARGUMENT", "Expected a data split that the session has");
+  }
+
+  bool compute(const Kernels&, const Context& context) override {
+    outputs.resize(session->rows(split) * session->outputs());
+    labels.resize(session->rows(split));
+    answer("output", outputs);
+    return session->get().predict(split, *context.cancelled, outputs.data(), labels.data());
   }
 };
 
@@ -157,9 +217,9 @@ Napi::Value open_session(const Napi::CallbackInfo& info) {
   const auto queue = held_by<std::shared_ptr<JobQueue>>(info[0]);
   if (queue->closed()) throw Failure("CLOSED", "The backend is closed; open a new one");
   SessionSetup setup = read_setup(FlatJob(info[1]));
-  setup.train = read_split(info[2], setup.network);
-  setup.test = read_split(info[3], setup.network);
-  setup.validation = read_split(info[4], setup.network);
+  setup.train = read_split(info[2], setup.network, setup.loss.kind);
+  setup.test = read_split(info[3], setup.network, setup.loss.kind);
+  setup.validation = read_split(info[4], setup.network, setup.loss.kind);
   return make_handle(info.Env(), std::make_shared<OwnedSession>(std::move(setup), queue));
 }
 
@@ -178,10 +238,22 @@ Napi::Value run(const Napi::CallbackInfo& info) {
   return start(session->queue(), std::make_shared<RunJob>(session, FlatJob(info[1], info[2])), info[3]);
 }
 
+Napi::Value outputs(const Napi::CallbackInfo& info) {
+  const auto session = session_of(info[0]);
+  return start(session->queue(), std::make_shared<SessionOutputsJob>(session, FlatJob(info[1], info[2])),
+               info[3]);
+}
+
 Napi::Value accuracy(const Napi::CallbackInfo& info) {
   const auto session = session_of(info[0]);
   const size_t split = whole_number(info[1], "the data split", kTrain, kSplits - 1);
   return start(session->queue(), std::make_shared<SessionAccuracyJob>(session, split), info[2]);
+}
+
+Napi::Value predict_split(const Napi::CallbackInfo& info) {
+  const auto session = session_of(info[0]);
+  const size_t split = whole_number(info[1], "the data split", kTrain, kSplits - 1);
+  return start(session->queue(), std::make_shared<SessionPredictJob>(session, split), info[2]);
 }
 
 Napi::Value read(const Napi::CallbackInfo& info) {

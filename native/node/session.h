@@ -14,7 +14,9 @@ Napi::Value close_session(const Napi::CallbackInfo& info);  // (session): freed 
 
 // (session, …, done) → job of the session's backend; src/backends/description.ts names what each answers.
 Napi::Value run(const Napi::CallbackInfo& info);  // …scalars, arrays of a plan → done; values (count x 4)
+Napi::Value outputs(const Napi::CallbackInfo& info);   // …as of run, of one update → output
 Napi::Value accuracy(const Napi::CallbackInfo& info);  // …split (0 train, 1 test, 2 validation) → correct
-Napi::Value read(const Napi::CallbackInfo& info);      // → chainValid; parameters, moments, chain
+Napi::Value predict_split(const Napi::CallbackInfo& info);  // …split → output (rows x outputs)
+Napi::Value read(const Napi::CallbackInfo& info);           // → chainValid; parameters, moments, chain
 
 }  // namespace local_entropy

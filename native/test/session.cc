@@ -119,9 +119,9 @@ const Register dense("dense: loss, predictions and accuracy over several blocks 
                                                    problem.batch(), context, &loss) &&
                                    kernels->dense_accuracy(problem.network, problem.parameters.data(),
                                                            problem.batch(), context, &correct) &&
-                                   kernels->dense_predict(problem.network, problem.parameters.data(),
-                                                          problem.batch(), context, probabilities.data(),
-                                                          labels.data()),
+                                   kernels->dense_predict(problem.network, problem.loss.kind,
+                                                          problem.parameters.data(), problem.batch(), context,
+                                                          probabilities.data(), labels.data()),
                                "done");
                          check_near(loss, problem.value(problem.x()), 1e-6, "loss");
                          for (size_t r = 0; r < 300; r++) {

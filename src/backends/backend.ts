@@ -32,20 +32,26 @@ export interface AbortSignalLike {
 }
 
 /**
- * Loss of a row; f is its mean over the minibatch. `costs` is classes × classes: [label, predicted], row-major.
+ * Loss of a row; f is its mean over the minibatch. With the outputs z and the targets t of a row: squared error
+ * ½ Σ (z − t)², absolute error Σ |z − t|, logistic Σ log(1 + e^z) − t z, soft cross-entropy −Σ t log softmax z. One that is given was computed
+ * elsewhere from the outputs of the samples: `losses` is (J + 1) × B, each sample's rows in turn, the last sample x itself.
+ * `costs` is classes × classes: [label, predicted], row-major.
  * Predicted is the class of the first largest logit; where one is NaN nothing is, and the loss is the dearest of the
  * label's costs.
  */
 export type Loss =
-  | { readonly kind: Exclude<KindOf<"loss">, "cost-matrix"> }
+  | { readonly kind: Exclude<KindOf<"loss">, "cost-matrix" | "given"> }
+  | { readonly kind: "given"; readonly losses: Vector }
   | { readonly kind: "cost-matrix"; readonly costs: Float64Array };
 
-/** Rows of inputs with their labels. Bytes stand for byte/255, floats for themselves. */
+/** Rows of inputs with what is to be predicted of them. Bytes stand for byte/255, floats for themselves. */
 export interface Examples {
   /** count × width, row-major. */
   readonly inputs: Uint8Array | Float32Array;
-  /** Class of each row, 0 … classes − 1. */
+  /** Class of each row, 0 … classes − 1; no entries where the rows have none, which a loss that reads targets allows. */
   readonly labels: Uint16Array;
+  /** count × d_L, row-major, for a loss that reads them (`READS` of description.ts). */
+  readonly targets?: Float32Array;
 }
 
 /** How the J samples of an update are coupled; each one has the law N(x, τI) whichever it is. */
@@ -175,6 +181,8 @@ export interface Plan {
   /** Scale of the perturbations: √τ, or τ in the second reading. */
   readonly noiseScale: Float64Array;
   readonly rate: Float64Array;
+  /** Of the loss "given", for the plan's one update: (J + 1) × B. */
+  readonly losses?: Vector;
 }
 
 /** Numbers that an update reports, `VALUES` of them a row: see `PlanResult.values`. */
@@ -199,8 +207,12 @@ export interface Session {
    * nothing of it stays) and *resolves* with what was done.
    */
   run(plan: Plan, signal?: AbortSignalLike): Promise<PlanResult>;
-  /** Fraction 0 … 1 of a split's rows whose class predicted is the label. */
+  /** Fraction 0 … 1 of a split's rows whose class predicted is the label; the split has labels. */
   accuracy(split: DataSplit): Promise<number>;
+  /** What is predicted of a split's rows (count × d_L), as the operation's `outputs`. */
+  predict(split: DataSplit): Promise<Vector>;
+  /** Of the samples of a plan's one update, as the operation `outputs`; null where the signal was aborted. */
+  outputs(plan: Plan, signal?: AbortSignalLike): Promise<Vector | null>;
   /** A copy of the state after the last update. */
   read(): Promise<SessionState>;
   /** Frees everything; safe to repeat. A call under way is cancelled first. */
@@ -231,6 +243,8 @@ export interface BatchInput extends Call {
 
 export interface PredictInput extends Call {
   readonly network: Network;
+  /** Its link is applied: see `LINKS` of description.ts. */
+  readonly loss: Loss;
   readonly parameters: Vector;
   readonly inputs: Uint8Array | Float32Array;
 }
@@ -255,6 +269,12 @@ export interface WeightsInput extends BatchInput, Drawn {
   readonly temperature: number;
   readonly rowwise: boolean;
   readonly projected: boolean;
+}
+
+/** The samples of `weights` on a minibatch's inputs, whose losses are not asked for. */
+export interface OutputsInput extends Omit<WeightsInput, "loss" | "batch" | "temperature"> {
+  /** B × d_0. */
+  readonly inputs: Examples["inputs"];
 }
 
 export type ImportanceSamplingInput = WeightsInput;
@@ -327,8 +347,14 @@ export interface Operations {
   gaussian(input: GaussianInput): Promise<Vector>;
   loss(input: BatchInput): Promise<number>;
   gradient(input: BatchInput): Promise<{ gradient: Vector; loss: number }>;
-  predict(input: PredictInput): Promise<Predictions>;
+  /** Outputs under the loss's link (B × d_L), and the class of the first largest of each row (B). */
+  predict(input: PredictInput): Promise<{ outputs: Vector; labels: Uint16Array }>;
   accuracy(input: Omit<BatchInput, "loss">): Promise<number>;
+  /**
+   * The network's outputs at each sample of the minibatch, in the order of `weights`, and at x itself, (J + 1) × B × d_L:
+   * what the losses of a loss that is given are computed from.
+   */
+  outputs(input: OutputsInput): Promise<Vector>;
   /** `losses` in order of the samples, J of them; the caller makes the log weights −losses/δ. */
   weights(input: WeightsInput): Promise<{ losses: Vector }>;
   importanceSampling(input: ImportanceSamplingInput): Promise<ImportanceSamplingOutput>;

@@ -19,7 +19,7 @@ export const KINDS = {
     "gaussian",
     /** network, loss, examples, batchSize, parameters → loss. */
     "loss",
-    /** network, examples (labels not read), batchSize, parameters → output (B × classes), outputLabels (B). */
+    /** network, loss, examples (inputs alone), batchSize, parameters → output (B × d_L), outputLabels (B). */
     "predict",
     /** network, examples, batchSize, parameters → correct. */
     "accuracy",
@@ -35,9 +35,19 @@ export const KINDS = {
     "run",
     /** network, examples, batchSize, parameters, vector → output (n). The mean cross-entropy's Hessian. */
     "hessian-product",
+    /** The samples of estimate without their losses: all fields of it but the loss → output ((J + 1) × B × d_L). */
+    "outputs",
   ],
   activation: ["relu", "tanh", "step"],
-  loss: ["cross-entropy", "cost-matrix"],
+  loss: [
+    "cross-entropy",
+    "cost-matrix",
+    "squared-error",
+    "absolute-error",
+    "logistic",
+    "soft-cross-entropy",
+    "given",
+  ],
   estimator: ["sgd", "importance-sampling", "evolution-strategies", "sgld", "robbins-monro"],
   coupling: ["independent", "antithetic", "walsh"],
   optimizer: ["gradient-descent", "momentum", "adam"],
@@ -48,9 +58,42 @@ export type KindOf<Name extends keyof typeof KINDS> = (typeof KINDS)[Name][numbe
 
 /** Whether a loss of a row has a gradient, and an activation a slope, which back-propagation needs. */
 export const HAS_GRADIENT = {
-  loss: { "cross-entropy": true, "cost-matrix": false },
+  loss: {
+    "cross-entropy": true,
+    "cost-matrix": false,
+    "squared-error": true,
+    "absolute-error": true,
+    logistic: true,
+    "soft-cross-entropy": true,
+    given: false,
+  },
   activation: { relu: true, tanh: true, step: false },
 } as const satisfies { [Name in "loss" | "activation"]: Record<KindOf<Name>, boolean> };
+
+/** What a loss reads of a row beside its inputs: its class, or its targets, d_L numbers; one that is given, nothing. */
+export const READS = {
+  "cross-entropy": "labels",
+  "cost-matrix": "labels",
+  "squared-error": "targets",
+  "absolute-error": "targets",
+  logistic: "targets",
+  "soft-cross-entropy": "targets",
+  given: "nothing",
+} as const satisfies Record<KindOf<"loss">, "labels" | "targets" | "nothing">;
+
+/**
+ * What `predict` makes of a row's outputs: probabilities of the classes, which sum to 1, a probability of each output by
+ * itself, or nothing.
+ */
+export const LINKS = {
+  "cross-entropy": "softmax",
+  "cost-matrix": "softmax",
+  "squared-error": "identity",
+  "absolute-error": "identity",
+  logistic: "sigmoid",
+  "soft-cross-entropy": "softmax",
+  given: "identity",
+} as const satisfies Record<KindOf<"loss">, "softmax" | "sigmoid" | "identity">;
 
 /** Constants that every backend computes with. Changing one changes results of every seed. */
 export const CONSTANTS = {
@@ -146,7 +189,7 @@ export const ARRAYS = {
   costs: "f32",
   /** exampleCount × d_0: bytes, or f32 where `inputsAreFloats`. */
   inputs: "u8",
-  /** exampleCount; none for predict. */
+  /** exampleCount; where they are neither read by the loss nor counted, none. */
   labels: "u16",
   /** Row numbers, count × batches × B; absent: 0 … count · batches · B − 1. */
   rows: "u32",
@@ -173,6 +216,10 @@ export const ARRAYS = {
   outputLabels: "u16",
   /** n: what a Hessian is multiplied by. */
   vector: "f32",
+  /** exampleCount × d_L, where the loss reads them. */
+  targets: "f32",
+  /** Of the loss "given": (J + 1) × B, each sample's rows in turn, the last sample x itself; of a run, count times. */
+  rowLosses: "f32",
 } as const satisfies Record<string, EntryType>;
 
 export type ArrayName = keyof typeof ARRAYS;

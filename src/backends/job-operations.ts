@@ -7,6 +7,7 @@ import {
   type AbortSignalLike,
   type Estimator,
   type EvolutionStrategiesInput,
+  type Loss,
   type Operations,
   type RobbinsMonroInput,
   type SgldInput,
@@ -21,6 +22,7 @@ import {
   finished,
   type Job,
   jobOf,
+  lossPart,
   MOMENTS,
   momentsPart,
   networkPart,
@@ -43,6 +45,9 @@ const errorOf = (
 });
 
 type Outputs = Job["outputs"];
+
+/** Of an operation that takes no losses. */
+const NO_LOSS: Loss = { kind: "given", losses: new Float32Array(0) };
 
 export function operationsOf(runner: Runner): Operations {
   /** Runs what `fill` makes of the call's input, which it does before the call returns. */
@@ -118,12 +123,13 @@ export function operationsOf(runner: Runner): Operations {
       return { gradient: arrays.gradient as Vector, loss: numbers.loss! };
     },
 
-    async predict({ network, parameters, inputs, signal }) {
+    async predict({ network, loss, parameters, inputs, signal }) {
       const { layers } = network;
       const rows = inputs.length / layers[0];
       const outputs = { output: rows * layers[layers.length - 1], outputLabels: rows };
       const parts = () => [
         networkPart(network),
+        lossPart(loss, network),
         examplesPart({ inputs }, layers[0]),
         {
           scalars: { batchSize: rows },
@@ -131,13 +137,29 @@ export function operationsOf(runner: Runner): Operations {
         },
       ];
       const { arrays } = await ask(() => jobOf("predict", parts(), outputs), signal);
-      return { probabilities: arrays.output as Vector, labels: arrays.outputLabels as Uint16Array };
+      return { outputs: arrays.output as Vector, labels: arrays.outputLabels as Uint16Array };
     },
 
     async accuracy({ batch, signal, ...input }) {
       const point = { ...input, loss: { kind: "cross-entropy" } } as const;
       const { numbers } = await ask(() => jobOf("accuracy", pointPart(point, [batch])), signal);
       return numbers.correct! / batch.labels.length;
+    },
+
+    async outputs(input) {
+      const { inputs, coupling, network, rowwise, projected } = input;
+      const { layers } = network;
+      const samples = sampleCount(coupling, network, rowwise) + 1;
+      const rows = inputs.length / layers[0];
+      const parts = () => [
+        ...pointPart({ ...input, loss: NO_LOSS }, [{ inputs, labels: new Uint16Array(0) }]),
+        estimatorPart({ kind: "evolution-strategies", coupling, rowwise, projected }),
+        seedPart(input.key),
+        updatePart(input),
+      ];
+      const length = samples * rows * layers[layers.length - 1];
+      const { arrays } = await ask(() => jobOf("outputs", parts(), { output: length }), input.signal);
+      return arrays.output as Vector;
     },
 
     async weights(input) {

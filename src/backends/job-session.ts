@@ -12,15 +12,20 @@ import {
   type Session,
   type SessionSetup,
   type SessionState,
+  sampleCount,
   type Vector,
 } from "./backend.ts";
 import { type ArrayName, CONSTANTS } from "./description.ts";
-import { type Answer, DATA_SPLITS, finished, MOMENTS, planJob, type Runner } from "./job.ts";
+import { type Answer, DATA_SPLITS, finished, type Job, MOMENTS, planJob, type Runner } from "./job.ts";
 
 /** One session of a backend: its plans as jobs, and what only a session has. */
 export interface SessionRunner extends Runner {
   /** Answers `correct`, of all the split's rows. */
   accuracy(split: DataSplit): Promise<Answer | null>;
+  /** Answers `output`, `length` numbers: the outputs of the samples of a plan's one update. */
+  outputs(plan: Job, signal?: AbortSignalLike): Promise<Answer | null>;
+  /** Answers `output`, `length` numbers: what is predicted of all the split's rows. */
+  predict(split: DataSplit, length: number): Promise<Answer | null>;
   /** Answers copies of the state's arrays of these names, of that length, and the chain where there is one. */
   read(length: number, names: readonly ArrayName[]): Promise<Answer | null>;
   /** Safe to repeat. */
@@ -32,6 +37,9 @@ export class JobSession implements Session {
   readonly #perUpdate: number;
   readonly #parameters: number;
   readonly #moments: readonly (typeof MOMENTS)[number][];
+  readonly #outputs: number;
+  /** (J + 1) × B × d_L. */
+  readonly #sampled: number;
   /** Rows of each data split. */
   readonly #rows: Partial<Record<DataSplit, number>>;
 
@@ -40,8 +48,14 @@ export class JobSession implements Session {
     this.#perUpdate = batchSize * ("batches" in estimator ? estimator.batches : 1);
     this.#parameters = parameterCount(network);
     this.#moments = MOMENTS.slice(0, MOMENT_COUNTS[optimizer.kind]);
+    const { layers } = network;
+    this.#outputs = layers[layers.length - 1];
+    this.#sampled =
+      "coupling" in estimator
+        ? (sampleCount(estimator.coupling, network, estimator.rowwise) + 1) * batchSize * this.#outputs
+        : 0;
     const held = DATA_SPLITS.filter((split) => data[split] !== undefined);
-    this.#rows = Object.fromEntries(held.map((split) => [split, data[split]!.labels.length]));
+    this.#rows = Object.fromEntries(held.map((split) => [split, data[split]!.inputs.length / layers[0]]));
   }
 
   async run(plan: Plan, signal?: AbortSignalLike): Promise<PlanResult> {
@@ -59,14 +73,31 @@ export class JobSession implements Session {
     };
   }
 
-  async accuracy(split: DataSplit): Promise<number> {
+  async outputs(plan: Plan, signal?: AbortSignalLike): Promise<Vector | null> {
     this.#runner.checkOpen();
-    const rows = this.#rows[split];
-    if (rows === undefined) {
-      throw new OptionError(expected(Object.keys(this.#rows).join(", "), "split", split));
-    }
+    if (signal?.aborted) return null;
+    const job = planJob(plan, this.#perUpdate);
+    const answer = await this.#runner.outputs({ ...job, outputs: { output: this.#sampled } }, signal);
+    return answer && (answer.arrays.output as Vector);
+  }
+
+  async accuracy(split: DataSplit): Promise<number> {
+    const rows = this.#rowsOf(split);
     const { numbers } = finished(await this.#runner.accuracy(split));
     return numbers.correct! / rows;
+  }
+
+  async predict(split: DataSplit): Promise<Vector> {
+    const length = this.#rowsOf(split) * this.#outputs;
+    const { arrays } = finished(await this.#runner.predict(split, length));
+    return arrays.output as Vector;
+  }
+
+  #rowsOf(split: DataSplit): number {
+    this.#runner.checkOpen();
+    const rows = this.#rows[split];
+    if (rows !== undefined) return rows;
+    throw new OptionError(expected(Object.keys(this.#rows).join(", "), "split", split));
   }
 
   async read(): Promise<SessionState> {

@@ -27,6 +27,7 @@ import {
   CONSTANTS,
   KINDS,
   type KindOf,
+  READS,
   type ResultName,
   SCALARS,
   type ScalarName,
@@ -110,47 +111,62 @@ export function networkPart({ layers, activation }: Network): Part {
 
 export function lossPart(loss: Loss, { layers }: Network): Part {
   const scalars = { lossKind: code("loss", loss.kind) };
+  if (loss.kind === "given") return { scalars, arrays: { rowLosses: loss.losses } };
   if (loss.kind !== "cost-matrix") return { scalars };
   const classes = layers[layers.length - 1];
   return { scalars, arrays: { costs: ofLength("loss.costs", loss.costs, classes * classes) } };
 }
 
-/** Rows of width d_0, with their labels but for predict. */
+/** d_L where the loss reads targets, so many a row, 0 where it reads labels, null where neither. */
+export function targetWidth({ kind }: Loss, { layers }: Network): number | null {
+  if (READS[kind] === "nothing") return null;
+  return READS[kind] === "targets" ? layers[layers.length - 1] : 0;
+}
+
+/**
+ * Rows of width d_0, with their labels but for predict, or with so many targets each where `outputs` is not 0, and then, as
+ * where it is null, with labels where there are some.
+ */
 export function examplesPart(
-  { inputs, labels }: { readonly inputs: Examples["inputs"]; readonly labels?: Uint16Array },
+  { inputs, labels, targets }: Partial<Examples> & Pick<Examples, "inputs">,
   width: number,
+  outputs: number | null = 0,
 ): Part {
-  const exampleCount = labels?.length ?? inputs.length / width;
+  const labelled = outputs === 0 ? labels?.length : undefined;
+  const answers = outputs ? (targets?.length ?? 0) / outputs : labelled;
+  const exampleCount = answers ?? inputs.length / width;
   if (exampleCount === 0) {
     throw new OptionError("Expected at least one row of inputs but received none; a detached array has none");
   }
   ofLength("inputs", inputs, exampleCount * width);
-  return {
-    scalars: { exampleCount, inputsAreFloats: Number(inputs.BYTES_PER_ELEMENT !== 1) },
-    arrays: labels === undefined ? { inputs } : { inputs, labels },
-  };
+  const arrays: JobArrays = { inputs };
+  if (labels !== undefined && (outputs === 0 || labels.length > 0))
+    arrays.labels = ofLength("labels", labels, exampleCount);
+  if (outputs) arrays.targets = targets;
+  return { scalars: { exampleCount, inputsAreFloats: Number(inputs.BYTES_PER_ELEMENT !== 1) }, arrays };
 }
 
 /** Several batches of as many rows each as one set of rows: bytes where all are bytes, else byte/255 as a float. */
-function batchesPart(batches: readonly Examples[], width: number): Part {
-  const parts = batches.map((batch) => examplesPart(batch, width));
+function batchesPart(batches: readonly Examples[], width: number, outputs: number | null): Part {
+  const parts = batches.map((batch) => examplesPart(batch, width, outputs));
   const counts = parts.map(({ scalars }) => scalars!.exampleCount!);
   if (batches.length === 1) return { ...parts[0], scalars: { ...parts[0].scalars, batchSize: counts[0] } };
   const isBytes = ({ scalars }: Part) => scalars!.inputsAreFloats === 0;
   const bytes = parts.every(isBytes);
   const count = counts.reduce((sum, some) => sum + some, 0);
   const inputs = bytes ? new Uint8Array(count * width) : new Float32Array(count * width);
-  const labels = new Uint16Array(count);
+  const answers = outputs ? new Float32Array(count * outputs) : new Uint16Array(count);
   let row = 0;
   for (const [i, batch] of batches.entries()) {
     const scaled = !bytes && isBytes(parts[i]);
     inputs.set(scaled ? Float32Array.from(batch.inputs, (byte) => byte / 255) : batch.inputs, row * width);
-    labels.set(batch.labels, row);
+    if (outputs) answers.set(batch.targets!, row * outputs);
+    else answers.set(batch.labels, row);
     row += counts[i];
   }
   return {
     scalars: { exampleCount: count, inputsAreFloats: Number(!bytes), batchSize: count / batches.length },
-    arrays: { inputs, labels },
+    arrays: { inputs, [outputs ? "targets" : "labels"]: answers },
   };
 }
 
@@ -162,7 +178,7 @@ export function pointPart(
   return [
     networkPart(network),
     lossPart(loss, network),
-    batchesPart(batches, network.layers[0]),
+    batchesPart(batches, network.layers[0], targetWidth(loss, network)),
     { arrays: { parameters: ofLength("parameters", parameters, parameterCount(network)) } },
   ];
 }
@@ -263,7 +279,9 @@ export function sessionJob(setup: SessionSetup): SessionJob {
   const splits: Partial<Record<DataSplit, Job>> = {};
   for (const split of DATA_SPLITS) {
     const examples = data[split];
-    if (examples) splits[split] = jobOf("accuracy", [examplesPart(examples, network.layers[0])]);
+    if (examples === undefined) continue;
+    const rows = examplesPart(examples, network.layers[0], targetWidth(loss, network));
+    splits[split] = jobOf("accuracy", [rows]);
   }
   const parts = [
     networkPart(network),
@@ -279,12 +297,14 @@ export function sessionJob(setup: SessionSetup): SessionJob {
 }
 
 /** @param perUpdate row numbers that one update takes: batches × B */
-export function planJob({ first, count, rows, tau, noiseScale, rate }: Plan, perUpdate: number): Job {
+export function planJob(plan: Plan, perUpdate: number): Job {
+  const { first, count, rows, tau, noiseScale, rate, losses } = plan;
   const arrays = {
     rows: ofLength("rows", rows, count * perUpdate),
     tau: ofLength("tau", tau, count),
     noiseScale: ofLength("noiseScale", noiseScale, count),
     rate: ofLength("rate", rate, count),
+    ...(losses && { rowLosses: losses }),
   };
   const outputs = { values: count * CONSTANTS.valuesOfUpdate };
   return jobOf("run", [{ scalars: { first, count }, arrays }], outputs);

@@ -4,7 +4,7 @@
  * It runs on JavaScript's own thread, in turns of about 10 ms, so that timers and abort signals work meanwhile.
  * What it leaves out: speed.
  */
-import { BackendError, notEmpty } from "../errors.ts";
+import { BackendError, notEmpty, OptionError } from "../errors.ts";
 import { type Network, parameterCount } from "../network.ts";
 import { robbinsMonro } from "../reference/chains/robbins-monro.ts";
 import { sgld } from "../reference/chains/sgld.ts";
@@ -16,7 +16,7 @@ import { minibatchesOf } from "../reference/network/rows.ts";
 import { sgdDirect } from "../reference/network/sgd.ts";
 import { gaussian } from "../reference/random/gaussian.ts";
 import { evolutionStrategies } from "../reference/sampling/evolution-strategies.ts";
-import { importanceSampling, weights } from "../reference/sampling/importance-sampling.ts";
+import { importanceSampling, sampleOutputs, weights } from "../reference/sampling/importance-sampling.ts";
 import { openUpdates } from "../reference/update/session.ts";
 import { step } from "../reference/update/step.ts";
 import { networkProblem } from "../reference/update/update.ts";
@@ -35,7 +35,7 @@ import {
   type SgldInput,
   type WeightsInput,
 } from "./backend.ts";
-import { code } from "./job.ts";
+import { code, targetWidth } from "./job.ts";
 
 export function openReference(): Backend<"reference"> {
   let closed = false;
@@ -56,14 +56,15 @@ export function openReference(): Backend<"reference"> {
       return {
         predict: (inputs) => {
           checkOpen(closed);
-          return finish(predict(network, x, inputs));
+          const { outputs, labels } = finish(predict(network, { kind: "cross-entropy" }, x, inputs));
+          return { probabilities: outputs, labels };
         },
         close() {},
       };
     },
     async takeSession(setup) {
       checkOpen(closed);
-      return openSession(setup, isClosed, ({ inputs, labels }) => ({ inputs, labels: labels! }));
+      return openSession(setup, isClosed, (rows) => rows as Examples);
     },
     close() {
       closed = true;
@@ -110,14 +111,22 @@ function operations(isClosed: () => boolean): Operations {
       const { f, x } = lossAt(input);
       return sgdDirect(f, x);
     }),
-    predict: operation(({ network, parameters, inputs }) => {
-      code("activation", network.activation);
+    predict: operation(({ network, loss, parameters, inputs }) => {
+      const known = knownLoss(loss, network);
       const x = copyDoubles("parameters", parameters, parameterCount(network));
-      return predict(network, x, copyRows({ inputs }, network.layers[0]).inputs);
+      return predict(network, known, x, copyRows({ inputs }, network.layers[0]).inputs);
     }),
     accuracy: operation((input) => {
       const { network, x, batches } = pointOf({ ...input, loss: { kind: "cross-entropy" } }, [input.batch]);
       return accuracy(network, x, batches[0]);
+    }),
+    outputs: operation((input) => {
+      const { network, x, batches } = sampledPoint({
+        ...input,
+        loss: NO_LOSS,
+        batch: { inputs: input.inputs, labels: new Uint16Array(0) },
+      });
+      return sampleOutputs({ network, x, batches }, { ...input }, { ...input });
     }),
     weights: async (input) => ({ losses: await losses(input) }),
     importanceSampling: operation((input) =>
@@ -163,7 +172,7 @@ function openSession(setup: SessionSetup, isClosed: () => boolean, take: typeof 
   code("optimizer", optimizer.kind);
   const data: Partial<Record<DataSplit, Examples>> = {};
   for (const [split, examples] of Object.entries(setup.data)) {
-    if (examples) data[split as DataSplit] = take(examples, d0);
+    if (examples) data[split as DataSplit] = take(examples, d0, targetWidth(loss, network));
   }
   return openUpdates({
     dimension: parameterCount(network),
@@ -171,12 +180,20 @@ function openSession(setup: SessionSetup, isClosed: () => boolean, take: typeof 
     optimizer,
     state,
     rowsPerUpdate: batchSize * ("batches" in estimator ? estimator.batches : 1),
-    problem(k, rows, x) {
+    problem(k, rows, x, losses) {
       const batches = minibatchesOf(data.train!, d0, rows, batchSize);
-      return networkProblem({ network, loss, batches, x }, { key, update: k });
+      const own = losses === undefined ? loss : ({ kind: "given", losses } as const);
+      return networkProblem({ network, loss: own, batches, x }, { key, update: k });
+    },
+    outputs(k, rows, x, noiseScale) {
+      if (!("coupling" in estimator)) throw new OptionError("Expected an estimator of samples for outputs");
+      const batches = minibatchesOf(data.train!, d0, rows, batchSize);
+      const draw = { key, update: k, projected: estimator.projected };
+      return sampleOutputs({ network, batches, x }, draw, { ...estimator, noiseScale });
     },
     splits: Object.keys(data) as DataSplit[],
     accuracy: (split, x) => accuracy(network, x, data[split]!),
+    predict: (split, x) => predict(network, loss, x, data[split]!.inputs),
     isClosed,
   });
 }
@@ -190,7 +207,7 @@ function pointOf(
     network,
     loss: knownLoss(loss, network),
     x: copyDoubles("parameters", parameters, parameterCount(network)),
-    batches: batches.map((batch) => copyRows(batch, network.layers[0])),
+    batches: batches.map((batch) => copyRows(batch, network.layers[0], targetWidth(loss, network))),
   };
 }
 
@@ -203,10 +220,14 @@ function sampledPoint(input: Omit<WeightsInput, "temperature">): NetworkPoint {
   return pointOf(input, [input.batch]);
 }
 
+/** Of operations that take no losses. */
+const NO_LOSS: Loss = { kind: "given", losses: new Float64Array(0) };
+
 /** A copy of the loss, on a network whose activation is known too. */
 function knownLoss(loss: Loss, { layers, activation }: Network): Loss {
   code("activation", activation);
   code("loss", loss.kind);
+  if (loss.kind === "given") return { kind: loss.kind, losses: new Float64Array(loss.losses) };
   if (loss.kind !== "cost-matrix") return loss;
   return { kind: loss.kind, costs: copyDoubles("loss.costs", loss.costs, layers[layers.length - 1] ** 2) };
 }

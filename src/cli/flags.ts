@@ -84,7 +84,7 @@ export function addTrainFlags(command: Command): Command {
       `widths of the layers (default: ${COMMAND.network}, with --label inputs-${COMMAND.hidden}-classes)`,
     )
     .option("--activation <name>", oneOf(NAMES.activation))
-    .option("--loss <name>", oneOf(NAMES.loss))
+    .option("--loss <name>", oneOf(NAMES.lossOfLabels))
     .optionsGroup("Objective and estimator")
     .option("--objective <name>", oneOf(objective))
     .option("--estimator <name>", `${listed(localEntropy)}; for heat ${listed(heat)}`)

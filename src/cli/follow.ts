@@ -17,6 +17,8 @@ import type { Progress } from "./progress.ts";
 
 const CHECKPOINT_INTERVAL = 60_000;
 
+/** What is measured of a run's parameters. */
+const MEASURED = ["testAccuracy", "validationAccuracy", "testErrors", "validationErrors"] as const;
 /** Exit codes of a process that a signal stopped, as shells report them. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 
@@ -63,7 +65,7 @@ export async function follow(followed: Followed): Promise<Ended> {
       progress.declined(run.backend);
       progress.warning(record);
       progress.record(record);
-      if (record.testAccuracy !== undefined || record.validationAccuracy !== undefined) keeper.checkpoint();
+      if (MEASURED.some((name) => record[name] !== undefined)) keeper.checkpoint();
     }
     result = await run.result;
   } catch (error) {

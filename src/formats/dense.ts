@@ -23,6 +23,12 @@ export interface DenseNetwork {
 
 /** A model's layers in float32, which all formats have. */
 export function denseOf(model: Model): DenseNetwork {
+  if (model.predicts !== "classes") {
+    throw new DataError(
+      `Other tools' formats are written with a softmax at their end, and this model predicts ${model.predicts}: ` +
+        "take model.layers, its matrices and biases",
+    );
+  }
   const layers = model.layers.map(({ inputs, outputs, weights, biases }) => ({
     inputs,
     outputs,

@@ -1,7 +1,7 @@
 /**
  * The checks of arrays and of rows of data. What an array is goes by its tag, so that another realm's pass.
  */
-import type { Examples, Vector } from "../backends/backend.ts";
+import type { Examples, Loss, Vector } from "../backends/backend.ts";
 import { BackendError, expected, OptionError, typeName } from "../errors.ts";
 import type { Network } from "../network.ts";
 import { FLOAT32, type Precision } from "./precision.ts";
@@ -136,17 +136,94 @@ export function checkInputs(path: string, value: unknown, width: number, count?:
   return inputs;
 }
 
+/** What rows of data have beside their inputs. */
+export type Answers = "labels" | "targets";
+
+/** A loss in the seam's words, and what it takes of the data that it was checked for. */
+export interface CheckedLoss {
+  readonly loss: Loss;
+  readonly answers: Answers;
+  /** Part of a row's probability that is spread over all classes. */
+  readonly smoothing: number;
+}
+
+/** What stands in rows of data, before it is checked. */
+interface GivenRows {
+  readonly inputs: unknown;
+  readonly labels?: unknown;
+  readonly targets?: unknown;
+}
+
 /**
- * Rows for a network: as many inputs as labels, each label a class. Labels come out as 16-bit numbers.
+ * Rows for a network, with what its loss reads: as many labels as rows, each a class, or d_L targets a row. Labels come
+ * out as 16-bit numbers; of targets that are probabilities of classes they are the class of the first largest.
  *
  * @param take by default the caller's arrays stay its own; `copied` makes both copies, before what is in them is checked
  */
 export function checkExamples(
   path: string,
-  value: { inputs: unknown; labels: unknown },
+  value: GivenRows,
   network: Network,
+  { loss, answers, smoothing }: CheckedLoss,
   take = itself,
 ): Examples {
+  const outputs = network.layers[network.layers.length - 1];
+  if (answers === "labels") {
+    const rows = checkLabelled(path, value, network, take);
+    if (loss.kind !== "soft-cross-entropy") return rows;
+    const targets = Float32Array.from({ length: rows.labels.length * outputs }, (_, i) => {
+      const own = rows.labels[Math.floor(i / outputs)] === i % outputs ? 1 : 0;
+      return (1 - smoothing) * own + smoothing / outputs;
+    });
+    return { ...rows, targets };
+  }
+  const given = checkArray<Float32Array>(`${path}.targets`, value.targets, ["Float32Array"]);
+  if (given.length === 0 || given.length % outputs !== 0) {
+    const range = `a multiple of ${outputs} numbers, at least one row,`;
+    throw new OptionError(
+      expected(range, `${path}.targets`, given, `a row has the network's ${outputs} outputs`),
+    );
+  }
+  const count = given.length / outputs;
+  const inputs = checkInputs(`${path}.inputs`, value.inputs, network.layers[0], count, take);
+  const targets = take(`${path}.targets`, given);
+  checkTargets(`${path}.targets`, targets, outputs, loss);
+  if (loss.kind !== "soft-cross-entropy") return { inputs, labels: new Uint16Array(0), targets };
+  const labels = Uint16Array.from({ length: count }, (_, b) => firstLargest(targets, b * outputs, outputs));
+  const smoothed = smoothing > 0 ? targets.map((t) => (1 - smoothing) * t + smoothing / outputs) : targets;
+  return { inputs, labels, targets: smoothed };
+}
+
+/** Names the first target that the loss has no use for. */
+function checkTargets(path: string, targets: Float32Array, outputs: number, loss: Loss): void {
+  const place = (i: number) => `row ${Math.floor(i / outputs)}, output ${i % outputs}`;
+  requireAllFinite(path, targets, null, place);
+  if (loss.kind !== "logistic" && loss.kind !== "soft-cross-entropy") return;
+  const of = loss.kind === "logistic" ? '"logistic"' : '"cross-entropy"';
+  const other = 'a regression has the loss "squared-error" or "absolute-error"';
+  for (let i = 0; i < targets.length; i++) {
+    if (targets[i] >= 0 && targets[i] <= 1) continue;
+    const advice = `${place(i)}: targets of ${of} are probabilities; ${other}`;
+    throw new OptionError(expected("a number from 0 to 1", `${path}[${i}]`, targets[i], advice));
+  }
+  for (let b = 0; loss.kind === "soft-cross-entropy" && b * outputs < targets.length; b++) {
+    const sum = targets.subarray(b * outputs, (b + 1) * outputs).reduce((total, t) => total + t, 0);
+    if (Math.abs(sum - 1) <= SUM_ERROR) continue;
+    const advice = `row ${b}: independent outputs have the loss "logistic"; ${other}`;
+    throw new OptionError(expected("a row of probabilities that sums to 1", path, sum, advice));
+  }
+}
+
+/** How far a row of probabilities may sum from 1: what rounding and a few digits in a file make of it. */
+const SUM_ERROR = 1e-3;
+
+function firstLargest(values: Float32Array, begin: number, count: number): number {
+  let best = 0;
+  for (let c = 1; c < count; c++) if (values[begin + c] > values[begin + best]) best = c;
+  return best;
+}
+
+function checkLabelled(path: string, value: GivenRows, network: Network, take: Take): Examples {
   const classes = network.layers[network.layers.length - 1];
   const given = checkArray<Uint8Array | Uint16Array>(`${path}.labels`, value.labels, [
     "Uint8Array",

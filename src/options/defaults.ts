@@ -2,15 +2,23 @@
  * Every default of an option and every list of its names, once, with its reason: the schemas, the command's flags and
  * the paper's settings take them from here, and tests hold the guides and the docstrings against them.
  */
-import { KINDS } from "../backends/description.ts";
+import { KINDS, READS } from "../backends/description.ts";
 import { BACKENDS } from "../backends/registry.ts";
 import { cosine, inverseShift, power } from "../schedules.ts";
+
+/** Losses that are their name alone: not the cost matrix, and of the two cross-entropies the data tells which. */
+const LOSSES = KINDS.loss.filter(
+  (kind) => kind !== "cost-matrix" && kind !== "soft-cross-entropy" && kind !== "given",
+);
 
 /** What an option of names allows; the first is the default. */
 export const NAMES = {
   activation: KINDS.activation,
-  /** Every loss but the cost matrix is its name alone; zero-one is the cost matrix that has one. */
-  loss: [...KINDS.loss.filter((kind) => kind !== "cost-matrix"), "zero-one"],
+  /** Zero-one is the cost matrix that has a name. */
+  loss: [...LOSSES, "zero-one"],
+  /** The same on data with labels, and on data with targets. */
+  lossOfLabels: [...LOSSES.filter((kind) => READS[kind] === "labels"), "zero-one"],
+  lossOfTargets: ["cross-entropy", ...LOSSES.filter((kind) => READS[kind] === "targets")],
   complement: ["marginalize", "sample"],
   chainStart: ["previous", "center"],
   minibatch: ["per-update", "per-step"],

@@ -50,8 +50,9 @@ export function* fingerprint(
   }
   parts.push(`${SCHEDULES}=${schedules.digest("hex").slice(0, DIGITS)}`);
   const data = createHash("sha256");
-  data.update(`${typeName(train.inputs)} ${train.inputs.length} ${train.labels.length}`);
-  for (const array of [train.inputs, train.labels]) {
+  const { inputs, labels, targets } = train;
+  data.update(`${typeName(inputs)} ${inputs.length} ${labels.length}`);
+  for (const array of [inputs, labels, ...(targets ? [targets] : [])]) {
     for (const piece of pieces(array, PIECE)) {
       data.update(piece);
       yield;

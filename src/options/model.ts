@@ -3,25 +3,27 @@
  */
 import type { Examples, Vector } from "../backends/backend.ts";
 import { expected, OptionError, typeName } from "../errors.ts";
-import { type Network, parameterCount } from "../network.ts";
-import { checkExamples, checkInputs, checkVector } from "./arrays.ts";
+import { type Network, PREDICTS, parameterCount } from "../network.ts";
+import { type CheckedLoss, checkExamples, checkInputs, checkVector } from "./arrays.ts";
 import { checkNetwork } from "./network.ts";
 import { machineShape } from "./schemas.ts";
 import type { NetworkOptions } from "./types.ts";
-import { checkedElsewhere, object, optional, parse } from "./values.ts";
+import { checkedElsewhere, choice, object, optional, parse } from "./values.ts";
 
 const modelSchema = object({
   ...machineShape,
   network: checkedElsewhere<NetworkOptions>(),
   parameters: checkedElsewhere<Vector>(),
+  predicts: choice(PREDICTS),
 });
 
 /** @returns the options, their arrays copied */
 export function checkModel(options: unknown) {
   const { backend, threads, ...given } = parse("Model", modelSchema, options);
-  const network = checkNetwork("Model.network", given.network);
+  const { predicts } = given;
+  const network = checkNetwork("Model.network", given.network, predicts === "classes" ? 2 : 1);
   const parameters = checkVector("Model.parameters", given.parameters, parameterCount(network)).slice();
-  return { network, parameters, backend, threads };
+  return { network, parameters, predicts, backend, threads };
 }
 
 /** Rows of numbers as one array: typed ones as they are, plain ones as floats. */
@@ -55,28 +57,45 @@ function fromNumbers(path: string, rows: readonly unknown[], width: number): Flo
 const isList = (value: unknown): value is ArrayLike<unknown> =>
   Array.isArray(value) || ["Float32Array", "Float64Array"].includes(typeName(value));
 
-const rowsSchema = object({
-  inputs: checkedElsewhere<unknown>(),
-  labels: checkedElsewhere<unknown>(),
+const sizes = {
   count: optional(checkedElsewhere<number>()),
   width: optional(checkedElsewhere<number>()),
-  classes: optional(checkedElsewhere<number>()),
-});
+};
+const rowsSchemas = {
+  labels: object({
+    inputs: checkedElsewhere<unknown>(),
+    labels: checkedElsewhere<unknown>(),
+    ...sizes,
+    classes: optional(checkedElsewhere<number>()),
+  }),
+  targets: object({
+    inputs: checkedElsewhere<unknown>(),
+    targets: checkedElsewhere<unknown>(),
+    ...sizes,
+    outputs: optional(checkedElsewhere<number>()),
+  }),
+};
+
+const BY_LABELS: CheckedLoss = { loss: { kind: "cross-entropy" }, answers: "labels", smoothing: 0 };
 
 /**
- * Rows with labels for a network; a dataset has its sizes beside them, which must be those of its arrays and of the
- * network.
+ * Rows for a network with what its loss reads, labels or targets; a dataset has its sizes beside them, which must be those
+ * of its arrays and of the network.
  */
-export function checkRowsOf(path: string, value: unknown, network: Network): Examples {
-  const { count, width, classes, ...rows } = parse(path, rowsSchema, value);
-  const examples = checkExamples(path, rows, network);
+export function checkRowsOf(path: string, value: unknown, network: Network, loss = BY_LABELS): Examples {
+  const given: Record<string, unknown> = parse(path, rowsSchemas[loss.answers], value);
+  const examples = checkExamples(path, given as unknown as Examples, network, loss);
   const { layers } = network;
-  const sizes = { count: examples.labels.length, width: layers[0], classes: layers[layers.length - 1] };
-  for (const [name, given] of Object.entries({ count, width, classes })) {
-    const size = sizes[name as keyof typeof sizes];
-    if (given === undefined || given === size) continue;
-    const whose = name === "count" ? "as many as labels" : "as the network has";
-    throw new OptionError(expected(`${size}, ${whose},`, `${path}.${name}`, given));
+  const last = layers[layers.length - 1];
+  const found = {
+    count: examples.inputs.length / layers[0],
+    width: layers[0],
+    ...(loss.answers === "labels" ? { classes: last } : { outputs: last }),
+  };
+  for (const [name, size] of Object.entries(found)) {
+    if (given[name] === undefined || given[name] === size) continue;
+    const whose = name === "count" ? `as many as ${loss.answers}` : "as the network has";
+    throw new OptionError(expected(`${size}, ${whose},`, `${path}.${name}`, given[name]));
   }
   return examples;
 }

@@ -21,6 +21,23 @@ export interface Batch {
   readonly classes?: number;
 }
 
+/** Rows to compute on, for a loss that reads targets: B = targets.length/d_L. */
+export interface TargetBatch {
+  /** B × d_0, row-major: bytes stand for byte/255, floats for themselves. */
+  readonly inputs: Uint8Array | Float32Array;
+  /** Of each row as many as the network has outputs (B × d_L, row-major), finite. */
+  readonly targets: Float32Array;
+  /** B, as a dataset says it. */
+  readonly count?: number;
+  /** d_0, as a dataset says it. */
+  readonly width?: number;
+  /** d_L, as a dataset says it. */
+  readonly outputs?: number;
+}
+
+/** Rows to compute on, with what the loss reads. */
+export type AnyBatch = Batch | TargetBatch;
+
 /** Work that can be given up. */
 interface Cancellable {
   /** Gives the work up: its promise rejects with the signal's reason. */
@@ -55,17 +72,33 @@ interface Located extends Cancellable {
 
 /** Of `loss` and `gradient`: a network, and rows to take the mean loss over. */
 export interface BatchOptions extends Located {
-  /** Default "cross-entropy", which `gradient` needs. */
+  /** Default "cross-entropy"; `gradient` needs a loss that has one. */
   readonly loss?: LossOptions;
   /** The minibatch, at least one row. */
-  readonly batch: Batch;
+  readonly batch: AnyBatch;
 }
 
-/** Of `predict`: a network, and rows without labels. */
+/** Of `predict`: a network whose outputs tell classes, and rows without labels. */
 export interface PredictOptions extends Located {
   /** Rows × d_0, row-major. */
   readonly inputs: Uint8Array | Float32Array;
+  /** What the outputs are for (default "cross-entropy"): here one of the losses that predict classes. */
+  readonly loss?: Exclude<LossOptions, LossOfOutputs>;
 }
+
+/** Losses whose outputs tell no classes. */
+export type LossOfOutputs = "squared-error" | "absolute-error" | "logistic";
+
+/** Of `predict`: a network whose outputs are numbers, or with "logistic" each a probability. */
+export interface PredictOutputsOptions extends Located {
+  /** Rows × d_0, row-major. */
+  readonly inputs: Uint8Array | Float32Array;
+  /** What the outputs are for. */
+  readonly loss: LossOfOutputs;
+}
+
+/** Of `predict`, whichever the loss. */
+export type AnyPredictOptions = PredictOptions | PredictOutputsOptions;
 
 /** Of `accuracy`: a network, and rows to count the right predictions of. */
 export interface AccuracyOptions extends Located {
@@ -73,8 +106,16 @@ export interface AccuracyOptions extends Located {
   readonly data: Batch;
 }
 
+/** Of `errors`: a network, and rows to hold its outputs against the targets of. */
+export interface ErrorsOptions extends Located {
+  /** At least one row. */
+  readonly data: TargetBatch;
+}
+
 /** Of `weights` and `importanceSampling`: the samples of one update at x = `parameters` (Algorithm 4). */
-export interface WeightsOptions extends BatchOptions, Position {
+export interface WeightsOptions extends Omit<BatchOptions, "batch">, Position {
+  /** The minibatch, at least one row; where `losses` are given its inputs are enough. */
+  readonly batch: AnyBatch | { readonly inputs: Uint8Array | Float32Array };
   /** τ, above 0, a variance. */
   readonly tau: number;
   /**
@@ -87,10 +128,21 @@ export interface WeightsOptions extends BatchOptions, Position {
   readonly coupling?: CouplingOptions;
   /** δ, above 0, in the loss's unit (default 1, the paper). */
   readonly temperature?: number;
+  /**
+   * In the place of a loss its values, (J + 1) × B: of each sample's rows in the order of `outputs`, the last of x itself,
+   * numbers or Infinity. The rows then need neither labels nor targets.
+   */
+  readonly losses?: Float32Array;
   /** Default "auto". */
   readonly projection?: Projection;
   /** The row split (default true; false with complement "sample"). For `weights`: which of Walsh's two sign layouts. */
   readonly rowwise?: boolean;
+}
+
+/** Of `outputs`: the samples of `weights`, whose losses are not asked for. */
+export interface OutputsOptions extends Omit<WeightsOptions, "loss" | "losses" | "temperature" | "batch"> {
+  /** The minibatch's inputs, B × d_0, row-major. */
+  readonly inputs: Uint8Array | Float32Array;
 }
 
 /** Of `importanceSampling`: those of `weights`. */
@@ -103,14 +155,14 @@ export type EvolutionStrategiesCallOptions = Omit<WeightsOptions, "temperature">
  * many rows.
  */
 type OneOrManyBatches =
-  | { readonly batch: Batch; readonly batches?: undefined }
-  | { readonly batch?: undefined; readonly batches: readonly Batch[] };
+  | { readonly batch: AnyBatch; readonly batches?: undefined }
+  | { readonly batch?: undefined; readonly batches: readonly AnyBatch[] };
 
 /** Of `sgld`: one Langevin chain around x_k = `parameters` (Algorithm 3). */
 export type SgldCallOptions = Located &
   Position &
   OneOrManyBatches & {
-    /** "cross-entropy" (default): a loss with a gradient. */
+    /** Default "cross-entropy": a loss with a gradient. */
     readonly loss?: LossOptions;
     /** τ, above 0, a variance. */
     readonly tau: number;
@@ -128,7 +180,7 @@ export type SgldCallOptions = Located &
 export type RobbinsMonroCallOptions = Located &
   Position &
   OneOrManyBatches & {
-    /** "cross-entropy" (default): a loss with a gradient. */
+    /** Default "cross-entropy": a loss with a gradient. */
     readonly loss?: LossOptions;
     /** τ, above 0, a variance. */
     readonly tau: number;

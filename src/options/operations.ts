@@ -2,19 +2,22 @@
  * The checks of the operations' inputs: one function an operation, from the public input to the seam's.
  */
 import * as z from "zod/mini";
-import type {
-  BatchInput,
-  EvolutionStrategiesInput,
-  GaussianInput,
-  HessianProductInput,
-  PredictInput,
-  RobbinsMonroInput,
-  SgldInput,
-  Vector,
-  WeightsInput,
+import {
+  type BatchInput,
+  type EvolutionStrategiesInput,
+  type Examples,
+  type GaussianInput,
+  type HessianProductInput,
+  type OutputsInput,
+  type PredictInput,
+  type RobbinsMonroInput,
+  type SgldInput,
+  sampleCount,
+  type Vector,
+  type WeightsInput,
 } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
-import { parameterCount } from "../network.ts";
+import { type Network, parameterCount } from "../network.ts";
 import { keyOf, layerStream, STREAMS } from "../reference/random/streams.ts";
 import { checkArray, checkInputs, checkNumbers, checkVector } from "./arrays.ts";
 import { DEFAULTS } from "./defaults.ts";
@@ -26,15 +29,17 @@ import {
   requireCrossEntropy,
 } from "./hessian.ts";
 import { checkRowsOf } from "./model.ts";
-import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
+import { answersOf, checkLoss, checkNetwork, fewestOutputs, refuseWithoutGradient } from "./network.ts";
 import { checkDraws } from "./objectives/heat.ts";
 import type {
   AccuracyOptions,
+  AnyPredictOptions,
   BatchOptions,
+  ErrorsOptions,
   GaussianOptions,
   HessianEigenvaluesOptions,
   HessianProductOptions,
-  PredictOptions,
+  OutputsOptions,
   RobbinsMonroCallOptions,
   SgldCallOptions,
   StepOptions,
@@ -77,6 +82,8 @@ const CHECKS = {
   gradient: checkGradient,
   predict: checkPredict,
   accuracy: checkAccuracy,
+  errors: checkErrors,
+  outputs: checkOutputs,
   weights: checkWeights,
   importanceSampling: checkWeights,
   evolutionStrategies: checkEvolutionStrategies,
@@ -122,18 +129,26 @@ const located = {
 const withLoss = { ...located, loss: optional(checkedElsewhere<LossOptions>()) };
 
 type Located = z.output<z.ZodMiniObject<typeof located>>;
+type WithLoss = Located & { readonly loss?: LossOptions };
 
-function locate(root: string, given: Located) {
-  const network = checkNetwork(`${root}.network`, given.network);
+function locate(root: string, given: WithLoss, fewest = fewestOutputs(given.loss)) {
+  const network = checkNetwork(`${root}.network`, given.network, fewest);
   const parameters = checkVector(`${root}.parameters`, given.parameters, parameterCount(network));
   return { network, parameters, signal: given.signal };
 }
 
-function locateWithLoss(root: string, given: Located & { readonly loss?: LossOptions }) {
+/** The place, the loss on rows like `rows`, and the check of such rows. */
+function locateWithLoss(root: string, given: WithLoss, rows: unknown) {
   const place = locate(root, given);
   const { layers } = place.network;
-  return { ...place, loss: checkLoss(`${root}.loss`, given.loss, layers[layers.length - 1]) };
+  const checked = checkLoss(`${root}.loss`, given.loss, layers[layers.length - 1], answersOf(rows));
+  return {
+    place: { ...place, loss: checked.loss },
+    check: (path: string, value: unknown) => checkRowsOf(path, value, place.network, checked),
+  };
 }
+
+const rowCount = ({ inputs }: Pick<Examples, "inputs">, { layers }: Network) => inputs.length / layers[0];
 
 // One operation each.
 
@@ -166,8 +181,8 @@ const batchSchema = object({ ...withLoss, batch: checkedElsewhere<unknown>() });
 
 function checkBatch(root: string, input: unknown): BatchInput {
   const given = parse(root, batchSchema, input);
-  const place = locateWithLoss(root, given);
-  return { ...place, batch: checkRowsOf(`${root}.batch`, given.batch, place.network) };
+  const { place, check } = locateWithLoss(root, given, given.batch);
+  return { ...place, batch: check(`${root}.batch`, given.batch) };
 }
 
 function checkGradient(root: string, input: unknown): BatchInput {
@@ -199,12 +214,15 @@ function checkHessianEigenvalues(root: string, input: unknown): EigenvaluesInput
   return { ...point, ...counts, tolerance, key: keyOf(seed) };
 }
 
-const predictSchema = object({ ...located, inputs: checkedElsewhere<unknown>() });
+const predictSchema = object({ ...withLoss, inputs: checkedElsewhere<unknown>() });
 
 function checkPredict(root: string, input: unknown): PredictInput {
   const given = parse(root, predictSchema, input);
   const place = locate(root, given);
-  return { ...place, inputs: checkInputs(`${root}.inputs`, given.inputs, place.network.layers[0]) };
+  const { layers } = place.network;
+  const answers = fewestOutputs(given.loss) === 1 ? "targets" : "labels"; // a name says what it is for
+  const { loss } = checkLoss(`${root}.loss`, given.loss, layers[layers.length - 1], answers);
+  return { ...place, loss, inputs: checkInputs(`${root}.inputs`, given.inputs, layers[0]) };
 }
 
 const accuracySchema = object({ ...located, data: checkedElsewhere<unknown>() });
@@ -215,6 +233,13 @@ function checkAccuracy(root: string, input: unknown): Omit<BatchInput, "loss"> {
   return { ...place, batch: checkRowsOf(`${root}.data`, given.data, place.network) };
 }
 
+function checkErrors(root: string, input: unknown): BatchInput {
+  const given = parse(root, accuracySchema, input);
+  const place = locate(root, given, 1);
+  const loss = { loss: { kind: "squared-error" }, answers: "targets", smoothing: 0 } as const;
+  return { ...place, loss: loss.loss, batch: checkRowsOf(`${root}.data`, given.data, place.network, loss) };
+}
+
 const evolutionStrategiesSchema = object({
   ...batchSchema.shape,
   ...position,
@@ -223,8 +248,19 @@ const evolutionStrategiesSchema = object({
   coupling: coupling(),
   projection: projection(),
   rowwise: rowwise(),
+  losses: optional(checkedElsewhere<Float32Array>()),
 });
 const weightsSchema = object({ ...evolutionStrategiesSchema.shape, temperature: temperature() });
+const { batch: _batch, loss: _loss, losses: _losses, ...drawnShape } = evolutionStrategiesSchema.shape;
+const outputsSchema = object({ ...drawnShape, inputs: checkedElsewhere<unknown>() });
+
+function checkOutputs(root: string, input: unknown): OutputsInput {
+  const { inputs: rows, ...given } = parse(root, outputsSchema, input);
+  const place = locate(root, given, 1);
+  const inputs = checkInputs(`${root}.inputs`, rows, place.network.layers[0]);
+  if (inputs.length === 0) throw new OptionError(expected("at least one row", `${root}.inputs`, rows));
+  return { ...drawn(root, given, place, { inputs }, 1), inputs };
+}
 
 function checkWeights(root: string, input: unknown): WeightsInput {
   const given = parse(root, weightsSchema, input);
@@ -244,10 +280,39 @@ function sampled(
   given: z.output<typeof evolutionStrategiesSchema>,
   delta: number | null,
 ): EvolutionStrategiesInput {
-  const place = locateWithLoss(root, given);
-  const batch = checkRowsOf(`${root}.batch`, given.batch, place.network);
+  if (given.losses === undefined) {
+    const { place, check } = locateWithLoss(root, given, given.batch);
+    const batch = check(`${root}.batch`, given.batch);
+    return { ...place, batch, ...drawn(root, given, place, batch, delta) };
+  }
+  if (given.loss !== undefined)
+    throw new OptionError(`Expected either loss or losses for ${root} but received both`);
+  const place = locate(root, given, 1);
+  const { inputs } = parse(`${root}.batch`, anyRowsSchema, given.batch);
+  const width = place.network.layers[0];
+  const batch = { inputs: checkInputs(`${root}.batch.inputs`, inputs, width), labels: new Uint16Array(0) };
+  const { coupling, rowwise } = resolveSampling(root, given, place.network);
+  const samples = sampleCount(coupling, place.network, rowwise) + 1;
+  const count = samples * rowCount(batch, place.network);
+  const losses = checkArray<Float32Array>(`${root}.losses`, given.losses, ["Float32Array"], count);
+  const wrong = losses.findIndex(Number.isNaN);
+  if (wrong >= 0) throw new OptionError(expected("a number", `${root}.losses[${wrong}]`, losses[wrong]));
+  return { ...place, loss: { kind: "given", losses }, batch, ...drawn(root, given, place, batch, delta) };
+}
+
+const anyRowsSchema = z.object({ inputs: checkedElsewhere<unknown>() });
+
+/** The noise of samples; δ where they are weighted. */
+function drawn(
+  root: string,
+  given: Omit<z.output<typeof evolutionStrategiesSchema>, "batch" | "loss" | "losses">,
+  place: Omit<BatchInput, "batch" | "loss">,
+  batch: Pick<Examples, "inputs">,
+  delta: number | null,
+) {
   const { update } = given;
-  const projected = given.projection === "auto" && batch.labels.length <= place.network.layers[0];
+  const rows = rowCount(batch, place.network);
+  const projected = given.projection === "auto" && rows <= place.network.layers[0];
   const noiseScale = given.noiseScale ?? Math.sqrt(given.tau);
   // √τ squared need not be τ to the last bit.
   const tau = delta === null || noiseScale === Math.sqrt(given.tau) ? given.tau : noiseScale ** 2;
@@ -257,7 +322,6 @@ function sampled(
   requireNoise(`${root}.${path}`, value, noiseScale, leastNoise(place.parameters));
   return {
     ...place,
-    batch,
     key: keyOf(given.seed),
     update,
     tau,
@@ -284,7 +348,7 @@ function checkChain(
   given: z.output<typeof chainSchema>,
   transitionsOf: (steps: number) => number,
 ) {
-  const place = locateWithLoss(root, given);
+  const { place, check } = locateWithLoss(root, given, given.batches?.[0] ?? given.batch);
   refuseWithoutGradient(root, "this operation", place.network, place.loss);
   const stepSizes = checkNumbers(`${root}.stepSizes`, given.stepSizes);
   stepSizes.forEach((size, i) => {
@@ -306,14 +370,16 @@ function checkChain(
     );
   }
   const batches = many
-    ? many.map((batch, i) => checkRowsOf(`${root}.batches[${i}]`, batch, place.network))
-    : [checkRowsOf(`${root}.batch`, given.batch, place.network)];
-  for (const [i, { labels }] of batches.entries()) {
-    if (labels.length === batches[0].labels.length) continue;
-    const range = `${batches[0].labels.length} rows, as in the first batch,`;
-    throw new OptionError(expected(range, `${root}.batches[${i}].labels`, labels));
+    ? many.map((batch, i) => check(`${root}.batches[${i}]`, batch))
+    : [check(`${root}.batch`, given.batch)];
+  const rows = rowCount(batches[0], place.network);
+  for (const [i, batch] of batches.entries()) {
+    if (rowCount(batch, place.network) === rows) continue;
+    const range = `${rows} rows, as in the first batch,`;
+    const answers = batch.labels.length > 0 ? "labels" : "targets";
+    throw new OptionError(expected(range, `${root}.batches[${i}].${answers}`, batch[answers]));
   }
-  const fits = batches.length === 1 && batches[0].labels.length <= place.network.layers[0];
+  const fits = batches.length === 1 && rows <= place.network.layers[0];
   const projected = given.projection === "auto" && fits;
   return {
     ...place,
@@ -366,8 +432,10 @@ export type Tied = Hold<
   [
     SameKeys<GaussianOptions, typeof gaussianSchema>,
     SameKeys<BatchOptions, typeof batchSchema>,
-    SameKeys<PredictOptions, typeof predictSchema>,
+    SameKeys<AnyPredictOptions, typeof predictSchema>,
     SameKeys<AccuracyOptions, typeof accuracySchema>,
+    SameKeys<ErrorsOptions, typeof accuracySchema>,
+    SameKeys<OutputsOptions, typeof outputsSchema>,
     SameKeys<WeightsOptions, typeof weightsSchema>,
     SameKeys<SgldCallOptions, typeof sgldSchema>,
     SameKeys<RobbinsMonroCallOptions, typeof robbinsMonroSchema>,

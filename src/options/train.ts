@@ -17,10 +17,10 @@ import { type Network, parameterCount } from "../network.ts";
 import { atOnce, finish, type Work } from "../reference/machine/work.ts";
 import { type Key, keyOf } from "../reference/random/streams.ts";
 import type { Encoding } from "../table/encoding.ts";
-import { checkArray, checkExamples, checkVector, copied } from "./arrays.ts";
+import { type CheckedLoss, checkArray, checkExamples, checkVector, copied } from "./arrays.ts";
 import { DEFAULTS, NAMES } from "./defaults.ts";
 import { differing, fingerprint } from "./fingerprint.ts";
-import { checkLoss, checkNetwork, refuseWithoutGradient } from "./network.ts";
+import { answersOf, checkLoss, checkNetwork, fewestOutputs, refuseWithoutGradient } from "./network.ts";
 import {
   adviceAgainstDivergence,
   describeOptions,
@@ -45,9 +45,11 @@ import type {
   BackendChoice,
   Data,
   Dataset,
+  LossFunction,
   LossOptions,
   NetworkOptions,
   Resume,
+  TargetDataset,
   TrainOptions,
 } from "./types.ts";
 import {
@@ -69,6 +71,8 @@ import {
 export interface CheckedTrain {
   readonly network: Network;
   readonly loss: Loss;
+  /** In its place, where the loss is given. */
+  readonly lossFunction?: LossFunction;
   readonly data: { readonly train: Examples; readonly test?: Examples; readonly validation?: Examples };
   /** How the data's rows became inputs, where that is known. */
   readonly encoding?: Encoding;
@@ -119,7 +123,7 @@ const resumeSchema = object({
 const trainSchema = object({
   network: checkedElsewhere<NetworkOptions>(),
   data: checkedElsewhere<Data>(),
-  loss: optional(checkedElsewhere<LossOptions>()),
+  loss: optional(checkedElsewhere<LossOptions | LossFunction>()),
   objective: objectiveSchema,
   optimizer: optional(optimizerSchema),
   batchSize: optional(integer(1, 2 ** 32 - 1)),
@@ -138,12 +142,16 @@ const trainSchema = object({
 export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain {
   const given = parse("train", trainSchema, options);
   const { objective, updates, averaging } = given;
-  const network = checkNetwork("train.network", given.network);
-  const loss = checkLoss("train.loss", given.loss, network.layers[network.layers.length - 1]);
+  const answers = answersOf(given.data?.train);
+  const network = checkNetwork("train.network", given.network, fewestOutputs(given.loss, answers));
+  const outputs = network.layers[network.layers.length - 1];
+  const wanted = checkLoss("train.loss", given.loss, outputs, answers);
+  const lossFunction = typeof given.loss === "function" ? given.loss : undefined;
+  const { loss } = wanted;
   const needs = needsGradient(objective);
   if (needs !== null) refuseWithoutGradient("train", needs, network, loss);
-  const { data, sizes, encoding } = checkData(given.data, network);
-  const rows = data.train.labels.length;
+  const { data, sizes, encoding } = checkData(given.data, network, wanted);
+  const rows = data.train.inputs.length / network.layers[0];
   const batchSize = given.batchSize ?? Math.min(DEFAULTS.batchSize, rows);
   if (batchSize > rows) {
     const advice = `the training data has ${rows} rows`;
@@ -154,7 +162,9 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
   const chosen = resolveOptimizer("train", given.optimizer, objective);
   const optimizer = seamOptimizer(chosen);
   const key = keyOf(given.seed);
-  const shaping = { network, loss, estimator, optimizer, batchSize, updates, averaging, key };
+  // A function is known by its text: what it closes over is not seen.
+  const known = lossFunction === undefined ? loss : { kind: "function", text: String(lossFunction) };
+  const shaping = { network, loss: known, estimator, optimizer, batchSize, updates, averaging, key };
   const n = parameterCount(network);
   const parameters =
     given.parameters === undefined ? null : checkVector("train.parameters", given.parameters, n).slice();
@@ -176,6 +186,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
   return {
     network,
     loss,
+    lossFunction,
     data,
     encoding,
     estimator,
@@ -200,7 +211,7 @@ export function checkTrainOptions(options: TrainOptions | unknown): CheckedTrain
     advice: adviceAgainstDivergence(estimator, chosen),
     description: describeOptions({
       network,
-      loss: given.loss ?? NAMES.loss[0],
+      loss: lossFunction ? { kind: "function", name: lossFunction.name } : (given.loss ?? NAMES.loss[0]),
       data: sizes,
       objective: withSampling(objective, estimator),
       optimizer: chosen,
@@ -243,12 +254,22 @@ const datasetSchema = object({
   width: integer(1, 2 ** 24),
   classes: integer(2, 2 ** 16),
 });
+const targetDatasetSchema = object({
+  inputs: checkedElsewhere<TargetDataset["inputs"]>(),
+  targets: checkedElsewhere<TargetDataset["targets"]>(),
+  count: integer(1, 2 ** 32 - 1),
+  width: integer(1, 2 ** 24),
+  outputs: integer(1, 2 ** 16),
+});
 
-type Sizes = Pick<Dataset, "count" | "width" | "classes">;
+type Sizes =
+  | Pick<Dataset, "count" | "width" | "classes">
+  | Pick<TargetDataset, "count" | "width" | "outputs">;
 
 function checkData(
-  value: Data,
+  value: Data | Data<TargetDataset>,
   network: Network,
+  wanted: CheckedLoss,
 ): Pick<CheckedTrain, "data" | "encoding"> & { sizes: Record<string, Sizes> } {
   const splits = parse("train.data", dataSchema, value);
   const data: Record<string, Examples> = {};
@@ -257,12 +278,23 @@ function checkData(
     const split = splits[name];
     if (split === undefined && name !== "train") continue;
     const path = `train.data.${name}`;
+    const last = network.layers[network.layers.length - 1];
+    if (wanted.answers === "targets") {
+      const dataset = parse(path, targetDatasetSchema, split);
+      const { count, width, outputs } = dataset;
+      requireSame(`${path}.width`, width, network.layers[0], "first width");
+      requireSame(`${path}.outputs`, outputs, last, "last width");
+      checkArray(`${path}.targets`, dataset.targets, ["Float32Array"], count * outputs);
+      data[name] = checkExamples(path, dataset, network, wanted, copied);
+      sizes[name] = { count, width, outputs };
+      continue;
+    }
     const dataset = parse(path, datasetSchema, split);
     const { count, width, classes } = dataset;
     requireSame(`${path}.width`, width, network.layers[0], "first width");
-    requireSame(`${path}.classes`, classes, network.layers[network.layers.length - 1], "last width");
+    requireSame(`${path}.classes`, classes, last, "last width");
     checkArray(`${path}.labels`, dataset.labels, ["Uint8Array", "Uint16Array"], count);
-    data[name] = checkExamples(path, dataset, network, copied);
+    data[name] = checkExamples(path, dataset, network, wanted, copied);
     sizes[name] = { count, width, classes };
   }
   const encoding = splits.encoding && (JSON.parse(JSON.stringify(splits.encoding)) as Encoding);

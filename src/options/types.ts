@@ -15,25 +15,44 @@ import type { Encoding } from "../table/encoding.ts";
 /**
  * A network: its widths alone, or `layers` and `activation`.
  *
- * `layers`: widths d_0 … d_L, inputs first and classes last, at least two; classes 2 … 2¹⁶, the others 1 … 2²⁴, at
- * most 2³⁰ parameters. `activation` of the hidden layers: "relu" (default), "tanh" or "step".
+ * `layers`: widths d_0 … d_L, inputs first and classes or outputs last, at least two; classes 2 … 2¹⁶, outputs 1 … 2¹⁶,
+ * the others 1 … 2²⁴, at most 2³⁰ parameters. `activation` of the hidden layers: "relu" (default), "tanh" or "step".
  */
 export type NetworkOptions =
   | readonly number[]
   | { readonly layers: readonly number[]; readonly activation?: Activation };
 
 /**
- * Loss of a row; f is its mean over the rows of a minibatch. Only "cross-entropy" has a gradient.
+ * Loss of a row; f is its mean over the rows of a minibatch. All but "zero-one" and "cost-matrix" have a gradient.
  *
- * "cross-entropy": −log softmax of the label's logit, in nats. "zero-one": 1 where the first largest logit is not the
- * label's. "cost-matrix": the cost of the prediction, the class of the first largest logit, or where one is NaN the label's
- * dearest mistake; `costs` is classes × classes, rows labels, columns predictions,
+ * On data with labels. "cross-entropy": −log softmax of the label's logit, in nats; with `smoothing` s, from 0 (default)
+ * to below 1, the label has the probability 1 − s + s/classes and each other class s/classes. "zero-one": 1 where the
+ * first largest logit is not the label's. "cost-matrix": the cost of the prediction, the class of the first largest logit,
+ * or where one is NaN the label's dearest mistake; `costs` is classes × classes, rows labels, columns predictions,
  * finite numbers in a unit of the caller's.
+ *
+ * On data with targets t, one for each of the network's outputs z. "squared-error": ½ Σ (z − t)². "absolute-error":
+ * Σ |z − t|, its gradient 0 at 0. "logistic": Σ log(1 + e^z) − t z, in nats, for outputs that are independent of each
+ * other (one for two classes, or several labels a row), t from 0 to 1. "cross-entropy": −Σ t log softmax z, in nats, for
+ * probabilities t of the classes, which sum to 1 in each row; `smoothing` mixes them with 1/classes.
  */
 export type LossOptions =
-  | Exclude<KindOf<"loss">, "cost-matrix">
+  | Exclude<KindOf<"loss">, "cost-matrix" | "soft-cross-entropy" | "given">
   | "zero-one"
+  | { readonly kind: "cross-entropy"; readonly smoothing?: number }
   | { readonly kind: "cost-matrix"; readonly costs: readonly (readonly number[])[] };
+
+/**
+ * A loss that is a function: what a row is charged for the network's outputs (d_L; the array is used again for the next
+ * call), given its label or its targets (d_L) and its place in the training data, or in an operation's batch. Gradient-free
+ * estimators only. It is called for each row of each sample, in the caller's thread, in turns of some milliseconds. A number,
+ * or Infinity, which gives its sample the weight 0; anything else ends the run with an OptionError that tells the row.
+ *
+ * @param output the network's outputs for the row, d_L
+ * @param target the row's label, or its targets, d_L
+ * @param row its place in the training data
+ */
+export type LossFunction = (output: Float32Array, target: number | Float32Array, row: number) => number;
 
 /** Rows of inputs with labels: bytes stand for byte/255, floats for themselves. */
 export interface Dataset {
@@ -49,14 +68,28 @@ export interface Dataset {
   readonly classes: number;
 }
 
-/** Data of a run, all of one width and number of classes: the network's first and last. */
-export interface Data {
+/** Rows of inputs with targets, for the losses that read them: regressions, several labels a row, soft labels. */
+export interface TargetDataset {
+  /** count × width, row-major: bytes stand for byte/255, floats for themselves. */
+  readonly inputs: Uint8Array | Float32Array;
+  /** count × outputs, row-major, finite; from 0 to 1 where the loss takes them for probabilities. */
+  readonly targets: Float32Array;
+  /** Number of rows, at least 1. */
+  readonly count: number;
+  /** d_0: numbers in a row of `inputs`. */
+  readonly width: number;
+  /** d_L: numbers in a row of `targets`, at least 1. */
+  readonly outputs: number;
+}
+
+/** Data of a run, all of one width and number of classes or outputs: the network's first and last. */
+export interface Data<Rows extends Dataset | TargetDataset = Dataset> {
   /** What minibatches are taken from, in a fresh order each epoch. */
-  readonly train: Dataset;
-  /** What `testAccuracy` is measured on (default: none, and the accuracy is null). */
-  readonly test?: Dataset;
-  /** What `validationAccuracy` is measured on (default: none, and the accuracy is null). */
-  readonly validation?: Dataset;
+  readonly train: Rows;
+  /** What `testAccuracy` or `testErrors` are measured on (default: none, and they are null). */
+  readonly test?: Rows;
+  /** What `validationAccuracy` or `validationErrors` are measured on (default: none, and they are null). */
+  readonly validation?: Rows;
   /** How rows became inputs, where `table` made them (default: nothing is known of it); checkpoints keep it. */
   readonly encoding?: Encoding;
 }
@@ -220,10 +253,10 @@ export type BackendChoice = "auto" | BackendName;
 export interface TrainOptions {
   /** Widths d_0 … d_L, or widths and activation. */
   readonly network: NetworkOptions;
-  /** Rows to train on, and to measure accuracy on. Copied before `train` returns. */
-  readonly data: Data;
-  /** Default "cross-entropy". */
-  readonly loss?: LossOptions;
+  /** Rows to train on, and to measure accuracy or errors on, with labels or with targets. Copied before `train` returns. */
+  readonly data: Data | Data<TargetDataset>;
+  /** Default "cross-entropy". A function of your own needs a gradient-free estimator. */
+  readonly loss?: LossOptions | LossFunction;
   /** Default: local entropy at τ = 0.01, by importance sampling. */
   readonly objective?: ObjectiveOptions;
   /**
@@ -245,7 +278,7 @@ export interface TrainOptions {
   readonly threads?: number;
   /** A record each so many updates (default 100). */
   readonly recordEvery?: number;
-  /** Accuracy on `data.test` and `data.validation` each so many updates (default 0: at the end only). */
+  /** Accuracy, or errors, on `data.test` and `data.validation` each so many updates (default 0: at the end only). */
   readonly evaluateEvery?: number;
   /**
    * Whether the result, and every accuracy, is the average of the iterates after each 50 updates and of the last, by

@@ -18,7 +18,7 @@ import { pieces, plainReason, readingFile, type Source } from "../disk.ts";
 import { CheckpointError, describe, expected, OptionError } from "../errors.ts";
 import { isNode, nodeModule } from "../host.ts";
 import { Model } from "../model.ts";
-import type { Network } from "../network.ts";
+import type { Network, Predicts } from "../network.ts";
 import type { Resume } from "../options/types.ts";
 import type { Encoding } from "../table/encoding.ts";
 import { CHECKPOINT_FILE, packageVersion, RUN_FILE, removeLeftBehind, stage, writing } from "./files.ts";
@@ -32,7 +32,7 @@ import {
   type Safetensors,
   type Tensor,
 } from "./safetensors.ts";
-import { layersOf, networkMetadata, networkOf, takeVector } from "./tensors.ts";
+import { layersOf, networkMetadata, networkOf, predictsMetadata, predictsOf, takeVector } from "./tensors.ts";
 
 /** Changes when a reader of the version before would misread the file. */
 const FORMAT = "local-entropy-1";
@@ -45,6 +45,8 @@ export interface Checkpoint {
   readonly resume: Resume;
   /** How the data's rows became inputs, where `table` made them: what `encode` takes. */
   readonly encoding?: Encoding;
+  /** What its outputs are (default classes). */
+  readonly predicts?: Predicts;
 }
 
 /**
@@ -104,6 +106,7 @@ export async function load(
   const { average, parameters, update } = resume;
   const model = new Model({
     network: checkpoint.network,
+    predicts: checkpoint.predicts,
     parameters: average ? withLast(average, parameters, update) : parameters,
   });
   const { encoding } = checkpoint;
@@ -124,7 +127,8 @@ function pathIn(directory: string, call: "save" | "load"): string {
 }
 
 /** The bytes of a checkpoint in parts, a function of the state alone. `path` is for the error's sentence. */
-export function encodeCheckpoint({ network, resume, encoding }: Checkpoint, path: string): Uint8Array[] {
+export function encodeCheckpoint(checkpoint: Checkpoint, path: string): Uint8Array[] {
+  const { network, resume, encoding, predicts } = checkpoint;
   const tensors = new Map<string, Tensor>();
   for (const [prefix, vector] of vectorsOf(resume)) {
     for (const [name, tensor] of layersOf(network, prefix, vector)) {
@@ -142,6 +146,7 @@ export function encodeCheckpoint({ network, resume, encoding }: Checkpoint, path
     format: FORMAT,
     package: `local-entropy ${packageVersion()}`,
     ...networkMetadata(network),
+    ...predictsMetadata(predicts),
     update: String(resume.update),
     fingerprint: resume.fingerprint,
     backend: resume.backend,
@@ -238,9 +243,13 @@ function interpret(metadata: Readonly<Record<string, string>>, tensors: Safetens
     instructionSet,
     seconds: 0,
   };
-  return metadata.encoding === undefined
-    ? { network, resume }
-    : { network, resume, encoding: encodingOf(metadata.encoding) };
+  const predicts = predictsOf(metadata);
+  return {
+    network,
+    resume,
+    ...(predicts === "classes" ? {} : { predicts }),
+    ...(metadata.encoding === undefined ? {} : { encoding: encodingOf(metadata.encoding) }),
+  };
 }
 
 /** The file's checksum is right, so this is what was written, unless another program wrote it. */

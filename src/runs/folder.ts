@@ -6,6 +6,7 @@ import english from "zod/v4/locales/en.js";
 import { fileBytes, plainReason, readingFile } from "../disk.ts";
 import { CheckpointError } from "../errors.ts";
 import { nodeModule } from "../host.ts";
+import type { RegressionErrors } from "../measures.ts";
 import type { BackendReport } from "../run.ts";
 import { packageVersion, RUN_FILE, writeAtomically, writing } from "./files.ts";
 import { parseJson } from "./json.ts";
@@ -26,6 +27,10 @@ export interface RunReport {
   readonly testAccuracy: number | null;
   /** The same of the validation rows. */
   readonly validationAccuracy: number | null;
+  /** How far off the outputs of the test rows are, of a regression; left out before there were regressions. */
+  readonly testErrors?: RegressionErrors | null;
+  /** The same of the validation rows. */
+  readonly validationErrors?: RegressionErrors | null;
 }
 
 /** `run.json`. What a run has not told yet is left out. */
@@ -43,6 +48,11 @@ export interface RunFile extends Partial<RunReport> {
 }
 
 const count = z.int().check(z.minimum(0));
+/** A number that is not finite is null in a file. */
+const error = z.nullable(z.number());
+const errors = z.optional(
+  z.nullable(z.looseObject({ rootMeanSquareError: error, meanAbsoluteError: error, rSquared: error })),
+);
 const fraction = z.optional(z.nullable(z.number().check(z.minimum(0), z.maximum(1))));
 
 /** Only what is read back is asked for; the rest may grow. */
@@ -69,6 +79,8 @@ const runFile = z.looseObject({
   completed: z.optional(z.boolean()),
   testAccuracy: fraction,
   validationAccuracy: fraction,
+  testErrors: errors,
+  validationErrors: errors,
 });
 
 /** What is wrong, in English, whatever an application has told a zod of its own to speak. */

@@ -153,34 +153,49 @@ function notRecord(line: number, path: string): CheckpointError {
 function parseRecord(line: Uint8Array): TrainRecord | null {
   if (line.length > LONGEST) return null;
   try {
-    const read = parseJson(line, 1);
-    if (typeof read !== "object" || read === null || Array.isArray(read)) return null;
-    const record: Record<string, unknown> = { ...read };
-    for (const name in record) if (record[name] === null) record[name] = Number.NaN;
+    const record = numbersOf(parseJson(line, 2));
+    if (record === null) return null;
+    for (const name of ERRORS) if (record[name] !== undefined) record[name] = numbersOf(record[name]);
     return isRecord(record) ? record : null;
   } catch {
     return null;
   }
 }
 
+/** An object's copy, in which NaN stands where null stood; null where it is none. */
+function numbersOf(read: unknown): Record<string, unknown> | null {
+  if (typeof read !== "object" || read === null || Array.isArray(read)) return null;
+  const numbers: Record<string, unknown> = { ...read };
+  for (const name in numbers) if (numbers[name] === null) numbers[name] = Number.NaN;
+  return numbers;
+}
+
 const ALWAYS = ["loss", "gradientNorm", "seconds", "updatesPerSecond"];
-const SOMETIMES = ["effectiveSampleSize", "freeEnergy", "testAccuracy", "validationAccuracy"];
+const ACCURACIES = ["testAccuracy", "validationAccuracy"];
+const SOMETIMES = ["effectiveSampleSize", "freeEnergy", ...ACCURACIES];
+const ERRORS = ["testErrors", "validationErrors"];
+const OF_ERRORS = ["rootMeanSquareError", "meanAbsoluteError", "rSquared"];
 
 function isRecord(record: Record<string, unknown>): record is Record<string, unknown> & TrainRecord {
   return (
     Number.isSafeInteger(record.update) &&
     ALWAYS.every((name) => typeof record[name] === "number") &&
     SOMETIMES.every((name) => record[name] === undefined || typeof record[name] === "number") &&
+    ERRORS.every((name) => record[name] === undefined || areErrors(record[name])) &&
     (record.warning === undefined || typeof record.warning === "string")
   );
+}
+
+function areErrors(value: unknown): boolean {
+  const errors = value as Record<string, unknown> | null;
+  return errors !== null && OF_ERRORS.every((name) => typeof errors[name] === "number");
 }
 
 function thinned(all: Iterable<{ record: TrainRecord }>): TrainRecord[] {
   let kept: TrainRecord[] = [];
   let every = 1;
   let count = 0;
-  const measured = ({ testAccuracy, validationAccuracy }: TrainRecord) =>
-    testAccuracy !== undefined || validationAccuracy !== undefined;
+  const measured = (record: TrainRecord) => [...ACCURACIES, ...ERRORS].some((name) => name in record);
   for (const { record } of all) {
     if (count++ % every === 0 || measured(record)) kept.push(record);
     if (kept.length <= MOST) continue;

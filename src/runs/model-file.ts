@@ -5,7 +5,7 @@
 import type { Vector } from "../backends/backend.ts";
 import type { Source } from "../disk.ts";
 import { CheckpointError, describe } from "../errors.ts";
-import type { Network } from "../network.ts";
+import type { Network, Predicts } from "../network.ts";
 import { packageVersion } from "./files.ts";
 import {
   decodeSafetensors,
@@ -14,7 +14,7 @@ import {
   joined,
   type Safetensors,
 } from "./safetensors.ts";
-import { layersOf, networkMetadata, networkOf, takeVector } from "./tensors.ts";
+import { layersOf, networkMetadata, networkOf, predictsMetadata, predictsOf, takeVector } from "./tensors.ts";
 
 /** Changes when a reader of the version before would misread the file. */
 const FORMAT = "local-entropy-model-1";
@@ -24,14 +24,16 @@ export interface ModelFile {
   readonly network: Network;
   /** n. */
   readonly parameters: Vector;
+  readonly predicts: Predicts;
 }
 
 /** The bytes, a function of the network and its parameters alone but for the package's version. */
-export function encodeModel({ network, parameters }: ModelFile): Uint8Array {
+export function encodeModel({ network, parameters, predicts }: ModelFile): Uint8Array {
   const metadata = {
     format: FORMAT,
     package: `local-entropy ${packageVersion()}`,
     ...networkMetadata(network),
+    ...predictsMetadata(predicts),
   };
   const tensors = new Map(layersOf(network, "", parameters));
   const checksum = sumOf({ metadata, tensors });
@@ -60,7 +62,7 @@ export function decodeModel(source: Source, name: string): ModelFile {
     const parameters = takeVector(network, "", left);
     for (const tensor of left.keys())
       throw new FormatError(`it has a tensor ${describe(tensor)} that its network has no place for`);
-    return { network, parameters };
+    return { network, parameters, predicts: predictsOf(rest) };
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     throw new CheckpointError(`${name} cannot be used: ${error.message}`, { cause: error });

@@ -159,6 +159,28 @@ export function accuracyFigure(records: readonly TrainRecord[]): Figure | null {
   };
 }
 
+/** Of a regression, in the accuracy's place. */
+export function errorFigure(records: readonly TrainRecord[]): Figure | null {
+  const test = {
+    name: "test",
+    points: pointsOf(records, (record) => record.testErrors?.rootMeanSquareError),
+  };
+  const held = {
+    name: "validation",
+    points: pointsOf(records, (record) => record.validationErrors?.rootMeanSquareError),
+  };
+  const series = [test, held].filter(({ points }) => points.length > 0);
+  const body = curves(series, "error", { type: scaleOf(series) }, true);
+  if (body === null) return null;
+  const last = series[0].points[series[0].points.length - 1];
+  return {
+    title: "Error",
+    caption: `Root mean square error of the ${series[0].name} rows, in the targets' unit: ${Number(last.value.toPrecision(4))} at the end.`,
+    body,
+    legend: series.length > 1 ? series.map(({ name }) => name) : undefined,
+  };
+}
+
 export function sampleSizeFigure(
   records: readonly TrainRecord[],
   samples: number | undefined,

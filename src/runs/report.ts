@@ -17,6 +17,7 @@ import { readMetrics } from "./metrics.ts";
 import {
   accuracyFigure,
   confusionFigure,
+  errorFigure,
   type Figure,
   gradientFigure,
   lossFigure,
@@ -74,6 +75,7 @@ export function renderReport(data: ReportData): string {
 function drawings({ run, records, network, parameters }: ReportData): (() => Figure | null)[] {
   return [
     () => accuracyFigure(records),
+    () => errorFigure(records),
     () => lossFigure(records),
     () => sampleSizeFigure(records, run.backend?.samples),
     () => gradientFigure(records),
@@ -113,8 +115,9 @@ ${table("Options", flatten(run.options ?? run.command ?? {}))}
 
 const integers = new Intl.NumberFormat("en-US");
 
-function headline({ testAccuracy, completed, updates }: RunFile): string {
+function headline({ testAccuracy, testErrors, completed, updates }: RunFile): string {
   if (typeof testAccuracy === "number") return `${(100 * testAccuracy).toFixed(2)} % test accuracy`;
+  if (testErrors) return `Root mean square error ${digits(testErrors.rootMeanSquareError)} on the test rows`;
   if (updates === undefined) return "A run that has just begun";
   return completed
     ? `${integers.format(updates)} updates`
@@ -168,6 +171,8 @@ function whatRan({
   updates,
   completed,
   validationAccuracy,
+  testErrors,
+  validationErrors,
 }: RunFile): Row[] {
   const rows: Row[] = [];
   if (backend) {
@@ -184,9 +189,21 @@ function whatRan({
     rows.push(["updates a second", integers.format(Number((updates / seconds).toPrecision(3)))]);
   if (typeof validationAccuracy === "number")
     rows.push(["validation", `${(100 * validationAccuracy).toFixed(2)} %`]);
+  for (const [split, errors] of Object.entries({ test: testErrors, validation: validationErrors })) {
+    if (!errors) continue;
+    const { rootMeanSquareError, meanAbsoluteError, rSquared } = errors;
+    rows.push([`${split}, root mean square error`, digits(rootMeanSquareError)]);
+    rows.push([`${split}, mean absolute error`, digits(meanAbsoluteError)]);
+    rows.push([`${split}, R²`, digits(rSquared)]);
+  }
   rows.push(["started", started.replace("T", " ").replace(/\.\d+Z$/, " UTC")]);
   rows.push(["versions", `local-entropy ${versions.package}, Node ${versions.node}, ${versions.platform}`]);
   return rows;
+}
+
+/** Null where it was not finite. */
+function digits(value: number | null): string {
+  return value === null ? "not a number" : String(Number(value.toPrecision(4)));
 }
 
 type Row = readonly [name: string, value: string];

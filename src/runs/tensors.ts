@@ -5,12 +5,31 @@
 import type { Vector } from "../backends/backend.ts";
 import { KINDS } from "../backends/description.ts";
 import { describe } from "../errors.ts";
-import { type Activation, layerShapes, type Network, parameterCount } from "../network.ts";
+import {
+  type Activation,
+  layerShapes,
+  type Network,
+  PREDICTS,
+  type Predicts,
+  parameterCount,
+} from "../network.ts";
 import { FormatError, type Tensor } from "./safetensors.ts";
 
 /** A network as metadata, which `networkOf` reads. */
 export function networkMetadata({ layers, activation }: Network): { layers: string; activation: string } {
   return { layers: layers.join(" "), activation };
+}
+
+/** The same as metadata, which `predictsOf` reads; none for classes. */
+export function predictsMetadata(predicts: Predicts = "classes"): Record<string, string> {
+  return predicts === "classes" ? {} : { predicts };
+}
+
+/** @throws FormatError where it is none of them */
+export function predictsOf({ predicts = "classes" }: Readonly<Record<string, string>>): Predicts {
+  const known = PREDICTS.find((name) => name === predicts);
+  if (known === undefined) throw new FormatError(`it predicts ${describe(predicts)}`);
+  return known;
 }
 
 /** The network that metadata name. @throws FormatError where they name none */

@@ -98,7 +98,7 @@ const WRONG: readonly [string, Fields, string][] = [
   ["parameters of another sign", { arrays: { parameters: new Int32Array(N) } }, "ARRAY_TYPE"],
   ["an unknown estimator", { scalars: { estimator: 5 } }, "UNKNOWN_KIND"],
   ["an unknown coupling", { scalars: { ...SAMPLER, coupling: 3 } }, "UNKNOWN_KIND"],
-  ["an unknown loss", { scalars: { lossKind: 2 } }, "UNKNOWN_KIND"],
+  ["an unknown loss", { scalars: { lossKind: 7 } }, "UNKNOWN_KIND"],
   ["an unknown activation", { scalars: { activation: 3 } }, "UNKNOWN_KIND"],
   [
     "costs of fewer classes",

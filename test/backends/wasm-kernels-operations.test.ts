@@ -12,12 +12,21 @@ import {
   lossPart,
   networkPart,
   seedPart,
+  targetWidth,
   updatePart,
 } from "../../src/backends/job.ts";
 import { openReference } from "../../src/backends/reference.ts";
 import { type JobField, readJob, writeJob } from "../../src/backends/wasm/abi.ts";
 import { parameterCount } from "../../src/network.ts";
-import { type CaseOptions, caseName, KEY, type NetworkCase, networkCase } from "../support/fixtures.ts";
+import {
+  answered,
+  type CaseOptions,
+  caseName,
+  KEY,
+  type NetworkCase,
+  networkCase,
+  TARGET_LOSSES,
+} from "../support/fixtures.ts";
 import { type Arena, openArena } from "../support/wasm.ts";
 import { matches, worstSeen } from "../tolerances.ts";
 
@@ -45,10 +54,10 @@ function jobOf(arena: Arena, { network, parameters, batch }: NetworkCase, loss: 
     ...arena.fields([
       networkPart(network),
       lossPart(loss, network),
-      examplesPart(batch, network.layers[0]),
+      examplesPart(batch, network.layers[0], targetWidth(loss, network)),
       { arrays: { parameters } },
     ]),
-    batchSize: batch.labels.length,
+    batchSize: batch.inputs.length / network.layers[0],
     batches: 1,
     count: 1,
     ...fields,
@@ -67,9 +76,10 @@ describe.each(CASES.map((options) => [caseName(options), options] as const))("%s
   const classes = options.layers.at(-1) as number;
   const rows = options.rows;
 
-  test.each([CROSS_ENTROPY, costsOf(classes)])("loss, $kind", async (loss) => {
+  test.each([CROSS_ENTROPY, costsOf(classes), ...TARGET_LOSSES])("loss, $kind", async (loss) => {
     const arena = await openArena();
-    const job = jobOf(arena, given, loss, { ...operation("loss") });
+    const batch = answered(given.batch, rows, loss, classes);
+    const job = jobOf(arena, { ...given, batch }, loss, { ...operation("loss") });
     arena.kernels.run(job, 0);
     arena.check();
     matches(
@@ -92,8 +102,13 @@ describe.each(CASES.map((options) => [caseName(options), options] as const))("%s
     const correct = jobOf(arena, given, CROSS_ENTROPY, { ...operation("accuracy") });
     arena.kernels.run(correct, 0);
     arena.check();
-    const expected = await reference.predict({ network, parameters, inputs: batch.inputs });
-    matches("probabilities", arena.floats(output, rows * classes), expected.probabilities);
+    const expected = await reference.predict({
+      network,
+      loss: CROSS_ENTROPY,
+      parameters,
+      inputs: batch.inputs,
+    });
+    matches("probabilities", arena.floats(output, rows * classes), expected.outputs);
     const labels = new Uint16Array(arena.memory.buffer, outputLabels, rows);
     expect([...labels]).toEqual([...expected.labels]);
     const right = labels.filter((label, r) => label === batch.labels[r]).length;
@@ -117,7 +132,7 @@ describe.each(SAMPLED.map((options) => [caseName(options), options] as const))(
   "samples, %s",
   (_, options) => {
     const given = networkCase(options);
-    const { network, parameters, batch } = given;
+    const { network, parameters } = given;
     const classes = options.layers.at(-1) as number;
     const projected = options.rows <= options.layers[0];
     const forms = COUPLINGS.flatMap((coupling) =>
@@ -125,17 +140,24 @@ describe.each(SAMPLED.map((options) => [caseName(options), options] as const))(
         .filter(
           (rowwise) => !(rowwise && coupling.kind === "independent" && coupling.complement === "sample"),
         )
-        .flatMap((rowwise) => [CROSS_ENTROPY, costsOf(classes)].map((loss) => ({ coupling, rowwise, loss }))),
+        .flatMap((rowwise) =>
+          [CROSS_ENTROPY, costsOf(classes), TARGET_LOSSES[2], TARGET_LOSSES[3]].map((loss) => ({
+            coupling,
+            rowwise,
+            loss,
+          })),
+        ),
     );
 
     test.each(forms)("$coupling.kind, by rows: $rowwise, $loss.kind", async ({ coupling, rowwise, loss }) => {
       const arena = await openArena();
+      const batch = answered(given.batch, options.rows, loss, classes);
       const temperature = 0.6;
       const estimator = { kind: "importance-sampling", coupling, temperature, rowwise, projected } as const;
       const count = sampleCount(coupling, network, rowwise);
       const n = parameterCount(network);
       const [gradient, losses] = [arena.output(4 * n), arena.output(4 * count)];
-      const job = jobOf(arena, given, loss, {
+      const job = jobOf(arena, { ...given, batch }, loss, {
         ...operation("estimate"),
         ...arena.fields([
           estimatorPart(estimator),

@@ -48,6 +48,7 @@ describe("right inputs", () => {
     expect(checkOperation("gradient", { ...located, batch })).toEqual({ ...place, loss, batch: seen });
     expect(checkOperation("predict", { ...located, inputs: batch.inputs })).toEqual({
       ...place,
+      loss: { kind: "cross-entropy" },
       inputs: batch.inputs,
     });
     expect(checkOperation("accuracy", { ...located, data: batch })).toEqual({ ...place, batch: seen });
@@ -232,7 +233,7 @@ describe("wrong inputs", () => {
     [
       "evolutionStrategies",
       { ...located, batch, tau: 1, temperature: 2 },
-      "Unknown option evolutionStrategies.temperature; allowed are network, parameters, signal, loss, batch, seed, update, tau, noiseScale, coupling, projection, rowwise",
+      "Unknown option evolutionStrategies.temperature; allowed are network, parameters, signal, loss, batch, seed, update, tau, noiseScale, coupling, projection, rowwise, losses",
     ],
     [
       "sgld",

@@ -102,14 +102,15 @@ onEveryBackend((given) => {
   });
 
   test("predicted labels take the first largest logit, probabilities are the softmax", async () => {
-    const { labels, probabilities } = await given().operations.predict({
+    const { labels, outputs } = await given().operations.predict({
       network,
+      loss: CROSS_ENTROPY,
       parameters: Float32Array.of(0, 0, 0, 1, 2, 2),
       inputs: Uint8Array.of(0, 255),
     });
     expect([...labels]).toEqual([1, 1]);
     const sum = Math.exp(-1) + 2;
-    matches("probabilities", probabilities.slice(3), [Math.exp(-1) / sum, 1 / sum, 1 / sum]);
+    matches("probabilities", outputs.slice(3), [Math.exp(-1) / sum, 1 / sum, 1 / sum]);
   });
 
   test("large logits neither overflow nor lose the loss", async () => {
@@ -141,10 +142,10 @@ onEveryFastBackend((given) => {
       const data = examples(options.layers, rows, options.inputs ?? "bytes", 5);
       const [actual, expected] = await Promise.all(
         [given().operations, reference].map((operations) =>
-          operations.predict({ network, parameters, inputs: data.inputs }),
+          operations.predict({ network, loss: CROSS_ENTROPY, parameters, inputs: data.inputs }),
         ),
       );
-      matches("probabilities", actual.probabilities, expected.probabilities);
+      matches("probabilities", actual.outputs, expected.outputs);
       expect([...actual.labels]).toEqual([...expected.labels]);
       const labels = expected.labels.map((label, b) =>
         b % 3 ? label : (label + 1) % options.layers.at(-1)!,

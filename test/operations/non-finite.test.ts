@@ -36,6 +36,7 @@ onEveryBackend((given) => {
         expect(await operations.accuracy(input)).toBe(0);
         const predicted = await operations.predict({
           network,
+          loss: CROSS_ENTROPY,
           parameters: input.parameters,
           inputs: batch.inputs,
         });
@@ -73,6 +74,7 @@ onEveryBackend((given) => {
     const { network, parameters, batch } = networkCase({ layers: [9, 6, 5], rows: 3, activation });
     const { labels } = await given().operations.predict({
       network,
+      loss: CROSS_ENTROPY,
       parameters: parameters.with(9 * 6 + 4, Number.NaN), // the bias of a hidden unit
       inputs: batch.inputs,
     });

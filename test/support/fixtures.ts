@@ -77,6 +77,32 @@ export function examples(
   return { inputs, labels: Uint16Array.from(integers(number + 9, rows, layers.at(-1)!)) };
 }
 
+/** The losses that read targets. */
+export const TARGET_LOSSES = [
+  { kind: "squared-error" },
+  { kind: "absolute-error" },
+  { kind: "logistic" },
+  { kind: "soft-cross-entropy" },
+] as const satisfies readonly Loss[];
+
+/** The same rows with targets for a loss in the place of labels, `width` a row; labels stay where it reads those. */
+export function answered(batch: Examples, rows: number, { kind }: Loss, width: number): Examples {
+  if (kind === "cross-entropy" || kind === "cost-matrix") return batch;
+  const count = rows * width;
+  const quarters = Float32Array.from(integers(61, count, 5), (value) => value / 4);
+  const targets = kind === "logistic" ? quarters : Float32Array.from(normalVector(62, count));
+  if (kind === "soft-cross-entropy") {
+    for (let b = 0; b < rows; b++) {
+      const row = quarters.subarray(b * width, (b + 1) * width);
+      const sum = row.reduce((total, value) => total + value, 0);
+      row.forEach((value, c) => {
+        targets[b * width + c] = sum === 0 ? 1 / width : value / sum;
+      });
+    }
+  }
+  return { inputs: batch.inputs, labels: new Uint16Array(0), targets };
+}
+
 /** A short name of a case for a test's title. */
 export function caseName({
   layers,

@@ -40,7 +40,7 @@ inline double add_batch_gradient(const SampledPoint& point, const Batch& batch, 
     if (!point.whole) load_rows(batch, first, count, &e.rows);
     first_product(e.rows, 0, count, sampler->perturbed, columns, e.pass.signal[1], e.pass.stride[1]);
     forward(network, tail, e.pass, 0, count);
-    row_losses(network, *point.q->loss, e.rows.labels, e.pass, 0, count, 1.0f / float(batch.size));
+    row_losses(network, *point.q->loss, e.rows, e.pass, 0, count, 1.0f / float(batch.size));
     backward(network, tail, e.pass, 0, count);
     first_gradient(e.rows, e.pass.signal[1], e.pass.stride[1], columns, 0, columns, add || first > 0,
                    sums->first);
@@ -61,7 +61,7 @@ inline double add_span_gradient(const SampledPoint& point, const float* center, 
            pass.signal[1], stride, Triangle::kLower});
   perturb(point.layout, 2, tail, float(q.noise_scale), sampler->noise, sampler->perturbed);
   forward(network, sampler->perturbed, pass, 0, rows);
-  row_losses(network, *q.loss, point.rows.labels, pass, 0, rows, 1.0f / float(rows));
+  row_losses(network, *q.loss, point.rows, pass, 0, rows, 1.0f / float(rows));
   backward(network, sampler->perturbed, pass, 0, rows);
   tail_gradient(network, pass, rows, add, 0, 1, sums->tail);
   if (add)

@@ -141,7 +141,7 @@ inline double span_transition(const Estimator& estimator, const Question& q, siz
            stride, Triangle::kLower});
   add_scaled(q.parameters + offset, 1, chain->x, count, chain->position);
   forward(network, chain->position, pass, 0, rows);
-  row_losses(network, *q.loss, chain->point.rows.labels, pass, 0, rows, 1.0f / float(rows));
+  row_losses(network, *q.loss, chain->point.rows, pass, 0, rows, 1.0f / float(rows));
   backward(network, chain->position, pass, 0, rows);
   tail_gradient(network, pass, rows, false, 0, 1, chain->gradient);
   product({rows, columns, rows, factor, 1, rows, pass.signal[1], stride, nullptr, 0, chain->pulled, columns,

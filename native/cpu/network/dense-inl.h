@@ -6,9 +6,9 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 #include "../../backend.h"
@@ -17,6 +17,7 @@
 #include "../machine/denormals.h"
 #include "../machine/team-inl.h"
 #include "../machine/workspace.h"
+#include "loss-inl.h"
 #include "rows-inl.h"
 
 BEGIN_TARGET
@@ -29,6 +30,7 @@ struct Pass {
   float* transposed;   // the largest W^l, l > 1, transposed
   float* row_loss;     // rows
   float* excess;       // rows
+  size_t* sample;      // one: the number of the sample in hand, where a loss is given
 };
 
 inline Pass new_pass(Workspace& workspace, const Network& network, size_t rows) {
@@ -47,6 +49,7 @@ inline Pass new_pass(Workspace& workspace, const Network& network, size_t rows) 
   pass.transposed = workspace.take<float>(largest_matrix);
   pass.row_loss = workspace.take<float>(rows);
   pass.excess = workspace.take<float>(rows);
+  pass.sample = workspace.zeros<size_t>(1);
   return pass;
 }
 
@@ -87,48 +90,48 @@ inline void forward(const Network& network, const float* tail, const Pass& pass,
   }
 }
 
-inline size_t first_largest(const float* z, size_t classes) {
-  size_t best = 0;
-  float top = z[0];
-  for (size_t c = 1; c < classes; c++) {
-    const bool larger = z[c] > top;  // a choice, not a branch: which class leads is a guess that fails often
-    best = larger ? c : best;
-    top = larger ? z[c] : top;
+// Losses of rows begin … end - 1 that are sums over the outputs; as row_losses.
+template <class Term>
+inline void summed_losses(const Network& network, const Rows& rows, const Pass& pass, size_t begin,
+                          size_t end, float scale) {
+  const size_t outputs = network.classes(), stride = pass.stride[network.depth()];
+  for (size_t r = begin; r < end; r++) {
+    float* z = pass.signal[network.depth()] + r * stride;
+    const float* targets = rows.targets[r];
+    Float total = set(0);
+    for (size_t c = 0; c < outputs; c += kLanes) {
+      const size_t n = std::min(kLanes, outputs - c);
+      const Float out = load_some(z + c, n), t = load_some(targets + c, n);
+      const Float term = Term::loss(out, t);
+      total = total + (n == kLanes ? term : select((Int)(lane_numbers() < uint32_t(n)), term, set(0)));
+      if (scale != 0) store_some(z + c, n, set(scale) * Term::slope(out, t));
+    }
+    pass.row_loss[r] = sum(total);
   }
-  return best;
 }
 
-// Whether one of them is NaN, which no comparison above tells.
-inline bool any_nan(const float* z, size_t classes) {
-  Int found = (Int)set(0);
-  for (size_t c = 0; c < classes; c += kLanes) {
-    const Float x = load_or(z + c, std::min(kLanes, classes - c), 0);
-    found = found | (Int)(x != x);
+// -sum t log softmax z of rows begin … end - 1: sum t (z_best - z) + sum t log1p(others); as row_losses.
+inline void soft_cross_entropies(const Network& network, const Rows& rows, const Pass& pass, size_t begin,
+                                 size_t end, float scale) {
+  const size_t classes = network.classes(), stride = pass.stride[network.depth()];
+  for (size_t r = begin; r < end; r++) {
+    float* z = pass.signal[network.depth()] + r * stride;
+    const float* targets = rows.targets[r];
+    const size_t best = first_largest(z, classes);
+    float below = 0, all = 0;
+    for (size_t c = 0; c < classes; c++) {
+      if (targets[c] != 0) below += targets[c] * (z[best] - z[c]);
+      all += targets[c];
+    }
+    const float others = exponentials(z, classes, best);
+    pass.row_loss[r] = below + all * std::log1p(others);
+    if (scale == 0) continue;
+    const Float factor = set(scale * all / (1 + others)), minus = set(-scale);
+    for (size_t c = 0; c < classes; c += kLanes) {
+      const size_t n = std::min(kLanes, classes - c);
+      store_some(z + c, n, fma(factor, load_some(z + c, n), minus * load_some(targets + c, n)));
+    }
   }
-  return sum(select(found, set(1), set(0))) > 0;
-}
-
-// The class of the first largest logit, or kNoClass where one is NaN.
-inline uint16_t predicted(const float* z, size_t classes) {
-  const size_t best = first_largest(z, classes);
-  return any_nan(z, classes) ? kNoClass : uint16_t(best);
-}
-
-// What a cost matrix's row of the label charges where nothing is predicted: its dearest mistake.
-inline float dearest(const float* costs, size_t classes) { return *std::max_element(costs, costs + classes); }
-
-// z <- exp(z - z_best) with 1 at `best`; returns the sum of the others, so that log1p of it keeps small
-// losses.
-inline float exponentials(float* z, size_t classes, size_t best) {
-  const Float top = set(z[best]);
-  Float total = set(0);
-  for (size_t c = 0; c < classes; c += kLanes) {
-    const size_t n = std::min(kLanes, classes - c);
-    const Float e = exp(load_or(z + c, n, -std::numeric_limits<float>::infinity()) - top);
-    store_some(z + c, n, e);
-    total = total + select((Int)(lane_numbers() == uint32_t(best - c)), set(0), e);
-  }
-  return sum(total);
 }
 
 // Cross-entropy of rows begin … end - 1: z_best - z_label + log1p(sum over the others of exp(z - z_best)).
@@ -157,15 +160,31 @@ inline void cross_entropies(const Network& network, const uint16_t* labels, cons
 
 // Losses of rows begin … end - 1 into row_loss. Where scale is not 0, the logits become scale ·
 // dloss/dlogits.
-inline void row_losses(const Network& network, const Loss& loss, const uint16_t* labels, const Pass& pass,
+inline void row_losses(const Network& network, const Loss& loss, const Rows& rows, const Pass& pass,
                        size_t begin, size_t end, float scale) {
   const size_t classes = network.classes(), stride = pass.stride[network.depth()];
   switch (loss.kind) {
     case LossKind::kCrossEntropy:
-      return cross_entropies(network, labels, pass, begin, end, scale);
+      return cross_entropies(network, rows.labels, pass, begin, end, scale);
+    case LossKind::kSquaredError:
+      return summed_losses<SquaredError>(network, rows, pass, begin, end, scale);
+    case LossKind::kAbsoluteError:
+      return summed_losses<AbsoluteError>(network, rows, pass, begin, end, scale);
+    case LossKind::kLogistic:
+      return summed_losses<Logistic>(network, rows, pass, begin, end, scale);
+    case LossKind::kSoftCrossEntropy:
+      return soft_cross_entropies(network, rows, pass, begin, end, scale);
+    case LossKind::kGiven:
+      for (size_t r = begin; r < end; r++) {
+        const size_t at = *pass.sample * loss.batch + rows.first + r;
+        const float* z = pass.signal[network.depth()] + r * stride;
+        if (loss.outputs != nullptr) std::copy(z, z + classes, loss.outputs + at * classes);
+        pass.row_loss[r] = loss.outputs != nullptr ? 0 : loss.given[at];
+      }
+      return;
     case LossKind::kCostMatrix:
       for (size_t r = begin; r < end; r++) {
-        const float* costs = loss.costs.data() + labels[r] * classes;
+        const float* costs = loss.costs.data() + rows.labels[r] * classes;
         const uint16_t best = predicted(pass.signal[network.depth()] + r * stride, classes);
         pass.row_loss[r] = best == kNoClass ? dearest(costs, classes) : costs[best];
       }
@@ -269,30 +288,26 @@ inline bool for_row_blocks(const Network& network, const float* parameters, cons
 inline bool dense_loss(const Network& network, const Loss& loss, const float* parameters, const Batch& batch,
                        const Context& context, double* value) {
   std::vector<double> sums((batch.size + kRowBlock - 1) / kRowBlock);
-  const bool done =
-      for_row_blocks(network, parameters, batch, context,
-                     [&](size_t block, size_t, size_t count, const Evaluator& evaluator) {
-                       row_losses(network, loss, evaluator.rows.labels, evaluator.pass, 0, count, 0);
-                       sums[block] = sum_of_losses(evaluator.pass, count);
-                     });
+  const bool done = for_row_blocks(network, parameters, batch, context,
+                                   [&](size_t block, size_t, size_t count, const Evaluator& evaluator) {
+                                     row_losses(network, loss, evaluator.rows, evaluator.pass, 0, count, 0);
+                                     sums[block] = sum_of_losses(evaluator.pass, count);
+                                   });
   *value = 0;
   for (const double sum : sums) *value += sum / double(batch.size);
   return done;
 }
 
-inline bool dense_predict(const Network& network, const float* parameters, const Batch& batch,
-                          const Context& context, float* probabilities, uint16_t* labels) {
+inline bool dense_predict(const Network& network, LossKind kind, const float* parameters, const Batch& batch,
+                          const Context& context, float* outputs, uint16_t* labels) {
   const size_t classes = network.classes();
   return for_row_blocks(network, parameters, batch, context,
                         [&](size_t, size_t first, size_t count, const Evaluator& evaluator) {
                           for (size_t r = 0; r < count; r++) {
                             float* z = evaluator.pass.signal[network.depth()] +
                                        r * evaluator.pass.stride[network.depth()];
-                            const size_t best = first_largest(z, classes);
                             labels[first + r] = predicted(z, classes);
-                            const float total = 1 + exponentials(z, classes, best);
-                            for (size_t c = 0; c < classes; c++)
-                              probabilities[(first + r) * classes + c] = z[c] / total;
+                            link_row(kLinks[size_t(kind)], z, classes, outputs + (first + r) * classes);
                           }
                         });
 }

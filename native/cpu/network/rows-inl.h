@@ -31,13 +31,15 @@ struct Columns;  // columns-inl.h
 // Inputs of a block of rows: lists of the non-zero ones, or the whole matrix (count x width).
 struct Rows {
   size_t count = 0, width = 0, capacity = 0;
+  size_t first = 0;  // of the batch's rows
   bool sparse = false;
-  uint32_t* length = nullptr;  // count
-  uint32_t* piece = nullptr;   // count x (kPieces + 1): where a piece's inputs begin in a row's list
-  uint32_t* index = nullptr;   // count x width, row r's list at r width
-  float* value = nullptr;      // as index, or the matrix
-  uint16_t* labels = nullptr;  // count
-  Columns* columns = nullptr;  // the lists by columns, where the team makes the product
+  uint32_t* length = nullptr;       // count
+  uint32_t* piece = nullptr;        // count x (kPieces + 1): where a piece's inputs begin in a row's list
+  uint32_t* index = nullptr;        // count x width, row r's list at r width
+  float* value = nullptr;           // as index, or the matrix
+  uint16_t* labels = nullptr;       // count
+  const float** targets = nullptr;  // count: each row's, where the examples have them
+  Columns* columns = nullptr;       // the lists by columns, where the team makes the product
 };
 
 inline Rows new_rows(Workspace& workspace, size_t count, size_t width) {
@@ -49,6 +51,7 @@ inline Rows new_rows(Workspace& workspace, size_t count, size_t width) {
   rows.index = workspace.take<uint32_t>(count * width);
   rows.value = workspace.take<float>(count * width);
   rows.labels = workspace.take<uint16_t>(count);
+  rows.targets = workspace.take<const float*>(count);
   return rows;
 }
 
@@ -138,6 +141,7 @@ inline void load_row(const Input* row, size_t r, Rows* rows) {
 inline void choose_form(const Batch& batch, size_t first, size_t count, Rows* rows) {
   const Examples& examples = *batch.examples;
   rows->count = count;
+  rows->first = first;
   rows->sparse = examples.bytes.empty()
                      ? mostly_zero(examples.floats.data(), batch, first, count, rows->width)
                      : mostly_zero(examples.bytes.data(), batch, first, count, rows->width);
@@ -152,6 +156,7 @@ inline void load_share(const Batch& batch, size_t first, size_t begin, size_t en
     else
       load_row(examples.bytes.data() + from * rows->width, r, rows);
     rows->labels[r] = examples.labels.empty() ? 0 : examples.labels[from];
+    if (!examples.targets.empty()) rows->targets[r] = examples.targets.data() + from * examples.outputs;
   }
 }
 

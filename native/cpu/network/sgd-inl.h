@@ -53,7 +53,7 @@ inline double team_gradient(const Network& network, const Loss& loss, const floa
       if (share.begin == share.end) return;
       add_pieces(state->rows, share.begin, share.end, parameters, columns, pass.signal[1], pass.stride[1]);
       forward(network, parameters + offset, pass, share.begin, share.end);
-      row_losses(network, loss, state->rows.labels, pass, share.begin, share.end, 1.0f / float(batch.size));
+      row_losses(network, loss, state->rows, pass, share.begin, share.end, 1.0f / float(batch.size));
       backward(network, parameters + offset, pass, share.begin, share.end);
     });
     const bool leave = factored != nullptr && count == batch.size;

@@ -190,6 +190,7 @@ inline bool importance_sampling_from_losses(const Estimator& estimator, const Qu
       if (context.cancelled->load(std::memory_order_relaxed)) return;
       double losses[2];
       draw_noise(point.layout, projection, q.seed, q.update, uint32_t(unit), sampler.noise);
+      sampler.unit = unit;
       if (projection != nullptr)
         projected_losses(point, pair, &sampler, losses);
       else
@@ -343,6 +344,23 @@ inline Factors block_weights(const WalshRun& run, float* losses, Estimate* estim
   estimate->effective_sample_size = samples * all.mean * samples * all.mean / all.squares;
   estimate->largest_weight = all.largest;
   return {run.by_rows ? s * s / tau * std::exp(-all.top) / all.mean : 1, -delta * s / tau / all.mean};
+}
+
+// The outputs of all samples, in the loss's place, and at x itself.
+inline bool sample_outputs(const Estimator& estimator, const Question& q, const Context& context,
+                           Workspace& workspace, float* outputs) {
+  const FlushDenormals flush;
+  workspace.reset();
+  Loss wanted;
+  wanted.kind = LossKind::kGiven;
+  wanted.outputs = outputs;
+  wanted.samples = sample_count(estimator, *q.network);
+  wanted.batch = q.batches[0].size;
+  Question asked = q;
+  asked.loss = &wanted;
+  if (estimator.coupling.kind == Coupling::Kind::kWalsh)
+    return outputs_of_blocks(estimator, asked, context, workspace);
+  return outputs_of_samples(estimator, asked, context, workspace);
 }
 
 inline bool importance_sampling(const Estimator& estimator, const Question& q, const Context& context,

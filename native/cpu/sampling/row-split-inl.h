@@ -43,6 +43,7 @@ inline float* center_losses(const Question& q, const Rows* whole, const float* b
   float* losses = workspace.take<float>(batch);
   const size_t capacity = std::min(batch, kRowBlock), width = q.network->layers[1];
   const Pass pass = new_pass(workspace, *q.network, capacity);
+  *pass.sample = q.loss->samples;
   Rows rows;
   if (whole == nullptr) rows = new_rows(workspace, capacity, q.network->layers[0]);
   for (size_t first = 0; first < batch; first += kRowBlock) {
@@ -51,13 +52,15 @@ inline float* center_losses(const Question& q, const Rows* whole, const float* b
       load_rows(q.batches[0], first, count, &rows);
       first_product(rows, 0, count, q.parameters, width, pass.signal[1], pass.stride[1]);
     } else {
+      rows.first = first;
       rows.labels = whole->labels + first;
+      rows.targets = whole->targets + first;
       for (size_t r = 0; r < count; r++)
         std::memcpy(pass.signal[1] + r * pass.stride[1], base + (first + r) * base_row,
                     width * sizeof(float));
     }
     forward(*q.network, q.parameters + tail_offset(*q.network), pass, 0, count);
-    row_losses(*q.network, *q.loss, rows.labels, pass, 0, count, 0);
+    row_losses(*q.network, *q.loss, rows, pass, 0, count, 0);
     std::memcpy(losses + first, pass.row_loss, count * sizeof(float));
   }
   return losses;
@@ -176,7 +179,7 @@ inline void noisy_forward(const SampleRun& run, const RowSampler& s, const Rows&
     product({count, columns, inputs, a, a_row, 1, w, columns, s.eta[l], stride, pass.signal[l], stride});
     w += inputs * columns;
   }
-  row_losses(network, *q.loss, rows.labels, pass, 0, count, 0);
+  row_losses(network, *q.loss, rows, pass, 0, count, 0);
 }
 
 // Adds a block of rows' part of H to C and to the later layers' matrices.
@@ -211,6 +214,7 @@ inline void rowwise_losses(const SampleRun& run, RowSampler* s, float* coefficie
     first_noise(run, *s, rows, count);
     for (int i = 0; i <= int(run.pair); i++) {
       const float sign = i == 0 ? 1.0f : -1.0f;
+      set_sample(s->sampler, run.pair, i);
       noisy_forward(run, *s, rows, first, count, sign);
       losses[i] += sum_of_losses(s->sampler.evaluator.pass, count);
       add_first_order(run, *s, first, count, sign, coefficients, tail);
@@ -231,6 +235,7 @@ inline bool for_units(const SampleRun& run, Task task) {
     for (size_t unit = run.units * g / run.groups; unit < run.units * (g + 1) / run.groups; unit++) {
       if (run.context->cancelled->load(std::memory_order_relaxed)) return;
       draw_noise(run.point.layout, run.point.projection, q.seed, q.update, uint32_t(unit), s.sampler.noise);
+      s.sampler.unit = unit;
       task(unit, g, &s);
     }
   });
@@ -348,6 +353,20 @@ inline void write_sample_gradient(SampleRun& run, float alpha, const FirstOrder&
     add_scaled(gradient + n, alpha, tail, count, gradient + n);
     tail += count;
   }
+}
+
+// The outputs of samples or pairs, and at x itself.
+inline bool outputs_of_samples(Estimator estimator, const Question& q, const Context& context,
+                               Workspace& workspace) {
+  Projection projection;
+  if (estimator.projected) projection = new_projection(workspace, q.batches[0], context.executor);
+  estimator.rowwise = false;  // no first-order part is wanted
+  const SampleRun run =
+      new_sample_run(estimator, q, estimator.projected ? &projection : nullptr, context, workspace);
+  FirstOrder none;
+  if (!sample_losses(run, workspace.take<double>(estimator.coupling.samples), &none)) return false;
+  center_losses(q, nullptr, nullptr, 0, workspace);
+  return !context.cancelled->load();
 }
 
 // The gradient from independent samples or pairs; factors_of: the operation's, of losses (J).

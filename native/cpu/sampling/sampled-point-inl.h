@@ -87,6 +87,7 @@ struct Sampler {
   float* noise;
   float* perturbed;  // n, or layers 2 … L where projected
   float* shift;      // antithetic and projected: s L U (B x stride)
+  size_t unit;       // whose noise it holds
 };
 
 // The minibatch at x_k. Projected, or small direct, batches are read once (`whole`).
@@ -136,6 +137,11 @@ inline Sampler new_sampler(Workspace& workspace, const SampledPoint& point) {
   return sampler;
 }
 
+// Says which sample the pass is of.
+inline void set_sample(const Sampler& sampler, bool pair, int sign) {
+  *sampler.evaluator.pass.sample = pair ? 2 * sampler.unit + size_t(sign) : sampler.unit;
+}
+
 // Mean loss at `parameters` over a batch, by one worker.
 inline double batch_loss(const SampledPoint& point, const float* parameters, const Batch& batch,
                          Sampler* sampler) {
@@ -147,7 +153,7 @@ inline double batch_loss(const SampledPoint& point, const float* parameters, con
     if (!point.whole) load_rows(batch, first, count, &e.rows);
     first_product(e.rows, 0, count, parameters, network.layers[1], e.pass.signal[1], e.pass.stride[1]);
     forward(network, parameters + tail_offset(network), e.pass, 0, count);
-    row_losses(network, *point.q->loss, e.rows.labels, e.pass, 0, count, 0);
+    row_losses(network, *point.q->loss, e.rows, e.pass, 0, count, 0);
     total += sum_of_losses(e.pass, count);
   }
   return total / double(batch.size);
@@ -158,6 +164,7 @@ inline void direct_losses(const SampledPoint& point, bool pair, Sampler* sampler
   const Question& q = *point.q;
   for (int sign = 0; sign <= int(pair); sign++) {
     const float s = float(sign == 0 ? q.noise_scale : -q.noise_scale);
+    set_sample(*sampler, pair, sign);
     perturb(point.layout, 1, q.parameters, s, sampler->noise, sampler->perturbed);
     losses[sign] = batch_loss(point, sampler->perturbed, q.batches[0], sampler);
   }
@@ -171,11 +178,12 @@ inline void projected_losses(const SampledPoint& point, bool pair, Sampler* samp
   product({rows, columns, rows, point.factor, rows, 1, sampler->noise, columns, pair ? nullptr : point.base,
            stride, pair ? sampler->shift : pass.signal[1], stride, Triangle::kLower});
   for (int sign = 0; sign <= int(pair); sign++) {
+    set_sample(*sampler, pair, sign);
     if (pair) add_scaled(point.base, sign == 0 ? 1.0f : -1.0f, sampler->shift, rows * stride, pass.signal[1]);
     perturb(point.layout, 2, q.parameters + tail_offset(network),
             float(sign == 0 ? q.noise_scale : -q.noise_scale), sampler->noise, sampler->perturbed);
     forward(network, sampler->perturbed, pass, 0, rows);
-    row_losses(network, *q.loss, point.rows.labels, pass, 0, rows, 0);
+    row_losses(network, *q.loss, point.rows, pass, 0, rows, 0);
     losses[sign] = sum_of_losses(pass, rows) / double(rows);
   }
 }

@@ -17,6 +17,7 @@
 #include "../network/first-layer-inl.h"
 #include "row-split-inl.h"
 #include "row-split-walsh-inl.h"
+#include "walsh-losses-inl.h"
 #include "walsh-noise-inl.h"
 
 BEGIN_TARGET
@@ -75,8 +76,8 @@ inline bool walsh_rows(const WalshRun& run, size_t count, bool apart, double sca
         const size_t b = first + r;
         for (size_t i = 0; i < count; i++) {
           WalshRow& row = worker.row[i];
-          walsh_row<kCount>(run.point, run.noise[i], base + r * length, worker.y[i] + r * length,
-                            rows.labels[offset + r], worker.scratch, &row);
+          walsh_row<kCount>(run.point, run.noise[i], base + r * length, worker.y[i] + r * length, rows,
+                            offset + r, (run.first_block + i) * 2 * shape.m, b, worker.scratch, &row);
           float* losses = sums.losses + i * 2 * length;
           for (size_t at = 0; at < 2 * length; at += kLanes)
             store(losses + at, load(losses + at) + load(row.losses + at));
@@ -269,6 +270,26 @@ inline bool gradient_from_blocks_of(WalshRun& run,
   if (!estimate->wants_error || run.blocks < 2) return true;
   return walsh_standard_error<kCount>(run, factor == 0 ? nullptr : losses, first_order, factor,
                                       &estimate->standard_error);
+}
+
+// The outputs of all blocks' samples, and at x itself.
+inline bool outputs_of_blocks(const Estimator& estimator, const Question& q, const Context& context,
+                              Workspace& workspace) {
+  WalshRun& run = *workspace.take<WalshRun>(1);
+  new_walsh_run(estimator, q, context, workspace, &run);
+  const size_t groups = walsh_groups(run.blocks);
+  prepare_walsh_run(&run, run.blocks / groups);
+  run.by_rows = false;  // no first-order part is wanted
+  bool done = true;
+  with_vectors(run.point.shape.vectors, [&](auto vectors) {
+    for (size_t group = 0; done && group < groups; group++) {
+      const size_t first = run.blocks * group / groups, count = run.blocks * (group + 1) / groups - first;
+      if (group > 0) draw_blocks(run, first, count);
+      done = walsh_rows<decltype(vectors)::value>(run, count, false, 1, true, nullptr);
+    }
+  });
+  if (done) walsh_center(run);
+  return done && !context.cancelled->load();
 }
 
 // The gradient from Walsh blocks; factors_of: the operation's, of losses (K x 2 x length, f of each sample).

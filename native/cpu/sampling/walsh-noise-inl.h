@@ -48,6 +48,7 @@ struct WalshRun {
   SampledPoint sampled;
   NoiseLayout layout;
   size_t blocks, chunks, chunk_rows;
+  size_t first_block;            // of those whose noise is drawn
   float* drawn[kBlocksInGroup];  // a block's normals as drawn
   WalshNoise noise[kBlocksInGroup];
   WalshWorker* workers;
@@ -120,7 +121,8 @@ inline void draw_block(const WalshRun& run, size_t block, size_t i) {
 }
 
 // Draws the noise of blocks first … first + count - 1.
-inline void draw_blocks(const WalshRun& run, size_t first, size_t count) {
+inline void draw_blocks(WalshRun& run, size_t first, size_t count) {
+  run.first_block = first;
   fork_items(run.context->executor, count, [&](size_t i, unsigned) {
     draw_block(run, first + i, i);
     if (run.projected) drop_rows(run.layout, run.projection, run.drawn[i]);

@@ -6,7 +6,8 @@
 //   weights only  diag(e s_gh) Z:                     logit_c = a W_c + s d Z_c + e WHT(d W_c + s a Z_c)
 //   no hidden layer:                                  logit_c = base_c + e s_gc y_c
 //
-// Logits are kept less the label's, which saves a transform, and times log2 e. n_c t_c: that of n_c at d1+c.
+// Where a loss reads labels, logits are kept less the label's, which saves a transform, and times log2 e, the
+// unit; else as they are (walsh-losses-inl.h). n_c t_c: that of n_c at d1+c.
 //
 // a, d: half the sum and half the difference of act(base + y), act(base - y) (bias: a = 1, d = 0), y = s (M
 // U)_b. Signs on the columns of a Gaussian matrix leave its law unchanged, so each sample has the law of
@@ -58,12 +59,16 @@ struct WalshPoint {
   Activation activation;
   const Loss* loss;
   float scale2;    // s^2
-  float* weights;  // log2 e W_c: classes x length, bias at place w1
+  bool by_label;   // whether the loss reads labels
+  float* weights;  // unit W_c: classes x length, bias at place w1
   float* signs;    // t_gc (row split), s_gc (no hidden layer), as -0 for -1 and 0: classes x length
-  float* places;   // row split: log2 e at place d1+c, else 0: classes x length
+  float* places;   // row split: unit at place d1+c, else 0: classes x length
 };
 
 constexpr float kLog2e = 1.44269504f;
+
+// What logits are multiplied by.
+constexpr float walsh_unit(bool by_label) { return by_label ? kLog2e : 1; }
 
 // x, its sign changed where `sign` is -0.
 inline Float flip(Float x, Float sign) { return (Float)((Int)x ^ (Int)sign); }
@@ -86,6 +91,7 @@ inline WalshPoint new_walsh_point(Workspace& workspace, const Question& q, bool 
   point.shape = new_walsh_shape(network, rowwise);
   point.activation = network.activation;
   point.loss = q.loss;
+  point.by_label = kReads[size_t(q.loss->kind)] == Reads::kLabels;
   point.scale2 = float(q.noise_scale * q.noise_scale);
   const WalshShape& shape = point.shape;
   if (network.depth() > 1) point.weights = workspace.padded(shape.classes, shape.width + 1, shape.length);
@@ -99,13 +105,14 @@ inline WalshPoint new_walsh_point(Workspace& workspace, const Question& q, bool 
 // What new_walsh_point has the memory for.
 inline void fill_walsh_point(const Question& q, WalshPoint* point) {
   const WalshShape& shape = point->shape;
+  const float unit = walsh_unit(point->by_label);
   if (point->weights != nullptr)
-    transpose(q.parameters + tail_offset(*q.network), shape.width + 1, shape.classes, shape.classes, kLog2e,
+    transpose(q.parameters + tail_offset(*q.network), shape.width + 1, shape.classes, shape.classes, unit,
               point->weights, shape.length);
   if (point->signs != nullptr)
     walsh_signs(shape, shape.layout == WalshLayout::kNoHidden ? 0 : shape.width, point->signs);
   for (size_t c = 0; point->places != nullptr && c < shape.classes; c++)
-    point->places[c * shape.length + shape.width + c] = kLog2e;
+    point->places[c * shape.length + shape.width + c] = unit;
 }
 
 // One block's noise: U (r x w1) as drawn, and s Z by classes (classes x length, bias at place w1).
@@ -117,14 +124,14 @@ struct WalshNoise {
 // What one row makes of one block.
 struct WalshRow {
   float *a, *d;    // length
-  float* t;        // log2 e (T_c - T_label), not set for the label: classes x length
+  float* t;        // unit (T_c - T_label), not set for the label: classes x length
   float* n_part;   // N_c: classes x length (row split)
   float* inverse;  // 1/(s^2 |hidden|^2): 2 x length (row split)
   float* losses;   // f: 2 x length
   float* means;    // WHT(f+ - f-)/2m: length
   float* n;        // n_c: classes
   float* slope;    // lambda_c (row split): classes
-  float* base;     // logits' even part but for N, less the label's, times log2 e: classes
+  float* base;     // logits' even part but for N, less the label's, times the unit: classes
   const float* y;  // the row's y: length
   float own;       // sum of a^2 + d^2
   float mean;      // of f
@@ -178,11 +185,13 @@ inline void half_activations(const WalshPoint& point, const float* base, const f
 }
 
 // What no transform is for: class c's base, not yet less the label's, and n.
+template <bool kByLabel>
 inline void walsh_base(const WalshPoint& point, const float* base, const WalshNoise& noise, size_t c,
                        WalshRow* row) {
+  constexpr float unit = walsh_unit(kByLabel);
   const WalshShape& shape = point.shape;
   if (shape.layout == WalshLayout::kNoHidden) {
-    row->base[c] = kLog2e * base[c];
+    row->base[c] = unit * base[c];
     return;
   }
   const bool by_rows = shape.layout == WalshLayout::kRowSplit;
@@ -194,42 +203,50 @@ inline void walsh_base(const WalshPoint& point, const float* base, const WalshNo
     odd = fma(load(of_noise + i), load(z + i), odd);
   }
   row->n[c] = sum(odd);
-  row->base[c] = by_rows ? sum(even) : sum(fma(set(kLog2e), odd, even));
+  row->base[c] = by_rows ? sum(even) : sum(fma(set(unit), odd, even));
 }
 
-// Even and odd parts of all logits.
-template <int kCount>
+// Even and odd parts of all logits: kByLabel, less the label's, else of all as they are.
+template <int kCount, bool kByLabel>
 inline void walsh_logits(const WalshPoint& point, const float* base, const WalshNoise& noise, size_t label,
                          float* scratch, WalshRow* row) {
   const WalshShape& shape = point.shape;
   const size_t length = shape.length, own = label * length;
-  walsh_base(point, base, noise, label, row);
-  const float base_own = row->base[label];
+  if (kByLabel) walsh_base<kByLabel>(point, base, noise, label, row);
+  const float base_own = kByLabel ? row->base[label] : 0;
   const float *a = row->a, *d = row->d;
-  const Float log2e = set(kLog2e);
+  const Float unit = set(walsh_unit(kByLabel));
+  const auto less = [&](Float x, const float* of_label) {  // a capture: no pointer to it is made
+    if constexpr (kByLabel)
+      return x - load(of_label);
+    else
+      return x;
+  };
   const size_t places = shape.width / kLanes;
   for (size_t c = 0; c < shape.classes; c++) {
-    if (c != label) walsh_base(point, base, noise, c, row);
-    row->base[c] -= base_own;
+    if (!kByLabel || c != label) walsh_base<kByLabel>(point, base, noise, c, row);
+    if (kByLabel) row->base[c] -= base_own;
     const auto out = [&](size_t v, Float x) { store(row->t + c * length + v * kLanes, x); };
     const float *w = point.weights + c * length, *w_own = point.weights + own;
     const float *z = noise.second + c * length, *z_own = noise.second + own;
     switch (shape.layout) {
       case WalshLayout::kNoHidden: {
-        const Float y = set(kLog2e * row->y[c]), y_own = set(kLog2e * row->y[label]);
-        for (size_t v = 0; v < shape.vectors; v++)
-          out(v, flip(y, load(point.signs + c * length + v * kLanes)) -
-                     flip(y_own, load(point.signs + own + v * kLanes)));
+        const float of_unit = walsh_unit(kByLabel);
+        const Float y = set(of_unit * row->y[c]), y_own = set(of_unit * row->y[label]);
+        for (size_t v = 0; v < shape.vectors; v++) {
+          const Float odd = flip(y, load(point.signs + c * length + v * kLanes));
+          out(v, kByLabel ? odd - flip(y_own, load(point.signs + own + v * kLanes)) : odd);
+        }
         break;
       }
       case WalshLayout::kWeightsOnly:
-        if (c == label) break;
+        if (kByLabel && c == label) break;
         walsh<kCount, true>(
             shape.vectors, shape.used, scratch,
             [&](size_t v) {
               const size_t at = v * kLanes;
-              return fma(load(d + at), load(w + at) - load(w_own + at),
-                         log2e * load(a + at) * (load(z + at) - load(z_own + at)));
+              return fma(load(d + at), less(load(w + at), w_own + at),
+                         unit * load(a + at) * less(load(z + at), z_own + at));
             },
             out);
         break;
@@ -242,13 +259,14 @@ inline void walsh_logits(const WalshPoint& point, const float* base, const Walsh
             shape.vectors, shape.used, scratch,
             [&](size_t v) { return load(d + v * kLanes) * load(z + v * kLanes); },
             [&](size_t v, Float x) { store(n_part + v * kLanes, flip(x, load(signs + v * kLanes))); });
-        if (c == label) break;
+        if (kByLabel && c == label) break;
         walsh<kCount, true>(
             shape.vectors, shape.placed, scratch,
             [&](size_t v) {
               const size_t at = v * kLanes;
-              const Float x = load(d + at) * (load(w + at) - load(w_own + at));
-              return v < places ? x : fma(n, load(place + at), fma(n_own, load(place_own + at), x));
+              const Float x = load(d + at) * less(load(w + at), w_own + at);
+              if (v < places) return x;
+              return fma(n, load(place + at), kByLabel ? fma(n_own, load(place_own + at), x) : x);
             },
             out);
       }
@@ -273,104 +291,6 @@ inline void walsh_logits(const WalshPoint& point, const float* base, const Walsh
     }
 }
 
-// The logit of class c less the label's, times log2 e, e = +1 or -1, for the vector at i.
-inline Float walsh_difference(const WalshPoint& point, const WalshRow& row, size_t c, size_t label, size_t i,
-                              bool minus) {
-  const size_t at = c * point.shape.length + i, own = label * point.shape.length + i;
-  const Float odd = load(row.t + at);
-  Float even = set(row.base[c]);
-  if (point.shape.layout == WalshLayout::kRowSplit)
-    even = fma(set(kLog2e), load(row.n_part + at) - load(row.n_part + own), even);
-  return minus ? even - odd : even + odd;
-}
-
-// Cross-entropy where the sum of exponentials left the range of log1p: by the largest difference.
-inline Float walsh_large_loss(const WalshPoint& point, const WalshRow& row, size_t label, size_t i,
-                              bool minus) {
-  Float top = set(0), total = set(0);  // of the other classes; the label's is 2^0
-  for (size_t c = 0; c < point.shape.classes; c++)
-    if (c != label) top = max(top, walsh_difference(point, row, c, label, i, minus));
-  for (size_t c = 0; c < point.shape.classes; c++)
-    total = total + exp2((c == label ? set(0) : walsh_difference(point, row, c, label, i, minus)) - top);
-  return fma(top, set(1 / kLog2e), log1p(max(set(0), total - set(1))));
-}
-
-// Of the label's costs that of the class predicted, the first largest; `most`, the dearest, where one is NaN.
-inline Float walsh_cost(const WalshPoint& point, const WalshRow& row, const float* costs, float most,
-                        size_t label, size_t i, bool minus) {
-  Float top = set(-std::numeric_limits<float>::infinity()), cost = set(costs[0]);
-  Int none = (Int)set(0);
-  for (size_t c = 0; c < point.shape.classes; c++) {
-    const Float z = c == label ? set(0) : walsh_difference(point, row, c, label, i, minus);
-    cost = select((Int)(z > top), set(costs[c]), cost);
-    top = max(top, z);
-    none = none | (Int)(z != z);
-  }
-  return select(none, set(most), cost);
-}
-
-// Of the row's 2m samples the sum over the other classes of 2^difference.
-template <bool kRowSplit>
-inline void walsh_sums(const WalshPoint& point, size_t label, WalshRow* row) {
-  const size_t length = point.shape.length, others = point.shape.classes - 1;
-  const Float log2e = set(kLog2e);
-  for (size_t i = 0; i < length; i += kLanes) {
-    Float sum_plus = set(0), sum_minus = set(0);
-    const Float n_own = kRowSplit ? load(row->n_part + label * length + i) : set(0);
-    for (size_t k = 0; k < others; k++) {
-      const size_t c = k + (k >= label);
-      const Float odd = load(row->t + c * length + i);
-      Float even = set(row->base[c]);
-      if (kRowSplit) even = fma(log2e, load(row->n_part + c * length + i) - n_own, even);
-      sum_plus = sum_plus + exp2(even + odd);
-      sum_minus = sum_minus + exp2(even - odd);
-    }
-    store(row->losses + i, sum_plus);
-    store(row->losses + length + i, sum_minus);
-  }
-}
-
-// f of the row's 2m samples, and their mean. Cross-entropy is log1p of the sum.
-inline void walsh_losses(const WalshPoint& point, size_t label, WalshRow* row) {
-  const WalshShape& shape = point.shape;
-  const size_t length = shape.length;
-  switch (point.loss->kind) {
-    case LossKind::kCostMatrix: {
-      const float* costs = point.loss->costs.data() + label * shape.classes;
-      const float most = dearest(costs, shape.classes);
-      for (size_t i = 0; i < 2 * length; i += kLanes)
-        store(row->losses + i, walsh_cost(point, *row, costs, most, label, i & (length - 1), i >= length));
-      break;
-    }
-    case LossKind::kCrossEntropy: {
-      if (shape.layout == WalshLayout::kRowSplit)
-        walsh_sums<true>(point, label, row);
-      else
-        walsh_sums<false>(point, label, row);
-      Float most = set(0);
-      for (size_t i = 0; i < 2 * length; i += kLanes) {
-        const Float x = load(row->losses + i);
-        most = max(most, x);
-        store(row->losses + i, log1p(x));
-      }
-      if (!(largest(most) < 1e9f))
-        for (size_t i = 0; i < length; i += kLanes) {
-          store(row->losses + i, walsh_large_loss(point, *row, label, i, false));
-          store(row->losses + length + i, walsh_large_loss(point, *row, label, i, true));
-        }
-      break;
-    }
-  }
-  Float total = set(0);
-  const Int inside = (Int)(lane_numbers() < uint32_t(std::min(shape.m, kLanes)));
-  for (size_t i = 0; i < 2 * length; i += kLanes) {
-    const Float f = select(inside, load(row->losses + i), set(0));
-    store(row->losses + i, f);
-    total = total + f;
-  }
-  row->mean = sum(total) / float(2 * shape.m);
-}
-
 // (1/2m) WHT(v+ - v-) of values (2 x length): the mean of value · e s_gh for each h.
 template <int kCount>
 inline void sign_mean(const WalshShape& shape, const float* values, float* scratch, float* out) {
@@ -381,16 +301,6 @@ inline void sign_mean(const WalshShape& shape, const float* values, float* scrat
         return factor * (load(values + v * kLanes) - load(values + shape.length + v * kLanes));
       },
       [&](size_t v, Float x) { store(out + v * kLanes, x); });
-}
-
-// The row's 2m losses under one block's noise; base (A x)_b and y = s (M U)_b, zeros past w1 up to `length`.
-template <int kCount>
-inline void walsh_row(const WalshPoint& point, const WalshNoise& noise, const float* base, const float* y,
-                      size_t label, float* scratch, WalshRow* row) {
-  row->y = y;
-  if (point.shape.layout != WalshLayout::kNoHidden) half_activations(point, base, y, row);
-  walsh_logits<kCount>(point, base, noise, label, scratch, row);
-  walsh_losses(point, label, row);
 }
 
 END_TARGET

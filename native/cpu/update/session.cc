@@ -30,6 +30,14 @@ struct Session::Impl {
   Impl(SessionSetup given, const Kernels* table, Executor* threads)
       : setup(std::move(given)), kernels(table), executor(threads), workspace(table->new_workspace()) {}
   ~Impl() { kernels->delete_workspace(workspace); }
+  Question question(const Plan& plan, size_t number, const std::vector<Batch>& batches) const {
+    return {&setup.network,          &setup.loss, setup.state.parameters.data(), batches.data(),
+            batches.size(),          setup.seed,  uint32_t(plan.first + number), plan.tau[number],
+            plan.noise_scale[number]};
+  }
+  const Examples& examples_of(int split) const {
+    return split == 0 ? setup.train : split == 1 ? setup.test : setup.validation;
+  }
 };
 
 Session::Session(SessionSetup setup, const Kernels* kernels, Executor* executor)
@@ -65,15 +73,12 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
       const bool goes_on = setup.estimator.chain_previous && !state.chain.empty();
       run.chain = goes_on ? state.chain : state.parameters;
     }
-    const Question question{&setup.network,
-                            &setup.loss,
-                            state.parameters.data(),
-                            batches.data(),
-                            per_update,
-                            setup.seed,
-                            uint32_t(plan.first + done),
-                            plan.tau[done],
-                            plan.noise_scale[done]};
+    if (setup.loss.kind == LossKind::kGiven) {
+      setup.loss.samples = sample_count(setup.estimator, setup.network);
+      setup.loss.batch = setup.batch_size;
+      setup.loss.given = plan.row_losses.data() + done * (setup.loss.samples + 1) * setup.batch_size;
+    }
+    const Question question = run.question(plan, done, batches);
     Estimate estimate{run.gradient.data()};
     if (langevin) estimate.chain = run.chain.data();
     double norm;
@@ -91,14 +96,27 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
   return plan.count;
 }
 
+bool Session::outputs(const Plan& plan, const std::atomic<bool>& cancelled, float* outputs) {
+  Impl& run = *impl_;
+  const std::vector<Batch> batches{{&run.setup.train, plan.rows.data(), run.setup.batch_size}};
+  return run.kernels->outputs(run.setup.estimator, run.question(plan, 0, batches), {run.executor, &cancelled},
+                              *run.workspace, outputs);
+}
+
 bool Session::accuracy(int split, const std::atomic<bool>& cancelled, uint64_t* correct) {
   Impl& run = *impl_;
-  const Examples& examples = split == 0   ? run.setup.train
-                             : split == 1 ? run.setup.test
-                                          : run.setup.validation;
+  const Examples& examples = run.examples_of(split);
   return run.kernels->dense_accuracy(run.setup.network, run.setup.state.parameters.data(),
                                      {&examples, nullptr, examples.count}, {run.executor, &cancelled},
                                      correct);
+}
+
+bool Session::predict(int split, const std::atomic<bool>& cancelled, float* outputs, uint16_t* labels) {
+  Impl& run = *impl_;
+  const Examples& examples = run.examples_of(split);
+  return run.kernels->dense_predict(run.setup.network, run.setup.loss.kind, run.setup.state.parameters.data(),
+                                    {&examples, nullptr, examples.count}, {run.executor, &cancelled}, outputs,
+                                    labels);
 }
 
 bool Session::finite() {

@@ -53,9 +53,8 @@ __device__ inline float langevin(const Transition& t, float g, float xi, float* 
   return moved;
 }
 
-// A chain carries no kind of loss: where another than the cross-entropy has a gradient, row_signals must know
-// which.
-static_assert(kLossesWithGradient == 1, "row_signals knows the cross-entropy alone");
+// Cross-entropy, or a loss by targets.
+static_assert(kLossesWithGradient == 5, "a loss with a gradient is missing in row_signals");
 
 // A warp a row: its loss, and its logits become dloss/dlogits over B.
 __device__ void row_signals(const Chain& chain, float* logits, float* losses) {
@@ -74,6 +73,12 @@ __device__ void row_signals(const Chain& chain, float* logits, float* losses) {
     for (unsigned c = lane; c < classes; c += 32)
       if (c != best) others += expf(z[c] - top);
     others = warp_sum(others);
+    if (chain.loss_kind != LossKind::kCrossEntropy) {
+      const float value =
+          target_loss(chain.loss_kind, chain.batch, b, classes, top, others, 1 / float(rows), z);
+      if (lane == 0) losses[b] = value;
+      continue;
+    }
     const unsigned label = chain.batch.label(b);
     const float own = z[label], factor = 1 / ((1 + others) * float(rows));
     __syncwarp();  // all have read the label's logit

@@ -23,6 +23,7 @@ struct ChainNetwork {
 struct Chain {
   ChainNetwork network;
   DeviceBatch batch;
+  LossKind loss_kind;
   const float* base;    // A x_k: B x d1
   const float* factor;  // L: B x B
   const float* tail;    // x_k's layers 2 … L

@@ -194,6 +194,7 @@ bool projected_chain(const Estimator& e, const DeviceQuestion& q, DeviceContext&
   std::copy(network.layers.begin(), network.layers.end(), chain.network.width);
   chain.network.activation = network.activation;
   chain.batch = batch;
+  chain.loss_kind = q.loss.kind;
   float* base = arena.take<float>(inside);
   first_product(batch, q.parameters, columns, base, columns, context);
   chain.base = base;

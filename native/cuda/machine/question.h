@@ -10,12 +10,13 @@
 
 namespace local_entropy {
 
-// Rows of inputs; one of bytes and floats is null. labels are null for predict.
+// Rows of inputs; one of bytes and floats is null. labels and targets are null where nothing reads them.
 struct DeviceExamples {
   const uint8_t* bytes = nullptr;    // count x width
   const float* floats = nullptr;     // count x width
   const uint16_t* labels = nullptr;  // count
-  size_t count = 0, width = 0;
+  const float* targets = nullptr;    // count x outputs
+  size_t count = 0, width = 0, outputs = 0;
 };
 
 // Examples of the host, copied to the device.
@@ -25,13 +26,16 @@ class ExampleArrays {
       : bytes_(stream, from.bytes),
         floats_(stream, from.floats),
         labels_(stream, from.labels),
-        view_{bytes_.data(), floats_.data(), labels_.data(), from.count, from.width} {}
+        targets_(stream, from.targets),
+        view_{bytes_.data(), floats_.data(), labels_.data(), targets_.data(),
+              from.count,    from.width,     from.outputs} {}
   const DeviceExamples& view() const { return view_; }
 
  private:
   DeviceArray<uint8_t> bytes_;
   DeviceArray<float> floats_;
   DeviceArray<uint16_t> labels_;
+  DeviceArray<float> targets_;
   DeviceExamples view_;
 };
 
@@ -43,6 +47,9 @@ struct DeviceBatch {
 
   __host__ __device__ size_t row(size_t b) const { return rows == nullptr ? b : rows[b]; }
   __host__ __device__ uint32_t label(size_t b) const { return examples.labels[row(b)]; }
+  __host__ __device__ const float* targets(size_t b) const {
+    return examples.targets + row(b) * examples.outputs;
+  }
 };
 
 // byte/255 rounded to nearest, without a division: the quotient's error is made good by one step (checked for
@@ -63,6 +70,7 @@ inline DeviceBatch rows_of(const DeviceBatch& batch, size_t first, size_t count)
   if (part.examples.bytes != nullptr) part.examples.bytes += first * batch.examples.width;
   if (part.examples.floats != nullptr) part.examples.floats += first * batch.examples.width;
   if (part.examples.labels != nullptr) part.examples.labels += first;
+  if (part.examples.targets != nullptr) part.examples.targets += first * batch.examples.outputs;
   return part;
 }
 
@@ -75,8 +83,24 @@ __host__ __device__ inline float input_at(const DeviceBatch& batch, size_t b, si
 // Loss of backend.h.
 struct DeviceLoss {
   LossKind kind = LossKind::kCrossEntropy;
-  const float* costs = nullptr;  // classes x classes, of a cost matrix
+  const float* costs = nullptr;   // classes x classes, of a cost matrix
+  const float* given = nullptr;   // (J + 1) x B, of one that is given
+  float* outputs = nullptr;       // or in its place, where wanted: (J + 1) x B x classes
+  size_t samples = 0, batch = 0;  // J, B
+  bool pair = false;              // whether a unit is a pair of samples
 };
+
+// The loss that is given of an estimator's samples, or where their outputs go.
+inline DeviceLoss given_loss_of(const Estimator& estimator, const Network& network, size_t batch,
+                                const float* given, float* outputs) {
+  return {LossKind::kGiven,
+          nullptr,
+          given,
+          outputs,
+          sample_count(estimator, network),
+          batch,
+          estimator.coupling.kind == Coupling::Kind::kAntithetic};
+}
 
 // Question of backend.h. `network` and `batches` are host memory.
 struct DeviceQuestion {

@@ -48,27 +48,43 @@ __device__ inline float sum_of_others(const float* z, unsigned classes, Best bes
   return warp_sum(others);
 }
 
-static_assert(kLossKinds == 2, "a kind of loss is missing in losses_of");
+static_assert(kLossKinds == 7, "a kind of loss is missing in losses_of");
 
 // logits (rows x classes): read; written as scale dloss/dlogits where scale is not 0.
-__global__ void losses_of(DeviceBatch batch, size_t rows, unsigned classes, DeviceLoss loss, float scale,
-                          float* logits, float* losses) {
+__global__ void losses_of(DeviceBatch batch, size_t rows, unsigned classes, DeviceLoss loss, size_t sample,
+                          size_t step, float scale, float* logits, float* losses) {
   const size_t row = size_t(blockIdx.x) * kRowsEach + threadIdx.x / 32;
   if (row >= rows) return;  // a whole warp
   float* z = logits + row * classes;
-  const unsigned label = batch.label(row % batch.size), lane = threadIdx.x % 32;
+  const size_t b = row % batch.size;
+  const unsigned lane = threadIdx.x % 32;
   const Best best = first_largest(z, classes);
-  const float own = z[label];
   switch (loss.kind) {
     case LossKind::kCostMatrix: {
-      const float* costs = loss.costs + label * classes;
+      const float* costs = loss.costs + batch.label(b) * classes;
       if (lane == 0) losses[row] = best.none ? dearest(costs, classes) : costs[best.at];
+      return;
+    }
+    case LossKind::kSquaredError:
+    case LossKind::kAbsoluteError:
+    case LossKind::kLogistic:
+    case LossKind::kSoftCrossEntropy: {
+      const float others = loss.kind == LossKind::kSoftCrossEntropy ? sum_of_others(z, classes, best) : 0;
+      const float value = target_loss(loss.kind, batch, b, classes, best.value, others, scale, z);
+      if (lane == 0) losses[row] = value;
+      return;
+    }
+    case LossKind::kGiven: {
+      const size_t of = sample + row / batch.size * step;
+      const float value = given_loss(z, classes, of, b, loss, lane, 32);
+      if (lane == 0) losses[row] = value;
       return;
     }
     case LossKind::kCrossEntropy:
       break;
   }
-  const float others = sum_of_others(z, classes, best);
+  const unsigned label = batch.label(b);
+  const float own = z[label], others = sum_of_others(z, classes, best);
   if (lane == 0) losses[row] = cross_entropy(best.value, own, others);
   if (scale == 0) return;
   __syncwarp();  // all have read the label's logit
@@ -86,14 +102,16 @@ __global__ void mean_of(const float* losses, size_t count, double* mean) {
   if (threadIdx.x == 0) *mean = total / double(count);
 }
 
-__global__ void predictions(size_t rows, unsigned classes, float* logits, uint16_t* labels) {
+__global__ void predictions(size_t rows, unsigned classes, Link link, float* logits, uint16_t* labels) {
   const size_t row = size_t(blockIdx.x) * kRowsEach + threadIdx.x / 32;
   if (row >= rows) return;
   float* z = logits + row * classes;
   const Best best = first_largest(z, classes);
-  const float total = 1 + sum_of_others(z, classes, best);
-  for (unsigned c = threadIdx.x % 32; c < classes; c += 32)
-    z[c] = (c == best.at ? 1.0f : expf(z[c] - best.value)) / total;
+  const float total = link == Link::kSoftmax ? 1 + sum_of_others(z, classes, best) : 1;
+  for (unsigned c = threadIdx.x % 32; c < classes; c += 32) {
+    if (link == Link::kSoftmax) z[c] = (c == best.at ? 1.0f : expf(z[c] - best.value)) / total;
+    if (link == Link::kSigmoid) z[c] = sigmoid(z[c]);
+  }
   if (threadIdx.x % 32 == 0) labels[row] = best.label();
 }
 
@@ -110,7 +128,7 @@ __global__ void count_correct(DeviceBatch batch, size_t rows, unsigned classes, 
 
 DensePass new_dense_pass(DeviceArena& arena, const Network& network, size_t rows, size_t count) {
   const size_t depth = network.depth();
-  DensePass pass{rows, count, std::vector<float*>(depth), std::vector<float*>(depth + 1), nullptr};
+  DensePass pass{rows, count, std::vector<float*>(depth), std::vector<float*>(depth + 1), nullptr, 0, 0};
   for (size_t l = 1; l <= depth; l++) {
     const size_t size = count * rows * network.layers[l];
     pass.signal[l] = arena.take<float>(size);
@@ -172,7 +190,7 @@ void dense_losses(DeviceContext& context, const Network& network, DeviceLoss los
                   float scale, DensePass& pass) {
   const size_t rows = pass.rows * pass.count;
   launch(losses_of, {blocks_for(rows, kRowsEach), kThreads}, context.stream, batch, rows, network.classes(),
-         loss, scale, pass.signal[network.depth()], pass.losses);
+         loss, pass.sample, pass.step, scale, pass.signal[network.depth()], pass.losses);
 }
 
 void dense_back(DeviceContext& context, const Network& network, const DenseParameters& tail,
@@ -247,19 +265,18 @@ bool dense_loss(DeviceContext& context, const Network& network, DeviceLoss loss,
                        });
 }
 
-bool dense_predict(DeviceContext& context, const Network& network, const float* parameters,
-                   const DeviceBatch& batch, float* probabilities, uint16_t* labels) {
+bool dense_predict(DeviceContext& context, const Network& network, LossKind kind, const float* parameters,
+                   const DeviceBatch& batch, float* outputs, uint16_t* labels) {
   const unsigned classes = network.classes();
-  return for_some_rows(context, network, parameters, batch,
-                       [&](size_t first, const DeviceBatch& part, DensePass& pass) {
-                         float* logits = pass.signal[network.depth()];
-                         uint16_t* predicted = context.arena->take<uint16_t>(part.size);
-                         launch(predictions, {blocks_for(part.size, kRowsEach), kThreads}, context.stream,
-                                part.size, classes, logits, predicted);
-                         download(context.stream, probabilities + first * classes, logits,
-                                  part.size * classes * sizeof(float));
-                         download(context.stream, labels + first, predicted, part.size * sizeof(uint16_t));
-                       });
+  return for_some_rows(
+      context, network, parameters, batch, [&](size_t first, const DeviceBatch& part, DensePass& pass) {
+        float* logits = pass.signal[network.depth()];
+        uint16_t* predicted = context.arena->take<uint16_t>(part.size);
+        launch(predictions, {blocks_for(part.size, kRowsEach), kThreads}, context.stream, part.size, classes,
+               kLinks[size_t(kind)], logits, predicted);
+        download(context.stream, outputs + first * classes, logits, part.size * classes * sizeof(float));
+        download(context.stream, labels + first, predicted, part.size * sizeof(uint16_t));
+      });
 }
 
 bool dense_accuracy(DeviceContext& context, const Network& network, const float* parameters,

@@ -20,6 +20,7 @@ struct DensePass {
   std::vector<float*> activation;  // [l], l = 1 … L - 1: A^l without its ones, M x B x d_l
   std::vector<float*> signal;      // [l], l = 1 … L: df/dP^l, M x B x d_l; [L] holds the logits first
   float* losses;                   // M x B
+  size_t sample = 0, step = 0;  // where losses are given: the number of the first, and from one to the next
 };
 
 DensePass new_dense_pass(DeviceArena& arena, const Network& network, size_t rows, size_t count = 1);
@@ -48,9 +49,9 @@ void mean_of_losses(DeviceContext&, const float* losses, size_t count, double* m
 // The operations; rows are worked off some after the others, so memory does not grow with B. These wait.
 bool dense_loss(DeviceContext&, const Network&, DeviceLoss loss, const float* parameters, const DeviceBatch&,
                 double* value);
-// probabilities: B x classes; labels: B; host memory.
-bool dense_predict(DeviceContext&, const Network&, const float* parameters, const DeviceBatch&,
-                   float* probabilities, uint16_t* labels);
+// outputs under the link of a kind of loss: B x classes; labels: B; host memory.
+bool dense_predict(DeviceContext&, const Network&, LossKind, const float* parameters, const DeviceBatch&,
+                   float* outputs, uint16_t* labels);
 bool dense_accuracy(DeviceContext&, const Network&, const float* parameters, const DeviceBatch&,
                     uint64_t* correct);
 

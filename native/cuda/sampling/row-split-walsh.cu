@@ -177,13 +177,13 @@ __device__ void add_second(const WalshRowsTask& task, const RowsState& state, bo
 
 // A slot's losses: added to the block's sums, kept for the second layer, and by rows G, level and own square.
 template <int R, WalshLayout kLayout>
-__device__ void slot_losses(const WalshRowsTask& task, const RowsState& state, uint32_t b, bool begins,
-                            uint32_t slot, float* sums, WalshUnit<R, kLayout>* unit) {
+__device__ void slot_losses(const WalshRowsTask& task, const RowsState& state, uint32_t b, uint64_t block,
+                            bool begins, uint32_t slot, float* sums, WalshUnit<R, kLayout>* unit) {
   const WalshShape& shape = task.point.shape;
   const WalshTeam<R>& team = unit->team;
   float plus[R], minus[R];
   if constexpr (kLayout != WalshLayout::kNoHidden) unit->half_activations();
-  unit->losses(task.point.batch.label(b), plus, minus);
+  unit->losses(b, block * 2 * shape.m, plus, minus);
   float level = 0;
 #pragma unroll
   for (int r = 0; r < R; r++) {
@@ -256,7 +256,7 @@ __global__ void __launch_bounds__(kThreads, R > 8 ? 1 : 2) rows_kernel(WalshRows
     for (uint32_t slot = team.number; slot < task.slots; slot += teams) {
       const uint64_t i = state.first + (slot < state.count ? slot : state.count - 1);
       auto unit = unit_of(slot, row);
-      slot_losses(task, state, b, row == begin, slot,
+      slot_losses(task, state, b, wave_first + i, row == begin, slot,
                   task.losses + (size_t(chunk) * task.wave_blocks + i) * 2 * shape.m, &unit);
     }
     if (!task.by_rows) continue;

@@ -128,6 +128,7 @@ RowSplit new_row_split(const SampledPoint& point, size_t samples, bool wants_err
   DensePass center = new_dense_pass(arena, network, rows);
   dense_first(context, network, {q.parameters}, point.batch, center);
   dense_upper(context, network, {point.tail}, center);
+  center.sample = q.loss.samples;
   dense_losses(context, network, q.loss, point.batch, 0, center);
   split.center = center.losses;
   split.eta.resize(network.depth() + 1);

@@ -92,6 +92,7 @@ void draw_units(SampledPoint* point, size_t first, size_t count) {
   const size_t rows = point->batch.size, columns = q.network->layers[1], width = q.network->layers[0],
                size = point->layout.size();
   point->pass.count = count;
+  point->unit = first;
   draw_noise(point->layout, q.seed, q.update, first, count, point->noise, *point->context);
   Product p{rows, columns, rows, point->noise, columns, 1, nullptr, 0, point->first_noise, columns};
   p.count = count;
@@ -124,6 +125,8 @@ void forward_units(SampledPoint* point, float sign, float scale) {
            point->perturbed + at);
   }
   dense_upper(context, network, {point->perturbed, tail}, dense);
+  dense.step = q.loss.pair ? 2 : 1;
+  dense.sample = dense.step * point->unit + (sign < 0 ? 1 : 0);
   dense_losses(context, network, q.loss, point->batch, scale, dense);
 }
 

@@ -28,6 +28,7 @@ struct SampledPoint {
   float* first_noise;  // M U: M x B x d1, unscaled
   float* perturbed;    // M x tail
   DensePass pass;      // of M x B rows
+  size_t unit;         // the first whose noise is drawn
 };
 
 // Memory for as many units as `floats` further floats a unit leave room for, `units` at most.

@@ -83,7 +83,8 @@ SampleRun new_sample_run(const Estimator& estimator, const DeviceQuestion& q, co
   run.over = double(run.units) - (run.centred ? 1 : 0);
   const size_t floats =
       by_rows ? row_split_floats(*q.network, q.batches[0].size, estimator.projected, run.wants_error) : 0;
-  run.small = !by_rows && fits_small_samples(q, projection, run.pair, false);
+  const bool given = q.loss.kind == LossKind::kGiven;
+  run.small = !by_rows && !given && fits_small_samples(q, projection, run.pair, false);
   run.sums_too = run.small && !run.wants_error && fits_small_samples(q, projection, run.pair, true);
   run.point = new_sampled_point(q, projection, run.small ? 1 : run.units, floats, context);
   if (by_rows) run.split = new_row_split(run.point, run.samples, run.wants_error);
@@ -102,6 +103,22 @@ float* sample_losses(SampleRun& run, DeviceEstimate* estimate) {
   if (estimate->losses != nullptr)
     copy(context.stream, estimate->losses, losses, run.samples * sizeof(float));
   return losses;
+}
+
+bool outputs_of_samples(Estimator estimator, const DeviceQuestion& q, DeviceContext& context) {
+  const Network& network = *q.network;
+  Projection projection;
+  if (estimator.projected) projection = new_projection(q.batches[0], context);
+  estimator.rowwise = false;  // no first-order part is wanted
+  SampleRun run = new_sample_run(estimator, q, estimator.projected ? &projection : nullptr, false, context);
+  DeviceEstimate nothing;
+  if (sample_losses(run, &nothing) == nullptr) return false;
+  DensePass center = new_dense_pass(*context.arena, network, q.batches[0].size);
+  center.sample = q.loss.samples;
+  dense_first(context, network, {q.parameters}, q.batches[0], center);
+  dense_upper(context, network, {q.parameters + tail_offset(network)}, center);
+  dense_losses(context, network, q.loss, q.batches[0], 0, center);
+  return context.going_on();
 }
 
 NoiseSum sum_of_noise(SampleRun& run, UnitWeight kind, const SampleWeights* weights, const float* values) {

@@ -33,6 +33,9 @@ SampleRun new_sample_run(const Estimator& estimator, const DeviceQuestion& q, co
 // Losses (J) of all samples, and by rows H; copied to the estimate where it wants them. Null if cancelled.
 float* sample_losses(SampleRun& run, DeviceEstimate* estimate);
 
+// The outputs of all samples and at x itself, where the question's loss says. False if cancelled.
+bool outputs_of_samples(Estimator estimator, const DeviceQuestion&, DeviceContext&);
+
 struct NoiseSum {
   float* sum = nullptr;       // sum_u beta_u Z_u: layout.size()
   float* beta = nullptr;      // units; null where the slices made the sum

@@ -239,7 +239,7 @@ __device__ inline double loss_of_logits(const SampleTask& task, const float* log
   const unsigned rows = unsigned(task.batch.size);
   double sum = 0;
   for (unsigned b = threadIdx.x; b < rows; b += 32)
-    sum += double(row_loss(logits + b * task.classes, task.classes, task.batch.label(b), task.loss));
+    sum += double(row_loss(logits + b * task.classes, task.classes, task.batch, b, task.loss, 0));
   return warp_sum(sum) / double(rows);
 }
 

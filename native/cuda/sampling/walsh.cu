@@ -52,7 +52,7 @@ __global__ void center_losses(WalshPoint point, float* logits, float* losses) {
     }
     if (lane == 0) z[c] = sum;
   }
-  if (lane == 0) losses[b] = row_loss(z, shape.classes, point.batch.label(b), point.loss);
+  if (lane == 0) losses[b] = row_loss(z, shape.classes, point.batch, b, point.loss, point.loss.samples);
 }
 
 // losses (first … of all) (+)= mean over B of the chunks' sums.
@@ -334,6 +334,10 @@ bool walsh_estimate(const Estimator& estimator, const DeviceQuestion& q, DeviceC
                    kAllParts, 1 / double(run.blocks), group > 0,
                    losses + share_begin(run.blocks, groups, group) * size, h);
     arena.rewind(mark);
+  }
+  if (q.loss.outputs != nullptr) {
+    find_center(&run);
+    return context.going_on();
   }
   estimate->samples = run.blocks * size;
   if (estimate->losses != nullptr)

@@ -23,7 +23,7 @@
 
 namespace local_entropy {
 
-static_assert(kLossKinds == 2, "a kind of loss is missing in losses");
+static_assert(kLossKinds == 7, "a kind of loss is missing in losses");
 
 enum class WalshLayout : uint8_t { kRowSplit, kWeightsOnly, kNoHidden };
 
@@ -237,14 +237,95 @@ struct WalshUnit {
     }
   }
 
-  // f of the row's 2m samples; zeros past m.
-  __device__ void losses(uint32_t label, float (&plus)[R], float (&minus)[R]) {
+  // visit(c, r, plus, minus) for every output, for e = ±1.
+  template <class Visit>
+  __device__ void outputs(Visit visit) {
+    for (uint32_t c = 0; c < point.shape.classes; c++) {
+      float t[R], n[R];
+      const float even = class_parts(c, t, n);
+#pragma unroll
+      for (int r = 0; r < R; r++) {
+        const float middle = kSplit ? even + n[r] : even;
+        visit(c, r, middle + t[r], middle - t[r]);
+      }
+    }
+  }
+
+  // Of a loss that is a sum over the outputs.
+  __device__ void target_terms(const float* targets, float (&plus)[R], float (&minus)[R]) {
+#pragma unroll
+    for (int r = 0; r < R; r++) plus[r] = minus[r] = 0;
+    const LossKind kind = point.loss.kind;
+    outputs([&](uint32_t c, int r, float up, float down) {
+      plus[r] += target_term(kind, up, targets[c]);
+      minus[r] += target_term(kind, down, targets[c]);
+    });
+  }
+
+  // sum t (z_best - z) + sum t log(sum e^(z - z_best)); one sign at a time, which spares registers.
+  __device__ void soft_cross_entropy(const float* targets, bool up, float (&losses)[R]) {
+    float top[R], total[R], all = 0;
+#pragma unroll
+    for (int r = 0; r < R; r++) {
+      top[r] = -INFINITY;
+      losses[r] = total[r] = 0;
+    }
+    for (uint32_t c = 0; c < point.shape.classes; c++) all += targets[c];
+    outputs([&](uint32_t, int r, float plus, float minus) { top[r] = fmaxf(top[r], up ? plus : minus); });
+    outputs([&](uint32_t c, int r, float plus, float minus) {
+      const float below = top[r] - (up ? plus : minus), t = targets[c];
+      total[r] += expf(-below);
+      if (t != 0) losses[r] = fmaf(t, below, losses[r]);
+    });
+#pragma unroll
+    for (int r = 0; r < R; r++) {
+      const float others = total[r] - 1;  // the best's own term is 1
+      losses[r] = fmaf(all, log1pf(others < 0 ? 0 : others), losses[r]);
+    }
+  }
+
+  // Row b of the block whose first sample is `sample` in a loss that is given, or its outputs in their place.
+  __device__ void given(size_t b, size_t sample, float (&plus)[R], float (&minus)[R]) {
+    const DeviceLoss& loss = point.loss;
+    const uint32_t classes = point.shape.classes;
+    const auto place = [&](int r, uint32_t half) {
+      return (sample + half * point.shape.m + team.place(r)) * loss.batch + b;
+    };
+    const bool wanted = loss.outputs != nullptr;
+    if (kSplit || wanted)  // the second layer's part needs N and n
+      outputs([&](uint32_t c, int r, float up, float down) {
+        if (!wanted || !team.inside(r)) return;
+        loss.outputs[place(r, 0) * classes + c] = up;
+        loss.outputs[place(r, 1) * classes + c] = down;
+      });
+#pragma unroll
+    for (int r = 0; r < R; r++) {
+      const bool known = !wanted && team.inside(r);
+      plus[r] = known ? loss.given[place(r, 0)] : 0;
+      minus[r] = known ? loss.given[place(r, 1)] : 0;
+    }
+  }
+
+  // f of the samples of row b, 2m; zeros past m. sample: the block's first.
+  __device__ void losses(size_t b, size_t sample, float (&plus)[R], float (&minus)[R]) {
     switch (point.loss.kind) {
       case LossKind::kCrossEntropy:
-        cross_entropy(label, plus, minus);
+        cross_entropy(point.batch.label(b), plus, minus);
         break;
       case LossKind::kCostMatrix:
-        costs(label, plus, minus);
+        costs(point.batch.label(b), plus, minus);
+        break;
+      case LossKind::kSquaredError:
+      case LossKind::kAbsoluteError:
+      case LossKind::kLogistic:
+        target_terms(point.batch.targets(b), plus, minus);
+        break;
+      case LossKind::kSoftCrossEntropy:
+        soft_cross_entropy(point.batch.targets(b), true, plus);
+        soft_cross_entropy(point.batch.targets(b), false, minus);
+        break;
+      case LossKind::kGiven:
+        given(b, sample, plus, minus);
         break;
     }
     if (!team.inside(0)) plus[0] = minus[0] = 0;
@@ -253,6 +334,7 @@ struct WalshUnit {
 
 // Enqueues the estimate of an operation that weighs its samples so. remainder: whether there is one beside
 // the first-order part, or in its place. False if cancelled.
+// Where the question's loss wants outputs, those of all samples and at x itself are all that is made.
 bool walsh_estimate(const Estimator&, const DeviceQuestion&, DeviceContext&, Weigh weigh, bool remainder,
                     DeviceFactored* factored, DeviceEstimate*);
 

@@ -95,8 +95,8 @@ Evaluation evaluate(const Problem& problem) {
   all.labels.resize(problem.rows.size());
   check(kernels->dense_loss(network, problem.loss, x, problem.batch(), context, &all.loss) &&
             kernels->dense_accuracy(network, x, problem.batch(), context, &all.correct) &&
-            kernels->dense_predict(network, x, problem.batch(), context, all.probabilities.data(),
-                                   all.labels.data()),
+            kernels->dense_predict(network, problem.loss.kind, x, problem.batch(), context,
+                                   all.probabilities.data(), all.labels.data()),
         "not done");
   delete_executor(executor);
   return all;

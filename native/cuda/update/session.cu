@@ -99,17 +99,31 @@ struct Session::Impl {
   }
   bool langevin() const { return estimator.kind == Estimator::Kind::kSgld; }
 
+  // given: the losses of a plan's updates (device), where the loss is; outputs: where those of samples go, or
+  // null.
+  DeviceLoss loss_of(size_t number, const float* given, float* outputs) const {
+    if (loss != LossKind::kGiven && outputs == nullptr) {
+      DeviceLoss own;
+      own.kind = loss;
+      own.costs = costs.data();
+      return own;
+    }
+    const size_t each = (sample_count(estimator, network) + 1) * batch_size;
+    return given_loss_of(estimator, network, batch_size, given == nullptr ? nullptr : given + number * each,
+                         outputs);
+  }
+
   // Enqueues update k on rows (batches x B, device); false if cancelled.
-  bool enqueue(const Plan& plan, size_t number, const uint32_t* rows, const std::atomic<bool>& cancelled,
-               double* values) {
+  bool enqueue(const Plan& plan, size_t number, const uint32_t* rows, const float* given,
+               const std::atomic<bool>& cancelled, double* values) {
     std::vector<DeviceBatch> batches(estimator.batches);
     for (size_t b = 0; b < batches.size(); b++)
       batches[b] = {train.view(), rows + b * batch_size, batch_size};
     arena.reset(!recording_now);
     DeviceContext context{stream, &arena, &cancelled};
     const DeviceQuestion question{
-        &network, {loss, costs.data()},          parameters.data(), batches.data(),          batches.size(),
-        seed,     uint32_t(plan.first + number), plan.tau[number],  plan.noise_scale[number]};
+        &network, loss_of(number, given, nullptr), parameters.data(), batches.data(),          batches.size(),
+        seed,     uint32_t(plan.first + number),   plan.tau[number],  plan.noise_scale[number]};
     DeviceEstimate estimate;
     estimate.gradient = gradient.data();
     estimate.numbers = numbers.data();
@@ -135,7 +149,7 @@ struct Session::Impl {
   }
 
   // Updates first … first + kTogether - 1 as one recording; false, and none of them is made, if cancelled.
-  bool enqueue_together(const Plan& plan, size_t first, const uint32_t* rows,
+  bool enqueue_together(const Plan& plan, size_t first, const uint32_t* rows, const float* given,
                         const std::atomic<bool>& cancelled, double* values) {
     const size_t per_update = estimator.batches * batch_size;
     arena.reset();
@@ -147,7 +161,7 @@ struct Session::Impl {
     };
     try {
       for (size_t k = first; k < first + kTogether; k++) {
-        if (enqueue(plan, k, rows + k * per_update, cancelled, values + k * kValues)) continue;
+        if (enqueue(plan, k, rows + k * per_update, given, cancelled, values + k * kValues)) continue;
         drop();
         return false;
       }
@@ -169,13 +183,14 @@ size_t Session::run(const Plan& plan, const std::atomic<bool>& cancelled, double
   Impl& run = *impl_;
   const size_t per_update = run.estimator.batches * run.batch_size;
   const DeviceArray<uint32_t> rows(run.stream, plan.rows);
+  const DeviceArray<float> given(run.stream, plan.row_losses);
   const DeviceArray<double> reported(plan.count * kValues);
   Pace pace(run.stream);
   size_t done = 0;
   while (done < plan.count && !cancelled.load()) {
     const bool together = run.records && plan.count - done >= kTogether;
-    if (together ? !run.enqueue_together(plan, done, rows.data(), cancelled, reported.data())
-                 : !run.enqueue(plan, done, rows.data() + done * per_update, cancelled,
+    if (together ? !run.enqueue_together(plan, done, rows.data(), given.data(), cancelled, reported.data())
+                 : !run.enqueue(plan, done, rows.data() + done * per_update, given.data(), cancelled,
                                 reported.data() + done * kValues))
       break;
     done += together ? kTogether : 1;
@@ -197,12 +212,43 @@ bool Session::finite() {
   return found.read<std::vector<unsigned long long>>(run.stream)[0] == 0;
 }
 
+bool Session::outputs(const Plan& plan, const std::atomic<bool>& cancelled, float* outputs) {
+  Impl& run = *impl_;
+  const DeviceArray<uint32_t> rows(run.stream, plan.rows);
+  const DeviceArray<float> made((sample_count(run.estimator, run.network) + 1) * run.batch_size *
+                                run.network.classes());
+  const DeviceBatch batch{run.train.view(), rows.data(), run.batch_size};
+  run.arena.reset();
+  DeviceContext context{run.stream, &run.arena, &cancelled};
+  const DeviceQuestion question{&run.network,
+                                run.loss_of(0, nullptr, made.data()),
+                                run.parameters.data(),
+                                &batch,
+                                1,
+                                run.seed,
+                                uint32_t(plan.first),
+                                plan.tau[0],
+                                plan.noise_scale[0]};
+  DeviceEstimate nothing;
+  if (!outputs_on_device(run.estimator, question, context, &nothing) || !context.go_on()) return false;
+  download(run.stream, outputs, made.data(), made.size() * sizeof(float));
+  return true;
+}
+
 bool Session::accuracy(int data_split, const std::atomic<bool>& cancelled, uint64_t* correct) {
   Impl& run = *impl_;
   const ExampleArrays& examples = run.examples_of(data_split);
   DeviceContext context{run.stream, &run.arena, &cancelled};
   return dense_accuracy(context, run.network, run.parameters.data(),
                         {examples.view(), nullptr, examples.view().count}, correct);
+}
+
+bool Session::predict(int data_split, const std::atomic<bool>& cancelled, float* outputs, uint16_t* labels) {
+  Impl& run = *impl_;
+  const ExampleArrays& examples = run.examples_of(data_split);
+  DeviceContext context{run.stream, &run.arena, &cancelled};
+  return dense_predict(context, run.network, run.loss, run.parameters.data(),
+                       {examples.view(), nullptr, examples.view().count}, outputs, labels);
 }
 
 const SessionState& Session::state() {

@@ -6,6 +6,7 @@
 #include "../network/sgd.h"
 #include "../sampling/evolution-strategies.h"
 #include "../sampling/importance-sampling.h"
+#include "../sampling/samples.h"
 #include "update.h"
 
 namespace local_entropy {
@@ -26,6 +27,12 @@ bool estimate_on_device(const Estimator& estimator, const DeviceQuestion& q, Dev
       return robbins_monro(estimator, q, context, factored, estimate);
   }
   throw std::logic_error("No such estimator");
+}
+
+bool outputs_on_device(const Estimator& estimator, const DeviceQuestion& q, DeviceContext& context,
+                       DeviceEstimate* estimate) {
+  if (estimator.coupling.kind != Coupling::Kind::kWalsh) return outputs_of_samples(estimator, q, context);
+  return evolution_strategies(estimator, q, context, nullptr, estimate);
 }
 
 bool update_on_device(const Estimator& estimator, const Optimizer& optimizer, double rate,

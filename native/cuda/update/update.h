@@ -9,6 +9,9 @@ namespace local_entropy {
 bool estimate_on_device(const Estimator&, const DeviceQuestion&, DeviceContext&, DeviceFactored* factored,
                         DeviceEstimate*);
 
+// The outputs of the estimator's samples and at x itself, where the question's loss says; false if cancelled.
+bool outputs_on_device(const Estimator&, const DeviceQuestion&, DeviceContext&, DeviceEstimate*);
+
 // The estimate at state.parameters (which the question points to), |gradient| into *norm, then the step;
 // false if cancelled, and then the state is as it was.
 bool update_on_device(const Estimator&, const Optimizer&, double rate, const DeviceQuestion&, DeviceContext&,

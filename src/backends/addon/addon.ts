@@ -54,7 +54,11 @@ export interface Addon {
   addInputs(session: NativeSession, split: number, inputs: Uint8Array | Float32Array): void;
   closeSession(session: NativeSession): void;
   run(session: NativeSession, scalars: Float64Array, arrays: JobArrays, done: Done): JobNumber;
+  /** Of the plan's one update. */
+  outputs(session: NativeSession, scalars: Float64Array, arrays: JobArrays, done: Done): JobNumber;
   /** @param split its place in `DATA_SPLITS` */
   accuracy(session: NativeSession, split: number, done: Done): JobNumber;
+  /** @param split its place in `DATA_SPLITS` */
+  predictSplit(session: NativeSession, split: number, done: Done): JobNumber;
   read(session: NativeSession, done: Done): JobNumber;
 }

@@ -199,11 +199,24 @@ class AddonSession implements SessionRunner {
     return this.#calls.start(begin, () => outputs, signal);
   }
 
+  outputs({ scalars, arrays, outputs }: Job, signal?: AbortSignalLike): Promise<Answer | null> {
+    const begin = (done: Done) => this.#addon.outputs(this.#handle, scalars, arrays, done);
+    return this.#calls.start(begin, () => outputs, signal);
+  }
+
   accuracy(split: DataSplit): Promise<Answer | null> {
     const place = DATA_SPLITS.indexOf(split);
     return this.#calls.start(
       (done) => this.#addon.accuracy(this.#handle, place, done),
       () => ({}),
+    );
+  }
+
+  predict(split: DataSplit, length: number): Promise<Answer | null> {
+    const place = DATA_SPLITS.indexOf(split);
+    return this.#calls.start(
+      (done) => this.#addon.predictSplit(this.#handle, place, done),
+      () => ({ output: length }),
     );
   }
 

@@ -153,9 +153,18 @@ class WasmSessionRunner implements SessionRunner {
     return this.#queue.call("run", addressed(this.#id, copyJob(plan)), this, signal);
   }
 
+  outputs(plan: Job, signal?: AbortSignalLike): Promise<Answer | null> {
+    return this.#queue.call("outputs", addressed(this.#id, copyJob(plan)), this, signal);
+  }
+
   accuracy(split: DataSplit): Promise<Answer | null> {
     const { input } = addressed(this.#id);
     return this.#queue.call("accuracy", { input: { ...input, split }, buffers: [] }, this);
+  }
+
+  predict(split: DataSplit, length: number): Promise<Answer | null> {
+    const { input } = addressed(this.#id);
+    return this.#queue.call("predict", { input: { ...input, split, length }, buffers: [] }, this);
   }
 
   read(length: number, names: readonly ArrayName[]): Promise<Answer | null> {

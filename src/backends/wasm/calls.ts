@@ -105,7 +105,9 @@ export interface Calls {
   job: Job;
   open: SessionJob & { readonly session: number };
   run: Job & { readonly session: number };
+  outputs: Job & { readonly session: number };
   accuracy: { readonly session: number; readonly split: DataSplit };
+  predict: { readonly session: number; readonly split: DataSplit; readonly length: number };
   read: { readonly session: number; readonly length: number; readonly names: readonly ArrayName[] };
   close: { readonly session: number };
 }
@@ -126,7 +128,9 @@ class Computer {
       job: (job) => machine.answer(job),
       open: (setup) => this.#open(setup),
       run: ({ session, ...plan }) => this.#session(session).run(plan),
+      outputs: ({ session, ...plan }) => this.#session(session).outputs(plan),
       accuracy: ({ session, split }) => this.#session(session).accuracy(split),
+      predict: ({ session, split, length }) => this.#session(session).predict(split, length),
       read: ({ session, length, names }) => this.#session(session).read(length, names),
       close: ({ session }) => this.#close(session),
     };

@@ -38,8 +38,8 @@ export class WasmSession {
     this.#pieces = pieces;
     try {
       for (const [split, rows] of Object.entries(splits) as [DataSplit, Job][]) {
-        const { inputsAreFloats, exampleCount, inputs, labels } = machine.place(pieces, rows);
-        this.#splits[split] = { inputsAreFloats, exampleCount, inputs, labels };
+        const { inputsAreFloats, exampleCount, inputs, labels, targets } = machine.place(pieces, rows);
+        this.#splits[split] = { inputsAreFloats, exampleCount, inputs, labels, targets };
       }
       const fields = machine.place(pieces, job);
       const vector = () => pieces.room(4 * this.#parameters);
@@ -59,7 +59,7 @@ export class WasmSession {
     const machine = this.#machine;
     const pieces = machine.pieces();
     try {
-      const { first, count, rows, tau, noiseScale, rate, values } = machine.place(
+      const { first, count, rows, tau, noiseScale, rate, values, rowLosses } = machine.place(
         pieces,
         plan,
       ) as Required<Fields>;
@@ -79,6 +79,7 @@ export class WasmSession {
           noiseScale: noiseScale + 8 * done,
           rate: rate + 8 * done,
           values: values + VALUES_BYTES * done,
+          rowLosses,
           chainValid: Number(this.#chainValid),
         };
         machine.run(fields, this.#worth.alone);
@@ -100,6 +101,21 @@ export class WasmSession {
     }
   }
 
+  /** The outputs of the samples of a plan's one update. */
+  outputs(plan: Job): Answer {
+    const machine = this.#machine;
+    const pieces = machine.pieces();
+    try {
+      const { first, rows, tau, noiseScale, output } = machine.place(pieces, plan);
+      const operation = KINDS.operation.indexOf("outputs");
+      machine.run({ ...this.#fields, operation, first, count: 1, rows, tau, noiseScale, output });
+      if (machine.field("cancel") !== 0) throw new Cancelled();
+      return { numbers: {}, arrays: machine.arrays({ output }, plan.outputs) };
+    } finally {
+      pieces.free();
+    }
+  }
+
   /** How many of a split's rows are right. */
   accuracy(split: DataSplit): Answer {
     const rows = this.#splits[split]!;
@@ -107,6 +123,24 @@ export class WasmSession {
     this.#machine.run({ ...this.#fields, ...rows, operation, batchSize: rows.exampleCount });
     if (this.#machine.field("cancel") !== 0) throw new Cancelled();
     return { numbers: { correct: this.#machine.field("correct") }, arrays: {} };
+  }
+
+  /** What is predicted of all rows of a split. */
+  predict(split: DataSplit, length: number): Answer {
+    const rows = this.#splits[split]!;
+    const machine = this.#machine;
+    const pieces = machine.pieces();
+    try {
+      const operation = KINDS.operation.indexOf("predict");
+      const output = pieces.room(4 * length);
+      const outputLabels = pieces.room(2 * rows.exampleCount!);
+      const fields = { ...this.#fields, ...rows, operation, batchSize: rows.exampleCount, output };
+      machine.run({ ...fields, outputLabels });
+      if (machine.field("cancel") !== 0) throw new Cancelled();
+      return { numbers: {}, arrays: machine.arrays({ output }, { output: length }) };
+    } finally {
+      pieces.free();
+    }
   }
 
   read(length: number, names: readonly ArrayName[]): Answer {

@@ -27,12 +27,17 @@ export function copyWords(name: string, from: ArrayLike<number>, length: number)
   return new Uint32Array(ofLength(name, from, length));
 }
 
-/** @param width d_0, entries of a row */
+/**
+ * @param width d_0, entries of a row
+ * @param outputs d_L where a loss reads targets, 0 where it reads labels, null where neither
+ */
 export function copyRows(
-  { inputs, labels }: { inputs: Examples["inputs"]; labels?: Uint16Array },
+  { inputs, labels, targets }: Partial<Examples> & Pick<Examples, "inputs">,
   width: number,
+  outputs: number | null = 0,
 ): Examples {
-  const count = labels?.length ?? inputs.length / width;
+  const labelled = outputs === 0 ? labels?.length : undefined;
+  const count = outputs ? (targets?.length ?? 0) / outputs : (labelled ?? inputs.length / width);
   if (count === 0) {
     throw new OptionError("Expected at least one row of inputs but received none; a detached array has none");
   }
@@ -40,5 +45,6 @@ export function copyRows(
   return {
     inputs: inputs.BYTES_PER_ELEMENT === 1 ? new Uint8Array(inputs) : new Float32Array(inputs),
     labels: new Uint16Array(labels ?? []),
+    ...(outputs && { targets: new Float32Array(targets!) }),
   };
 }

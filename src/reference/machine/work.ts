@@ -12,8 +12,8 @@ import { nextTurn } from "../../host.ts";
 export interface LossFunction {
   /** n. */
   readonly dimension: number;
-  /** f(x), x of n entries. */
-  value(x: Float64Array): number;
+  /** f(x), x of n entries; `sample` is its number among the samples of an update, where it is one. */
+  value(x: Float64Array, sample?: number): number;
   /** ∇f(x), n entries; absent where f has no useful gradient. */
   gradient?(x: Float64Array): ArrayLike<number>;
 }

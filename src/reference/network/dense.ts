@@ -12,7 +12,7 @@
  * What this file leaves out: speed (blocking, lanes, threads, lists of non-zero inputs), and float32.
  */
 import type { Examples, Loss } from "../../backends/backend.ts";
-import { HAS_GRADIENT, type KindOf } from "../../backends/description.ts";
+import { HAS_GRADIENT, type KindOf, LINKS } from "../../backends/description.ts";
 import { type Activation, layerShapes, type Network, parameterCount } from "../../network.ts";
 import { multiply, multiplyTransposed } from "../linear/product.ts";
 import type { LossFunction, Normals, Work } from "../machine/work.ts";
@@ -48,22 +48,19 @@ export function firstLayerSize(network: Network): number {
  *
  * @param first P¹ (B × d_1)
  * @param upper layers 2 … L of the parameters (n − n₁)
- * @param labels B
+ * @param batch B rows, of which the loss reads labels or targets
  */
 export function lossFrom(
   network: Network,
   loss: Loss,
   first: Float64Array,
   upper: Float64Array,
-  labels: Uint16Array,
+  batch: Examples,
+  sample?: number,
 ): number {
-  const logits = forward(network, first, upper).at(-1)!;
-  const classes = network.layers.at(-1)!;
-  let sum = 0;
-  for (let b = 0; b < labels.length; b++) {
-    sum += rowLoss(loss, logits.subarray(b * classes, (b + 1) * classes), labels[b]);
-  }
-  return sum / labels.length;
+  const outputs = forward(network, first, upper).at(-1)!;
+  const losses = rowLosses(loss, outputs, batch, network.layers.at(-1)!, sample);
+  return losses.reduce((sum, f) => sum + f, 0) / losses.length;
 }
 
 /**
@@ -77,19 +74,20 @@ export function gradientFrom(
   loss: SmoothLoss,
   first: Float64Array,
   upper: Float64Array,
-  labels: Uint16Array,
+  batch: Examples,
 ): { signal: Float64Array; upper: Float64Array } {
   const { layers, activation } = network;
+  const count = first.length / layers[1];
   const before = forward(network, first, upper);
   const { slope } = ACTIVATIONS[activation];
   const gradient = new Float64Array(upper.length);
-  let signal = SIGNALS[loss.kind](before.at(-1)!, labels, layers.at(-1)!);
+  let signal = signalOf(loss, before.at(-1)!, batch, layers.at(-1)!);
   for (let layer = layers.length - 1; layer >= 2; layer--) {
     const { offset, rows, columns } = upperShape(network, layer);
     const inputs = activate(activation, before[layer - 2], rows - 1);
     gradient.set(multiplyTransposed(inputs, signal, rows, columns), offset);
-    const below = new Float64Array(labels.length * (rows - 1));
-    for (let b = 0; b < labels.length; b++) {
+    const below = new Float64Array(count * (rows - 1));
+    for (let b = 0; b < count; b++) {
       for (let h = 0; h < rows - 1; h++) {
         let sum = 0;
         for (let c = 0; c < columns; c++) {
@@ -110,13 +108,14 @@ export function networkLoss(network: Network, loss: Loss, batch: Examples): Loss
   const a = inputMatrix(batch.inputs, d0);
   const n1 = firstLayerSize(network);
   const firstOf = (x: Float64Array) => multiply(a, x.subarray(0, n1), d0 + 1, d1);
-  const value = (x: Float64Array) => lossFrom(network, loss, firstOf(x), x.subarray(n1), batch.labels);
+  const value = (x: Float64Array, sample?: number) =>
+    lossFrom(network, loss, firstOf(x), x.subarray(n1), batch, sample);
   if (!differentiable(network, loss)) return { dimension: parameterCount(network), value };
   return {
     dimension: parameterCount(network),
     value,
     gradient(x) {
-      const { signal, upper } = gradientFrom(network, loss, firstOf(x), x.subarray(n1), batch.labels);
+      const { signal, upper } = gradientFrom(network, loss, firstOf(x), x.subarray(n1), batch);
       const gradient = new Float64Array(x.length);
       gradient.set(multiplyTransposed(a, signal, d0 + 1, d1));
       gradient.set(upper, n1);
@@ -150,19 +149,20 @@ export const NO_CLASS = 2 ** 16 - 1;
 const ROWS = 64;
 
 /**
- * Class probabilities (rows × classes) and the class predicted for each row. Of a row with a logit that is NaN the
- * probabilities are NaN, and the class is `NO_CLASS`.
+ * Outputs under the loss's link (rows × d_L), as class probabilities, and the class predicted for each row. Of a row with
+ * a logit that is NaN the probabilities are NaN, and the class is `NO_CLASS`.
  */
 export function* predict(
   network: Network,
+  { kind }: Loss,
   parameters: Float64Array,
   inputs: Uint8Array | Float32Array,
-): Work<{ probabilities: Float64Array; labels: Uint16Array }> {
+): Work<{ outputs: Float64Array; labels: Uint16Array }> {
   const [d0, d1] = network.layers;
   const classes = network.layers.at(-1)!;
   const count = inputs.length / d0;
   const n1 = firstLayerSize(network);
-  const probabilities = new Float64Array(count * classes);
+  const outputs = new Float64Array(count * classes);
   const labels = new Uint16Array(count);
   for (let start = 0; start < count; start += ROWS) {
     const a = inputMatrix(inputs.subarray(start * d0, (start + ROWS) * d0), d0);
@@ -170,17 +170,17 @@ export function* predict(
     const logits = forward(network, first, parameters.subarray(n1)).at(-1)!;
     for (let b = 0; b * classes < logits.length; b++) {
       const row = logits.subarray(b * classes, (b + 1) * classes);
-      probabilities.set(softmax(row), (start + b) * classes);
+      outputs.set(LINK[LINKS[kind]](row), (start + b) * classes);
       labels[start + b] = predicted(row) ?? NO_CLASS;
     }
     yield;
   }
-  return { probabilities, labels };
+  return { outputs, labels };
 }
 
 /** Fraction of the rows whose class predicted is the label. */
 export function* accuracy(network: Network, parameters: Float64Array, batch: Examples): Work<number> {
-  const { labels } = yield* predict(network, parameters, batch.inputs);
+  const { labels } = yield* predict(network, { kind: "cross-entropy" }, parameters, batch.inputs);
   return labels.reduce((sum, label, b) => sum + (label === batch.labels[b] ? 1 : 0), 0) / labels.length;
 }
 
@@ -225,22 +225,100 @@ export function activate(activation: Activation, before: Float64Array, width: nu
   return after;
 }
 
-/** Loss of one row. Where nothing is predicted a cost matrix takes the label's dearest mistake. */
-export function rowLoss(loss: Loss, logits: Float64Array, label: number): number {
+/** The number of x itself among an update's samples: their last. */
+export const CENTER = -1;
+
+/** A loss that is given, of which the outputs are wanted in its place: (J + 1) × B × d_L. */
+export type WantedOutputs = Extract<Loss, { kind: "given" }> & { readonly outputs: Float64Array };
+
+/**
+ * Losses of all rows (B) from their outputs (B × d_L, `width` = d_L), as the batch answers them or, in sample `sample`, as
+ * they are given.
+ */
+export function rowLosses(
+  loss: Loss,
+  outputs: Float64Array,
+  batch: Examples,
+  width: number,
+  sample = CENTER,
+): Float64Array {
+  if (loss.kind === "given") return givenLosses(loss, outputs, width, sample);
+  return Float64Array.from({ length: outputs.length / width }, (_, b) =>
+    rowLoss(loss, outputs.subarray(b * width, (b + 1) * width), batch, b),
+  );
+}
+
+function givenLosses(
+  loss: Extract<Loss, { kind: "given" }> | WantedOutputs,
+  outputs: Float64Array,
+  width: number,
+  sample: number,
+): Float64Array {
+  const count = outputs.length / width;
+  if ("outputs" in loss) {
+    const all = loss.outputs;
+    all.set(outputs, sample === CENTER ? all.length - outputs.length : sample * outputs.length);
+    return new Float64Array(count);
+  }
+  const begin = sample === CENTER ? loss.losses.length - count : sample * count;
+  return Float64Array.from(loss.losses.subarray(begin, begin + count));
+}
+
+/** Loss of row b of a batch. Where nothing is predicted a cost matrix takes the label's dearest mistake. */
+function rowLoss(
+  loss: Exclude<Loss, { kind: "given" }>,
+  z: Float64Array,
+  batch: Examples,
+  b: number,
+): number {
   switch (loss.kind) {
-    case "cross-entropy": {
-      const largest = Math.max(...logits);
-      return largest - logits[label] + Math.log(logits.reduce((sum, z) => sum + Math.exp(z - largest), 0));
-    }
+    case "cross-entropy":
+      return logOfSum(z) - z[batch.labels[b]];
     case "cost-matrix": {
-      const costs = loss.costs.subarray(label * logits.length, (label + 1) * logits.length);
-      const best = predicted(logits);
+      const label = batch.labels[b];
+      const costs = loss.costs.subarray(label * z.length, (label + 1) * z.length);
+      const best = predicted(z);
       return best === null ? Math.max(...costs) : costs[best];
+    }
+    case "squared-error":
+      return targetsOf(batch, b, z.length).reduce((sum, t, c) => sum + (z[c] - t) ** 2 / 2, 0);
+    case "absolute-error":
+      return targetsOf(batch, b, z.length).reduce((sum, t, c) => sum + Math.abs(z[c] - t), 0);
+    case "logistic":
+      return targetsOf(batch, b, z.length).reduce((sum, t, c) => sum + softplus(z[c]) - t * z[c], 0);
+    case "soft-cross-entropy": {
+      const log = logOfSum(z);
+      return targetsOf(batch, b, z.length).reduce((sum, t, c) => sum + t * (log - z[c]), 0);
     }
     default:
       return loss satisfies never;
   }
 }
+
+/** Targets of row b, d_L = `width` of them. */
+function targetsOf({ targets }: Examples, b: number, width: number): Float32Array {
+  return targets!.subarray(b * width, (b + 1) * width);
+}
+
+/** log Σ e^z. */
+function logOfSum(z: Float64Array): number {
+  const largest = Math.max(...z);
+  return largest + Math.log(z.reduce((sum, each) => sum + Math.exp(each - largest), 0));
+}
+
+/** log(1 + e^z). */
+function softplus(z: number): number {
+  return Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z)));
+}
+
+const sigmoid = (z: number) => 1 / (1 + Math.exp(-z));
+
+/** What predict makes of a row's outputs. */
+const LINK: Record<(typeof LINKS)[KindOf<"loss">], (z: Float64Array) => Float64Array> = {
+  softmax,
+  sigmoid: (z) => z.map(sigmoid),
+  identity: (z) => z,
+};
 
 /** A loss that has a gradient. */
 type SmoothKind = {
@@ -248,20 +326,35 @@ type SmoothKind = {
 }[KindOf<"loss">];
 type SmoothLoss = Loss & { readonly kind: SmoothKind };
 
-/** ∂f/∂P^L (B × classes) of each loss that has a gradient, from the logits. */
-const SIGNALS: Record<
-  SmoothKind,
-  (logits: Float64Array, labels: Uint16Array, classes: number) => Float64Array
-> = { "cross-entropy": crossEntropySignal };
-
-/** (softmax − onehot)/B, B × classes. */
-function crossEntropySignal(logits: Float64Array, labels: Uint16Array, classes: number): Float64Array {
-  const signal = new Float64Array(logits.length);
-  for (let b = 0; b < labels.length; b++) {
-    signal.set(softmax(logits.subarray(b * classes, (b + 1) * classes)), b * classes);
-    signal[b * classes + labels[b]] -= 1;
+/** ∂f/∂P^L (B × d_L) of a loss that has a gradient, from the outputs. */
+function signalOf(loss: SmoothLoss, outputs: Float64Array, batch: Examples, width: number): Float64Array {
+  const count = outputs.length / width;
+  const signal = new Float64Array(outputs.length);
+  for (let b = 0; b < count; b++) {
+    signal.set(slopesOf(loss, outputs.subarray(b * width, (b + 1) * width), batch, b), b * width);
   }
-  return signal.map((g) => g / labels.length);
+  return signal.map((g) => g / count);
+}
+
+/** Slopes of row b's loss along its outputs; the absolute error's is 0 at 0, as the ReLU's. */
+function slopesOf({ kind }: SmoothLoss, z: Float64Array, batch: Examples, b: number): Float64Array {
+  switch (kind) {
+    case "cross-entropy":
+      return softmax(z).map((p, c) => p - (c === batch.labels[b] ? 1 : 0));
+    case "squared-error":
+      return z.map((value, c) => value - targetsOf(batch, b, z.length)[c]);
+    case "absolute-error":
+      return z.map((value, c) => Math.sign(value - targetsOf(batch, b, z.length)[c]));
+    case "logistic":
+      return z.map((value, c) => sigmoid(value) - targetsOf(batch, b, z.length)[c]);
+    case "soft-cross-entropy": {
+      const targets = targetsOf(batch, b, z.length);
+      const sum = targets.reduce((total, t) => total + t, 0);
+      return softmax(z).map((p, c) => sum * p - targets[c]);
+    }
+    default:
+      return kind satisfies never;
+  }
 }
 
 export function softmax(logits: Float64Array): Float64Array {

@@ -22,7 +22,7 @@ import { inputMatrix } from "./rows.ts";
 export function projectionOf({ network, batches: [batch] }: NetworkPoint): Projection {
   const d0 = network.layers[0];
   const inputs = inputMatrix(batch.inputs, d0);
-  const count = batch.labels.length;
+  const count = batch.inputs.length / d0;
   const factor = choleskyFactor(gramMatrix(batch.inputs, d0), count);
   let rank = 0;
   for (let i = 0; i < count; i++) if (factor[i * count + i] > 0) rank++;
@@ -35,7 +35,7 @@ export function reducedLoss(
   projection: Projection,
 ): LossFunction {
   const d1 = network.layers[1];
-  const { labels } = batches[0];
+  const [batch] = batches;
   const { count, factor } = projection;
   const reducedSize = count * d1;
   const base = multiply(projection.inputs, center.subarray(0, firstLayerSize(network)), projection.width, d1);
@@ -44,13 +44,14 @@ export function reducedLoss(
     return first.map((p, i) => p + base[i]);
   };
   const dimension = reducedSize + center.length - firstLayerSize(network);
-  const value = (x: Float64Array) => lossFrom(network, loss, firstOf(x), x.subarray(reducedSize), labels);
+  const value = (x: Float64Array, sample?: number) =>
+    lossFrom(network, loss, firstOf(x), x.subarray(reducedSize), batch, sample);
   if (!differentiable(network, loss)) return { dimension, value };
   return {
     dimension,
     value,
     gradient(x) {
-      const { signal, upper } = gradientFrom(network, loss, firstOf(x), x.subarray(reducedSize), labels);
+      const { signal, upper } = gradientFrom(network, loss, firstOf(x), x.subarray(reducedSize), batch);
       return joined(multiplyTransposed(factor, signal, count, d1), upper);
     },
   };

@@ -20,14 +20,17 @@ export function inputMatrix(inputs: Uint8Array | Float32Array, d0: number): Floa
 /** The minibatches that row numbers pick, `size` rows each. */
 export function minibatchesOf(data: Examples, d0: number, rows: Uint32Array, size: number): Examples[] {
   const batches: Examples[] = [];
+  const width = (data.targets?.length ?? 0) / (data.inputs.length / d0);
   for (let start = 0; start < rows.length; start += size) {
     const inputs = data.inputs.slice(0, size * d0);
-    const labels = new Uint16Array(size);
+    const labels = new Uint16Array(data.labels.length > 0 ? size : 0);
+    const targets = data.targets?.slice(0, size * width);
     rows.subarray(start, start + size).forEach((row, b) => {
       inputs.set(data.inputs.subarray(row * d0, (row + 1) * d0), b * d0);
-      labels[b] = data.labels[row];
+      if (labels.length > 0) labels[b] = data.labels[row];
+      targets?.set(data.targets!.subarray(row * width, (row + 1) * width), b * width);
     });
-    batches.push({ inputs, labels });
+    batches.push({ inputs, labels, ...(targets && { targets }) });
   }
   return batches;
 }

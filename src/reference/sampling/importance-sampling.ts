@@ -29,14 +29,20 @@
  * What this file leaves out: speed: noise is made twice, once for the losses and once for the sum, so that nothing but
  * the J losses is kept.
  */
-import type { Coupling, ImportanceSamplingOutput } from "../../backends/backend.ts";
+import { type Coupling, type ImportanceSamplingOutput, sampleCount } from "../../backends/backend.ts";
 import { expected, OptionError } from "../../errors.ts";
 import { parameterCount } from "../../network.ts";
 import { joined, squaredNorm } from "../linear/product.ts";
 import { complementOf, lift, type Projection } from "../linear/projection.ts";
 import { zeros } from "../machine/memory.ts";
 import { type LossFunction, type Normals, shifted, type Work } from "../machine/work.ts";
-import { type Draw, type NetworkPoint, networkLoss, networkNormals } from "../network/dense.ts";
+import {
+  type Draw,
+  type NetworkPoint,
+  networkLoss,
+  networkNormals,
+  type WantedOutputs,
+} from "../network/dense.ts";
 import {
   complementNormals,
   projectionOf,
@@ -45,7 +51,7 @@ import {
   reducedPoint,
 } from "../network/reduced.ts";
 import { rowSplit } from "./row-split.ts";
-import { noiseForm, type SampleCoupling, SIGNS } from "./sampled-point.ts";
+import { lossesAtCenter, noiseForm, type SampleCoupling, SIGNS } from "./sampled-point.ts";
 import { mean, Spread } from "./spread.ts";
 import { walshBlock, walshLosses } from "./walsh.ts";
 
@@ -110,6 +116,23 @@ export function weights(
   const projection = projectionOf(point);
   const normals = reducedNormals(projection, network, key, update);
   return sampleLosses(reducedLoss(point, projection), reducedPoint(point, projection, x), settings, normals);
+}
+
+/** The outputs of the samples and, last, at x itself ((J + 1) × B × d_L), in the form asked for. */
+export function* sampleOutputs(
+  point: Omit<NetworkPoint, "loss">,
+  draw: Draw,
+  settings: Pick<ImportanceSamplingSettings, "coupling" | "noiseScale"> & { readonly rowwise: boolean },
+): Work<Float64Array> {
+  const { network, batches } = point;
+  const rows = batches[0].inputs.length / network.layers[0];
+  const samples = sampleCount(settings.coupling, network, settings.rowwise);
+  const outputs = zeros((samples + 1) * rows * network.layers.at(-1)!);
+  const wanted: WantedOutputs = { kind: "given", losses: outputs.subarray(0, 0), outputs };
+  const asked = { ...point, loss: wanted };
+  yield* weights(asked, draw, settings);
+  lossesAtCenter(asked, noiseForm(asked, draw));
+  return outputs;
 }
 
 /** The direct form: ∇F at x from J samples of all n coordinates. */
@@ -261,7 +284,7 @@ export function* sampleLosses(
   const losses = zeros(samples);
   for (let j = 0; j < losses.length; j++) {
     const z = normals(Math.floor(j / signs.length));
-    losses[j] = loss.value(shifted(x, signs[j % signs.length] * noiseScale, z));
+    losses[j] = loss.value(shifted(x, signs[j % signs.length] * noiseScale, z), j);
     yield;
   }
   return losses;

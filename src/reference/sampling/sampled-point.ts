@@ -24,9 +24,9 @@ import {
   activate,
   type Draw,
   firstLayerSize,
+  rowLosses as lossesOf,
   type NetworkPoint,
   networkNormals,
-  rowLoss,
 } from "../network/dense.ts";
 import { projectionOf, reducedNormals } from "../network/reduced.ts";
 import { inputMatrix } from "../network/rows.ts";
@@ -94,8 +94,14 @@ export function noiseForm(point: NetworkPoint, draw: Draw): NoiseForm {
   };
 }
 
-/** The forward pass at x + s Z. */
-export function samplePass(point: NetworkPoint, form: NoiseForm, z: Float64Array, s: number): Pass {
+/** The forward pass at x + s Z, sample number `sample`; at x itself where there is none. */
+export function samplePass(
+  point: NetworkPoint,
+  form: NoiseForm,
+  z: Float64Array,
+  s: number,
+  sample?: number,
+): Pass {
   const { network, x } = point;
   const inputs = [form.inputs];
   const noise: Float64Array[] = [];
@@ -113,18 +119,16 @@ export function samplePass(point: NetworkPoint, form: NoiseForm, z: Float64Array
     before = base.map((value, i) => value + eta[i]);
     noise.push(eta);
   });
-  return { inputs, noise, losses: rowLosses(point, before) };
+  return { inputs, noise, losses: rowLosses(point, before, sample) };
 }
 
 /** f_b (B) of logits (B × classes). */
 export function rowLosses(
   { loss, network, batches: [batch] }: NetworkPoint,
   logits: Float64Array,
+  sample?: number,
 ): Float64Array {
-  const classes = network.layers.at(-1)!;
-  return Float64Array.from(batch.labels, (label, b) =>
-    rowLoss(loss, logits.subarray(b * classes, (b + 1) * classes), label),
-  );
+  return lossesOf(loss, logits, batch, network.layers.at(-1)!, sample);
 }
 
 /** f_b (B) at x itself. */
@@ -151,7 +155,7 @@ export function sampleUnit(
 ): SampleUnit {
   const z = form.normals(index);
   const signs = SIGNS[coupling.kind];
-  const passes = signs.map((sign) => samplePass(point, form, z, sign * s));
+  const passes = signs.map((sign, i) => samplePass(point, form, z, sign * s, index * signs.length + i));
   return {
     passes,
     losses: Float64Array.from(passes, ({ losses }) => mean(losses)),

@@ -84,10 +84,10 @@ export function walshBlock(
   const upper = z.subarray(firstSize);
   const { rows, second } =
     layers.length === 2
-      ? { rows: lossesWithoutHidden(point, form, y, m), second: null }
+      ? { rows: lossesWithoutHidden(point, form, y, m, index), second: null }
       : rowwise
-        ? rowSplitLosses(point, form, y, upper, m, s)
-        : { rows: weightsOnlyLosses(point, form, y, upper, m, s), second: null };
+        ? rowSplitLosses(point, form, y, upper, m, s, index)
+        : { rows: weightsOnlyLosses(point, form, y, upper, m, s, index), second: null };
   const count = form.base.length / layers[1];
   const losses = Float64Array.from({ length: 2 * m }, (_, sample) => {
     let sum = 0;
@@ -136,9 +136,15 @@ function signedNoise(
 }
 
 /** f_b (B × 2m) without a hidden layer. */
-function lossesWithoutHidden(point: NetworkPoint, form: NoiseForm, y: Float64Array, m: number): Float64Array {
+function lossesWithoutHidden(
+  point: NetworkPoint,
+  form: NoiseForm,
+  y: Float64Array,
+  m: number,
+  block: number,
+): Float64Array {
   const classes = point.network.layers[1];
-  return lossesOf(point, m, (b, e, g, c) => {
+  return lossesOf(point, m, block, (b, e, g, c) => {
     const at = b * classes + c;
     return form.base[at] + e * walshSign(g, c) * y[at];
   });
@@ -152,6 +158,7 @@ function weightsOnlyLosses(
   z: Float64Array,
   m: number,
   s: number,
+  block: number,
 ): Float64Array {
   const [, d1, d2] = point.network.layers;
   const { a, d } = halfActivations(point, form, y);
@@ -163,7 +170,7 @@ function weightsOnlyLosses(
       v[h] = d[k] * w[at] + s * a[k] * z[at];
     }
   });
-  return lossesOf(point, m, (b, e, g, c) => {
+  return lossesOf(point, m, block, (b, e, g, c) => {
     const at = b * d2 + c;
     return even[0][at] + s * even[1][at] + e * odd[at * m + g];
   });
@@ -177,6 +184,7 @@ function rowSplitLosses(
   z: Float64Array,
   m: number,
   s: number,
+  block: number,
 ): { rows: Float64Array; second: WalshSecondLayer } {
   const [, d1, d2] = point.network.layers;
   const half = halfActivations(point, form, y);
@@ -210,7 +218,7 @@ function rowSplitLosses(
       }
     }
   }
-  const rows = lossesOf(point, m, (b, e, g, c) => {
+  const rows = lossesOf(point, m, block, (b, e, g, c) => {
     const at = b * d2 + c;
     return base[at] + e * hiddenPart[at * m + g] + walshSign(g, d1 + c) * noisePart[at * m + g];
   });
@@ -252,14 +260,16 @@ function transforms(
   return all;
 }
 
-/** f_b (B × 2m) from the logit of every row, sign e, g and class. */
+/** f_b (B × 2m) of a block from the logit of every row, sign e, g and class. */
 function lossesOf(
   point: NetworkPoint,
   m: number,
+  block: number,
   logit: (b: number, e: number, g: number, c: number) => number,
 ): Float64Array {
-  const count = point.batches[0].labels.length;
-  const classes = point.network.layers.at(-1)!;
+  const { layers } = point.network;
+  const count = point.batches[0].inputs.length / layers[0];
+  const classes = layers.at(-1)!;
   const rows = new Float64Array(count * 2 * m);
   const logits = new Float64Array(count * classes);
   for (let sample = 0; sample < 2 * m; sample++) {
@@ -267,7 +277,7 @@ function lossesOf(
     for (let b = 0; b < count; b++) {
       for (let c = 0; c < classes; c++) logits[b * classes + c] = logit(b, e, g, c);
     }
-    rowLosses(point, logits).forEach((f, b) => {
+    rowLosses(point, logits, block * 2 * m + sample).forEach((f, b) => {
       rows[b * 2 * m + sample] = f;
     });
   }

@@ -29,11 +29,14 @@ export interface Updates {
   readonly state: SessionState;
   /** Row numbers that an update takes. */
   readonly rowsPerUpdate: number;
-  /** What update k minimizes, at x (n). */
-  problem(k: number, rows: Uint32Array, x: Float64Array): Problem;
-  /** Splits with an accuracy. */
+  /** What update k minimizes, at x (n), by its samples' losses where these are given. */
+  problem(k: number, rows: Uint32Array, x: Float64Array, losses?: Float64Array): Problem;
+  /** The outputs of update k's samples at x. */
+  outputs?(k: number, rows: Uint32Array, x: Float64Array, noiseScale: number): Work<Float64Array>;
+  /** Splits to measure. */
   readonly splits: readonly DataSplit[];
   accuracy(split: DataSplit, x: Float64Array): Work<number>;
+  predict(split: DataSplit, x: Float64Array): Work<{ outputs: Float64Array }>;
   /** Whether the backend was closed. */
   isClosed(): boolean;
 }
@@ -59,6 +62,9 @@ export function openUpdates(updates: Updates): Session {
     last = result.catch(() => {});
     return result;
   };
+  const checkSplit = (split: DataSplit) => {
+    if (!splits.includes(split)) throw new OptionError(expected(splits.join(", "), "split", split));
+  };
   return {
     async run(given, signal) {
       checkOpen();
@@ -70,7 +76,7 @@ export function openUpdates(updates: Updates): Session {
           const k = plan.first + done;
           const rows = plan.rows.subarray(done * rowsPerUpdate, (done + 1) * rowsPerUpdate);
           const [tau, noiseScale, rate] = [plan.tau[done], plan.noiseScale[done], plan.rate[done]];
-          const problem = updates.problem(k, rows, state.parameters);
+          const problem = updates.problem(k, rows, state.parameters, plan.losses as Float64Array | undefined);
           const work = update(problem, estimator, optimizer, k, { tau, noiseScale, rate }, state);
           const result = await finishInTurns(work, () => isClosed() || signal?.aborted === true);
           if (result === "cancelled") break;
@@ -83,10 +89,28 @@ export function openUpdates(updates: Updates): Session {
     },
     async accuracy(split) {
       checkOpen();
-      if (!splits.includes(split)) throw new OptionError(expected(splits.join(", "), "split", split));
+      checkSplit(split);
       return inOrder(async () => {
         const fraction = await finishInTurns(updates.accuracy(split, state.parameters), isClosed);
         return fraction as number; // where it was cancelled, closing is what rejects
+      });
+    },
+    async predict(split) {
+      checkOpen();
+      checkSplit(split);
+      return inOrder(async () => {
+        const made = await finishInTurns(updates.predict(split, state.parameters), isClosed);
+        return made === "cancelled" ? new Float64Array(0) : made.outputs;
+      });
+    },
+    async outputs(given, signal) {
+      checkOpen();
+      const plan = copyPlan(given, rowsPerUpdate);
+      return inOrder(async () => {
+        if (updates.outputs === undefined) throw new BackendError("A function has no outputs");
+        const work = updates.outputs(plan.first, plan.rows, state.parameters, plan.noiseScale[0]);
+        const made = await finishInTurns(work, () => isClosed() || signal?.aborted === true);
+        return made === "cancelled" ? null : made;
       });
     },
     async read() {
@@ -107,7 +131,8 @@ function copyState({ parameters, moments, chain }: SessionState, n: number, opti
   };
 }
 
-function copyPlan({ first, count, rows, tau, noiseScale, rate }: Plan, rowsPerUpdate: number): Plan {
+function copyPlan(given: Plan, rowsPerUpdate: number): Plan {
+  const { first, count, rows, tau, noiseScale, rate, losses } = given;
   return {
     first,
     count,
@@ -115,5 +140,6 @@ function copyPlan({ first, count, rows, tau, noiseScale, rate }: Plan, rowsPerUp
     tau: copyDoubles("tau", tau, count),
     noiseScale: copyDoubles("noiseScale", noiseScale, count),
     rate: copyDoubles("rate", rate, count),
+    ...(losses && { losses: new Float64Array(losses) }),
   };
 }
