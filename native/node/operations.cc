@@ -96,7 +96,7 @@ struct HessianProductJob : DenseJob {
   std::vector<float> vector, product;
 
   explicit HessianProductJob(const FlatJob& from)
-      : DenseJob(from), vector(from.array<float>("vector", parameters.size())) {}
+      : DenseJob(from, Reads::kLabels), vector(from.array<float>("vector", parameters.size())) {}
 
   bool compute(const Kernels& kernels, const Context& context) override {
     product.resize(parameters.size());
