@@ -7,7 +7,7 @@ const kernels = [
     "f32x4.sub(set(1), f32x4.mul(x, x))",
     "f32x4.add(set(1), f32x4.mul(x, x))",
   ],
-  ["network/dense", "half the square", "f32x4.mul(set(0.5), difference)", "difference"],
+  ["network/loss", "half the square", "f32x4.mul(set(0.5), difference)", "difference"],
   ["network/rows", "the value of a byte", "f32(i) / 255", "f32(i) / 256"],
   ["linear/projection", "the bias in A Aᵀ", "/ 65025 + 1", "/ 65025"],
   ["linear/projection", "dependent rows", "pivot > PIVOT_BOUND * diagonal", "pivot > -1"],
@@ -48,7 +48,7 @@ const others = [
     tests: ["hessian-product"],
   },
   {
-    file: "assembly/network/dense.ts",
+    file: "assembly/network/loss.ts",
     why: "a NaN logit",
     from: "if (!(x <= Infinity)) return NO_CLASS;",
     to: "",

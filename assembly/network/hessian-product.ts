@@ -25,19 +25,8 @@ import { RELU, TANH } from "../machine/job";
 import { firstLanes, fma, LANES, least, set, storeSome, sum, transpose } from "../machine/lanes";
 import { barrier, shareBegin, shareEnd, stopped } from "../machine/team";
 import { take, takeOwn, takeOwnFloats } from "../machine/workspace";
-import {
-  activate,
-  activation,
-  blockRows,
-  exponentials,
-  firstLargest,
-  Pass,
-  passBytes,
-  setPass,
-  signal,
-  stride,
-  takePass,
-} from "./dense";
+import { activate, activation, blockRows, Pass, passBytes, setPass, signal, stride, takePass } from "./dense";
+import { exponentials, firstLargest } from "./loss";
 import {
   chooseForm,
   firstGradient,

@@ -16,7 +16,8 @@ import {
   SOFT_CROSS_ENTROPY,
 } from "../machine/job";
 import { fma, LANES, largest, max, set, sum } from "../machine/lanes";
-import { dearest, givenPlace, targetTerms } from "../network/dense";
+import { givenPlace } from "../network/dense";
+import { dearest, targetTerms } from "../network/loss";
 import { Rows } from "../network/rows";
 import {
   halfActivations,

@@ -1,12 +1,10 @@
 /**
- * Walsh coupling: K blocks of 2m samples each. Their losses, and the gradient that multiples of their noise and, by rows,
- * of the first-order part make: what importance sampling and evolution strategies share.
+ * Walsh coupling: losses of K blocks of 2m samples, and the gradient of multiples of noise and, by rows, first-order part.
  *
  *   gradient = α (Aᵀ D1, D2) + factor · mean of v Z/s, v the samples' factors
  *   Mean over a block of v Z: U diag(E), with E = WHT(v⁺ − v⁻)/2m, and Z_hc E_{d1+c} (by rows) or Z_hc E_h.
  *
- * Symbols: K blocks i in groups of at most 8, C (B × w1) coefficients of the first layer's gradient Aᵀ C; D1, D2 and the
- * rest: row-split-walsh.ts, walsh-row.ts.
+ * Symbols: K blocks i in groups of at most 8, C (B × w1) of the first layer's Aᵀ C; D1, D2 and more: row-split-walsh.ts.
  */
 import { FULL, product } from "../linear/product";
 import { drawNoise, noiseCount, noiseFloats, noiseOffset } from "../linear/projection";
@@ -201,10 +199,7 @@ function secondOf(at: u32): usize {
   return chunkSecond + 4 * at * classes() * length;
 }
 
-/**
- * All rows under the `atHand` blocks whose noise is drawn: each chunk's sums, and C (B × length) where by rows, both times
- * scale/B; where `apart` D2 and C are one for each block, one after the other, in place of their sum. Ends with a barrier.
- */
+/** All rows under the blocks at hand: chunks' sums and, by rows, C, times scale/B; `apart`: D2 and C a block each. Barrier. */
 function someBlocks(atHand: u32, apart: bool, scale: f64, coefficients: usize): void {
   const size = job.batchSize;
   const wanted: u32 = apart ? atHand : 1;

@@ -39,7 +39,6 @@ import {
   blockRows,
   logits,
   passBytes,
-  predicted,
   predictRow,
   rowLosses,
   setPass,
@@ -50,6 +49,7 @@ import {
   takePass,
 } from "../network/dense";
 import { hessianProduct, takeHessianProduct } from "../network/hessian-product";
+import { predicted } from "../network/loss";
 import { clearFactored, factoredRows, ROW_BLOCK, Rows, rowsBytes, setRows } from "../network/rows";
 import { sgd, takeSgd } from "../network/sgd";
 import { gaussianGroups } from "../random/gaussian";

@@ -10,17 +10,14 @@ import {
   type HessianProductInput,
   type OutputsInput,
   type PredictInput,
-  type RobbinsMonroInput,
-  type SgldInput,
   sampleCount,
   type Vector,
   type WeightsInput,
 } from "../backends/backend.ts";
 import { expected, OptionError } from "../errors.ts";
-import { type Network, parameterCount } from "../network.ts";
 import { keyOf, layerStream, STREAMS } from "../reference/random/streams.ts";
-import { checkArray, checkInputs, checkNumbers, checkVector } from "./arrays.ts";
-import { DEFAULTS } from "./defaults.ts";
+import { checkArray, checkInputs, checkVector } from "./arrays.ts";
+import { checkRobbinsMonro, checkSgld, type robbinsMonroSchema, type sgldSchema } from "./chains.ts";
 import {
   checkCounts,
   type EigenvaluesInput,
@@ -28,9 +25,9 @@ import {
   productShape,
   requireCrossEntropy,
 } from "./hessian.ts";
+import { locate, located, locateWithLoss, position, rowCount, withLoss } from "./located.ts";
 import { checkRowsOf } from "./model.ts";
-import { answersOf, checkLoss, checkNetwork, fewestOutputs, refuseWithoutGradient } from "./network.ts";
-import { checkDraws } from "./objectives/heat.ts";
+import { checkLoss, fewestOutputs, refuseWithoutGradient } from "./network.ts";
 import type {
   AccuracyOptions,
   AnyPredictOptions,
@@ -45,7 +42,7 @@ import type {
   StepOptions,
   WeightsOptions,
 } from "./operation-types.ts";
-import { extremes, leastNoise, madeOfChain, madeOfSampling, requireHeld, requireNoise } from "./precision.ts";
+import { leastNoise, madeOfSampling, requireHeld, requireNoise } from "./precision.ts";
 import { resolveSampling } from "./sampling.ts";
 import {
   coupling,
@@ -54,22 +51,17 @@ import {
   projection,
   rowwise,
   type SameKeys,
-  samples,
   temperature,
 } from "./schemas.ts";
 import { checkStep, type stepSchema } from "./step.ts";
-import type { LossOptions, NetworkOptions } from "./types.ts";
 import {
   checkedElsewhere,
   integer,
-  leaf,
-  notNegative,
   object,
   optional,
   parse,
   positive,
   quoted,
-  seed,
   signal,
   withDefault,
   word,
@@ -117,38 +109,6 @@ export function checkOut(path: string, out: unknown, length: number): Vector {
 }
 
 const openBackendSchema = object(machineShape);
-
-// Shapes that several operations share. Arrays are checked once the network is known.
-
-const position = { seed: withDefault(seed(), DEFAULTS.seed), update: withDefault(word(), 0) };
-const located = {
-  network: checkedElsewhere<NetworkOptions>(),
-  parameters: checkedElsewhere<Vector>(),
-  signal: signal(),
-};
-const withLoss = { ...located, loss: optional(checkedElsewhere<LossOptions>()) };
-
-type Located = z.output<z.ZodMiniObject<typeof located>>;
-type WithLoss = Located & { readonly loss?: LossOptions };
-
-function locate(root: string, given: WithLoss, fewest = fewestOutputs(given.loss)) {
-  const network = checkNetwork(`${root}.network`, given.network, fewest);
-  const parameters = checkVector(`${root}.parameters`, given.parameters, parameterCount(network));
-  return { network, parameters, signal: given.signal };
-}
-
-/** The place, the loss on rows like `rows`, and the check of such rows. */
-function locateWithLoss(root: string, given: WithLoss, rows: unknown) {
-  const place = locate(root, given);
-  const { layers } = place.network;
-  const checked = checkLoss(`${root}.loss`, given.loss, layers[layers.length - 1], answersOf(rows));
-  return {
-    place: { ...place, loss: checked.loss },
-    check: (path: string, value: unknown) => checkRowsOf(path, value, place.network, checked),
-  };
-}
-
-const rowCount = ({ inputs }: Pick<Examples, "inputs">, { layers }: Network) => inputs.length / layers[0];
 
 // One operation each.
 
@@ -329,102 +289,6 @@ function drawn(
     ...resolveSampling(root, given, place.network),
     projected,
   };
-}
-
-const chainShape = {
-  ...withLoss,
-  ...position,
-  batch: optional(checkedElsewhere<unknown>()),
-  batches: optional(leaf<readonly unknown[]>("an array of batches", Array.isArray)),
-  tau: positive(),
-  stepSizes: checkedElsewhere<ArrayLike<number>>(),
-  projection: projection(),
-};
-const chainSchema = z.object(chainShape);
-
-/** What both chains check; `transitions` of J steps is J − 1 for SGLD, J for Robbins–Monro. */
-function checkChain(
-  root: string,
-  given: z.output<typeof chainSchema>,
-  transitionsOf: (steps: number) => number,
-) {
-  const { place, check } = locateWithLoss(root, given, given.batches?.[0] ?? given.batch);
-  refuseWithoutGradient(root, "this operation", place.network, place.loss);
-  const stepSizes = checkNumbers(`${root}.stepSizes`, given.stepSizes);
-  stepSizes.forEach((size, i) => {
-    parse(`${root}.stepSizes[${i}]`, positive(), size);
-  });
-  const transitions = transitionsOf(stepSizes.length);
-  if (transitions < 1) {
-    const fewest = 1 + stepSizes.length - transitions;
-    throw new OptionError(expected(`at least ${fewest} step sizes`, `${root}.stepSizes`, given.stepSizes));
-  }
-  if ((given.batch === undefined) === (given.batches === undefined)) {
-    const both = given.batch === undefined ? "neither" : "both";
-    throw new OptionError(`Expected either batch or batches for ${root} but received ${both}`);
-  }
-  const many = given.batches;
-  if (many && many.length !== 1 && many.length !== transitions) {
-    throw new OptionError(
-      expected(`1 or ${transitions} batches, one a transition,`, `${root}.batches`, many),
-    );
-  }
-  const batches = many
-    ? many.map((batch, i) => check(`${root}.batches[${i}]`, batch))
-    : [check(`${root}.batch`, given.batch)];
-  const rows = rowCount(batches[0], place.network);
-  for (const [i, batch] of batches.entries()) {
-    if (rowCount(batch, place.network) === rows) continue;
-    const range = `${rows} rows, as in the first batch,`;
-    const answers = batch.labels.length > 0 ? "labels" : "targets";
-    throw new OptionError(expected(range, `${root}.batches[${i}].${answers}`, batch[answers]));
-  }
-  const fits = batches.length === 1 && rows <= place.network.layers[0];
-  const projected = given.projection === "auto" && fits;
-  return {
-    ...place,
-    batches,
-    key: keyOf(given.seed),
-    update: given.update,
-    tau: given.tau,
-    stepSizes,
-    projected,
-  };
-}
-
-const sgldSchema = object({
-  ...chainShape,
-  noiseScales: optional(checkedElsewhere<ArrayLike<number>>()),
-  start: optional(checkedElsewhere<Vector>()),
-});
-
-function checkSgld(root: string, input: unknown): SgldInput {
-  const given = parse(root, sgldSchema, input);
-  const chain = checkChain(root, given, (steps) => steps - 1);
-  const { parameters, stepSizes } = chain;
-  const start =
-    given.start === undefined ? parameters : checkVector(`${root}.start`, given.start, parameters.length);
-  const noiseScales =
-    given.noiseScales === undefined
-      ? stepSizes.map(Math.sqrt)
-      : checkNumbers(`${root}.noiseScales`, given.noiseScales, stepSizes.length);
-  noiseScales.forEach((scale, i) => {
-    parse(`${root}.noiseScales[${i}]`, notNegative(), scale);
-  });
-  requireHeld(`${root}.tau`, chain.tau, madeOfChain(chain.tau, extremes(stepSizes), extremes(noiseScales)));
-  return { ...chain, start, noiseScales };
-}
-
-const robbinsMonroSchema = object({ ...chainShape, samples: samples(), noiseScale: optional(positive()) });
-
-function checkRobbinsMonro(root: string, input: unknown): RobbinsMonroInput {
-  const given = parse(root, robbinsMonroSchema, input);
-  const chain = checkChain(root, given, (steps) => steps);
-  checkDraws(`${root}.samples`, given.samples, chain.stepSizes.length);
-  const noiseScale = given.noiseScale ?? Math.sqrt(chain.tau);
-  const made = madeOfChain(chain.tau, extremes(chain.stepSizes), [noiseScale, noiseScale]);
-  requireHeld(`${root}.tau`, chain.tau, made);
-  return { ...chain, samples: given.samples, noiseScale };
 }
 
 // The schemas and the public types have the same keys.

@@ -4,6 +4,7 @@
  */
 import { expect, test } from "@jest/globals";
 import { csvRecords } from "../../src/table/csv.ts";
+import { table } from "../../src/table/table.ts";
 
 /** Records of a text that comes in pieces of so many characters. */
 function recordsOf(text: string, size = text.length) {
@@ -56,4 +57,15 @@ test("a quote that is left open ends the reading before it takes the file", () =
     for (let i = 0; i < 20; i++) for (const _ of take(i === 0 ? `a,b\n"${megabyte}` : megabyte, false));
   };
   expect(all).toThrow("is not closed in the record that begins in line 2");
+});
+
+test("inputs above 2 GiB are refused before they are made", async () => {
+  const rows = Array.from({ length: 30_000 }, (_, i) => [
+    ...Array.from({ length: 40 }, (_, c) => `c${(i + c) % 900}`),
+    i % 2,
+  ]);
+  const header = [...Array.from({ length: 40 }, (_, c) => `x${c}`), "y"];
+  await expect(table(rows, { label: "y", header })).rejects.toThrow(
+    "Expected inputs below 2 GiB but 30000 rows of",
+  );
 });

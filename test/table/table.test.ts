@@ -283,17 +283,6 @@ describe("files", () => {
   });
 });
 
-test("inputs above 2 GiB are refused before they are made", async () => {
-  const rows = Array.from({ length: 30_000 }, (_, i) => [
-    ...Array.from({ length: 40 }, (_, c) => `c${(i + c) % 900}`),
-    i % 2,
-  ]);
-  const header = [...Array.from({ length: 40 }, (_, c) => `x${c}`), "y"];
-  await expect(table(rows, { label: "y", header })).rejects.toThrow(
-    "Expected inputs below 2 GiB but 30000 rows of",
-  );
-});
-
 describe("errors mend", () => {
   const label = { label: "b" };
   test.each<[string, unknown, object, string]>([

@@ -346,6 +346,20 @@ inline Factors block_weights(const WalshRun& run, float* losses, Estimate* estim
   return {run.by_rows ? s * s / tau * std::exp(-all.top) / all.mean : 1, -delta * s / tau / all.mean};
 }
 
+// The outputs of samples or pairs, and at x itself.
+inline bool outputs_of_samples(Estimator estimator, const Question& q, const Context& context,
+                               Workspace& workspace) {
+  Projection projection;
+  if (estimator.projected) projection = new_projection(workspace, q.batches[0], context.executor);
+  estimator.rowwise = false;  // no first-order part is wanted
+  const SampleRun run =
+      new_sample_run(estimator, q, estimator.projected ? &projection : nullptr, context, workspace);
+  FirstOrder none;
+  if (!sample_losses(run, workspace.take<double>(estimator.coupling.samples), &none)) return false;
+  center_losses(q, nullptr, nullptr, 0, workspace);
+  return !context.cancelled->load();
+}
+
 // The outputs of all samples, in the loss's place, and at x itself.
 inline bool sample_outputs(const Estimator& estimator, const Question& q, const Context& context,
                            Workspace& workspace, float* outputs) {

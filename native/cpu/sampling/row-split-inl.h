@@ -355,20 +355,6 @@ inline void write_sample_gradient(SampleRun& run, float alpha, const FirstOrder&
   }
 }
 
-// The outputs of samples or pairs, and at x itself.
-inline bool outputs_of_samples(Estimator estimator, const Question& q, const Context& context,
-                               Workspace& workspace) {
-  Projection projection;
-  if (estimator.projected) projection = new_projection(workspace, q.batches[0], context.executor);
-  estimator.rowwise = false;  // no first-order part is wanted
-  const SampleRun run =
-      new_sample_run(estimator, q, estimator.projected ? &projection : nullptr, context, workspace);
-  FirstOrder none;
-  if (!sample_losses(run, workspace.take<double>(estimator.coupling.samples), &none)) return false;
-  center_losses(q, nullptr, nullptr, 0, workspace);
-  return !context.cancelled->load();
-}
-
 // The gradient from independent samples or pairs; factors_of: the operation's, of losses (J).
 inline bool gradient_from_samples(const Estimator& estimator, const Question& q, const Context& context,
                                   Workspace& workspace,
