@@ -182,6 +182,7 @@ function isRecord(record: Record<string, unknown>): record is Record<string, unk
     ALWAYS.every((name) => typeof record[name] === "number") &&
     SOMETIMES.every((name) => record[name] === undefined || typeof record[name] === "number") &&
     ERRORS.every((name) => record[name] === undefined || areErrors(record[name])) &&
+    Object.keys(record).every((name) => ERRORS.includes(name) || typeof record[name] !== "object") &&
     (record.warning === undefined || typeof record.warning === "string")
   );
 }
