@@ -44,6 +44,16 @@ export function readingFile<Result>(path: string, use: (source: Source) => Resul
   }
 }
 
+/** Bytes as a source of themselves. */
+export function sourceOf(bytes: Uint8Array): Source {
+  return {
+    size: bytes.length,
+    read(target, at) {
+      target.set(bytes.subarray(at, at + target.length));
+    },
+  };
+}
+
 /** All bytes of a file. The size is the file's own, so no header makes this reserve what is not there. */
 export function fileBytes({ size, read }: Source): Uint8Array {
   const bytes = new Uint8Array(size);

@@ -32,7 +32,7 @@ export function answersOfRows({ labels, targets }: Examples, width: number): Row
  * Losses ((J + 1) × B) of outputs ((J + 1) × B × d_L) whose B rows have these places; null where the signal was aborted.
  *
  * @param width d_L
- * @throws OptionError where the function returns no number
+ * @throws OptionError where the function throws or returns no number
  */
 export async function lossesOf(
   loss: LossFunction,
@@ -50,7 +50,16 @@ export async function lossesOf(
   for (let at = 0; at < losses.length; at++) {
     const b = at % count;
     for (let c = 0; c < width; c++) output[c] = outputs[at * width + c];
-    const value: unknown = loss(output, targets[b], rows[b]);
+    let value: unknown;
+    try {
+      value = loss(output, targets[b], rows[b]);
+    } catch (cause) {
+      throw new OptionError(
+        `The function loss(output, target, row) threw for row ${rows[b]}, whose outputs were ${shown(outputs, at, width)}: ` +
+          `${cause instanceof Error ? cause.message : describe(cause)}`,
+        { cause },
+      );
+    }
     if (typeof value !== "number" || Number.isNaN(value)) throw noNumber(value, rows[b], outputs, at, width);
     losses[at] = value;
     if (at % CALLS === 0 && performance.now() > turn) {
@@ -63,12 +72,16 @@ export async function lossesOf(
 }
 
 function noNumber(value: unknown, row: number, outputs: Vector, at: number, width: number): OptionError {
-  const given = Array.from(outputs.slice(at * width, (at + 1) * width)).join(", ");
-  const shown = given.length > 200 ? `${given.slice(0, 200)}…` : given;
   return new OptionError(
     `Expected a number for loss(output, target, row) but received ${describe(value)} for row ${row}, whose outputs were ` +
-      `[${shown}]; where nothing can be charged return Infinity, whose sample then has the weight 0`,
+      `${shown(outputs, at, width)}; where nothing can be charged return Infinity, whose sample then has the weight 0`,
   );
+}
+
+/** The outputs of a row, so many as are told in a sentence. */
+function shown(outputs: Vector, at: number, width: number): string {
+  const text = Array.from(outputs.slice(at * width, (at + 1) * width)).join(", ");
+  return `[${text.length > 200 ? `${text.slice(0, 200)}…` : text}]`;
 }
 
 /** A session whose loss is a function: each update's outputs, its losses, then the update from these. */

@@ -5,15 +5,15 @@
 import type { AbortSignalLike, Predictions, Predictor, Vector } from "./backends/backend.ts";
 import { type BackendName, selectBackend } from "./backends/registry.ts";
 import type { Started } from "./backends/starting.ts";
-import { plainReason, readingFile } from "./disk.ts";
-import { BackendError, CheckpointError, expected, OptionError } from "./errors.ts";
+import { plainReason, readingFile, sourceOf } from "./disk.ts";
+import { BackendError, CheckpointError, expected, OptionError, typeName } from "./errors.ts";
 import { isNode, nodeModule } from "./host.ts";
 import { layerShapes, type Network, type Predicts, parameterCount } from "./network.ts";
 import { checkModel, checkModelRows, checkRowsOf } from "./options/model.ts";
 import type { Batch } from "./options/operation-types.ts";
 import type { NetworkOptions } from "./options/types.ts";
-import { makeFolder, stage, writing } from "./runs/files.ts";
-import { decodeModel, encodeModel, sourceOf } from "./runs/model-file.ts";
+import { makeFolder, writeAtomically, writing } from "./runs/files.ts";
+import { decodeModel, encodeModel } from "./runs/model-file.ts";
 
 /** Where a model computes. */
 export interface ModelPlace {
@@ -184,7 +184,7 @@ export class Model {
    * @throws CheckpointError that says what is wrong with them
    */
   static fromBytes(bytes: Uint8Array, place: ModelPlace = {}): Model {
-    if (!(bytes instanceof Uint8Array)) {
+    if (typeName(bytes) !== "Uint8Array") {
       throw new OptionError(expected("a Uint8Array", "fromBytes.bytes", bytes));
     }
     return new Model({ ...place, ...decodeModel(sourceOf(bytes), "The bytes given to Model.fromBytes") });
@@ -200,12 +200,7 @@ export class Model {
     checkPath("save", path);
     await writing(`The model ${path}`, async () => {
       await makeFolder(nodeModule("node:path").dirname(path));
-      const file = await stage(path, [this.toBytes()]);
-      try {
-        await file.place();
-      } finally {
-        await file.drop();
-      }
+      await writeAtomically(path, this.toBytes());
     });
   }
 

@@ -103,7 +103,7 @@ export interface Run<Result = TrainResult> extends AsyncIterable<TrainRecord> {
   readonly backend: BackendReport;
   /**
    * Of a resumed run the options that are others than those of the run before: "updates", "batchSize", "loss",
-   * "objective", "optimizer", "tau or rate", "data". Else none.
+   * "objective", "optimizer", "tau", "rate" (as a cosine over more updates is), "data". Else none.
    */
   readonly changed: readonly string[];
   /**

@@ -1,15 +1,13 @@
 /**
- * `local-entropy export`: a run's model, or a model's file, in another tool's format. `local-entropy report`: a run's report
- * written again.
+ * `local-entropy export`: a run's model, or a model's file, in another tool's format.
  */
 import { statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { toJson, toOnnx, toSafetensors, toTensorflow } from "../formats/index.ts";
 import { Model } from "../model.ts";
 import { listed } from "../options/values.ts";
 import { load } from "../runs/checkpoint.ts";
-import { makeFolder, stage, writing } from "../runs/files.ts";
-import { writeReport } from "../runs/report.ts";
+import { makeFolder, writeAtomically, writing } from "../runs/files.ts";
 import { UsageError } from "./values.ts";
 
 /** Formats of one file, by their names. */
@@ -35,7 +33,7 @@ export async function exportCommand(run: string, { to, out }: { to: string; out?
   }
   const content = FILES[to](model);
   if (out !== undefined) {
-    await writeFile(out, [content]);
+    await writeFile(out, content);
     process.stderr.write(`Wrote ${out}\n`);
     return 0;
   }
@@ -45,27 +43,16 @@ export async function exportCommand(run: string, { to, out }: { to: string; out?
   return 0;
 }
 
-/** Writes a run's report; tells its path on stdout. */
-export async function reportCommand(run: string): Promise<number> {
-  process.stdout.write(`${await writeReport(run)}\n`);
-  return 0;
-}
-
 /** The model of a run's folder, or of a model's file. */
 function modelAt(path: string): Promise<Model> {
   const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() === true;
   return isFile ? Model.load(path) : load(path);
 }
 
-async function writeFile(path: string, parts: (Uint8Array | string)[]): Promise<void> {
+async function writeFile(path: string, content: Uint8Array | string): Promise<void> {
   await writing(`The file ${path}`, async () => {
-    await makeFolder(join(path, ".."));
-    const file = await stage(path, parts);
-    try {
-      await file.place();
-    } finally {
-      await file.drop();
-    }
+    await makeFolder(dirname(path));
+    await writeAtomically(path, content);
   });
 }
 
@@ -75,7 +62,7 @@ const WEIGHTS = "weights.bin";
 /** The two files that tf.loadLayersModel reads; the weights first, so that no model.json names what is not there. */
 async function writeTensorflow(model: Model, folder: string): Promise<void> {
   const { weightData, weightSpecs, ...rest } = toTensorflow(model);
-  await writeFile(join(folder, WEIGHTS), [new Uint8Array(weightData)]);
+  await writeFile(join(folder, WEIGHTS), new Uint8Array(weightData));
   const weightsManifest = [{ paths: [WEIGHTS], weights: weightSpecs }];
-  await writeFile(join(folder, "model.json"), [`${JSON.stringify({ ...rest, weightsManifest })}\n`]);
+  await writeFile(join(folder, "model.json"), `${JSON.stringify({ ...rest, weightsManifest })}\n`);
 }

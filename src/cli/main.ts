@@ -47,8 +47,8 @@ program
   .argument("<run>", "folder of a run")
   .allowExcessArguments(false)
   .action(async (run: string) => {
-    const { reportCommand } = await import("./export.ts");
-    process.exitCode = await reportCommand(run);
+    const { writeReport } = await import("../runs/report.ts");
+    process.stdout.write(`${await writeReport(run)}\n`);
   });
 
 program

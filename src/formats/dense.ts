@@ -117,3 +117,12 @@ export function bytesOf(values: Float32Array): Uint8Array {
   for (const [i, value] of values.entries()) view.setFloat32(4 * i, value, true);
   return bytes;
 }
+
+/** What a text of JSON says. @throws DataError where it is none */
+export function parsedJson(what: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new DataError(`${what} is no JSON: ${(cause as Error).message}`, { cause });
+  }
+}

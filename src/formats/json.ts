@@ -7,7 +7,7 @@
 import { DataError, describe, expected } from "../errors.ts";
 import type { Model, ModelPlace } from "../model.ts";
 import type { Activation } from "../network.ts";
-import { type Dense, denseOf, modelOf, oneActivation } from "./dense.ts";
+import { type Dense, denseOf, modelOf, oneActivation, parsedJson } from "./dense.ts";
 
 const FORMAT = "local-entropy-json-1";
 const WHAT = "The JSON model";
@@ -55,7 +55,7 @@ export function toJson(model: Model): JsonModel {
  * @throws DataError that says what is wrong with it
  */
 export function fromJson(json: JsonModel | string, place: ModelPlace = {}): Model {
-  const value = typeof json === "string" ? parsed(json) : json;
+  const value = typeof json === "string" ? parsedJson(WHAT, json) : json;
   if (typeof value !== "object" || value === null || (value as JsonModel).format !== FORMAT) {
     const format = (value as JsonModel | null)?.format;
     throw new DataError(expected(describe(FORMAT), "the JSON model's format", format));
@@ -71,14 +71,6 @@ export function fromJson(json: JsonModel | string, place: ModelPlace = {}): Mode
     },
     place,
   );
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new DataError(`${WHAT} is no JSON: ${(cause as Error).message}`, { cause });
-  }
 }
 
 function denseLayer(layer: unknown, path: string): Dense {

@@ -5,7 +5,7 @@
  *
  * A step is Greater than 0 and a Cast.
  */
-import { DataError, describe, expected, OptionError } from "../errors.ts";
+import { DataError, describe, expected, OptionError, typeName } from "../errors.ts";
 import type { Model, ModelPlace } from "../model.ts";
 import { packageVersion } from "../runs/files.ts";
 import { type Dense, denseOf, modelOf, oneActivation, transposed } from "./dense.ts";
@@ -69,7 +69,7 @@ export function toOnnx(model: Model): Uint8Array {
  * @throws DataError that says which node is none of a dense network's
  */
 export function fromOnnx(bytes: Uint8Array, place: ModelPlace = {}): Model {
-  if (!(bytes instanceof Uint8Array))
+  if (typeName(bytes) !== "Uint8Array")
     throw new OptionError(expected("a Uint8Array", "fromOnnx.bytes", bytes));
   const graph = decodeOnnx(bytes);
   const constants = constantsOf(graph);
@@ -114,7 +114,9 @@ function* chainOf(graph: OnnxGraph, constants: ReadonlyMap<string, OnnxTensor>):
   const rows = graph.inputs.filter((name) => !constants.has(name));
   if (rows.length !== 1) throw new DataError(`${WHAT} has ${rows.length} inputs; a dense network has one`);
   let [values] = rows;
-  for (;;) {
+  for (let passed = 0; ; passed++) {
+    if (passed > graph.nodes.length)
+      throw new DataError(`${WHAT} goes round in a circle at ${describe(values)}`);
     const readers = graph.nodes.filter(
       ({ inputs, operator }) => inputs.includes(values) && !SIDE.has(operator),
     );

@@ -4,10 +4,10 @@
  *
  *     0.weight (d_1 × d_0)  0.bias (d_1)  2.weight (d_2 × d_1)  2.bias (d_2)  …
  */
-import { DataError, describe, expected, OptionError } from "../errors.ts";
+import { sourceOf } from "../disk.ts";
+import { DataError, describe, expected, OptionError, typeName } from "../errors.ts";
 import type { Model, ModelPlace } from "../model.ts";
 import type { Activation } from "../network.ts";
-import { sourceOf } from "../runs/model-file.ts";
 import {
   decodeSafetensors,
   encodeSafetensors,
@@ -76,7 +76,7 @@ export function fromSafetensors(bytes: Uint8Array, options: SafetensorsOptions =
 }
 
 function decoded(bytes: Uint8Array) {
-  if (!(bytes instanceof Uint8Array))
+  if (typeName(bytes) !== "Uint8Array")
     throw new OptionError(expected("a Uint8Array", "fromSafetensors.bytes", bytes));
   try {
     return decodeSafetensors(sourceOf(bytes));

@@ -6,7 +6,7 @@ import { DataError, describe, expected, OptionError } from "../errors.ts";
 import type { Model, ModelPlace } from "../model.ts";
 import { packageVersion } from "../runs/files.ts";
 import { joined } from "../runs/safetensors.ts";
-import { bytesOf, type Dense, denseOf, floatsOf, modelOf, oneActivation } from "./dense.ts";
+import { bytesOf, type Dense, denseOf, floatsOf, modelOf, oneActivation, parsedJson } from "./dense.ts";
 
 const WHAT = "The TensorFlow.js model";
 const ACTIVATIONS = { relu: "relu", tanh: "tanh" } as const;
@@ -150,14 +150,17 @@ interface KerasLayer {
 }
 
 function layersOf(topology: unknown): readonly KerasLayer[] {
-  const value = typeof topology === "string" ? (JSON.parse(topology) as unknown) : topology;
+  const value = typeof topology === "string" ? parsedJson(WHAT, topology) : topology;
   const model = ((value as Config | null)?.model_config ?? value) as {
     config?: { layers?: unknown } | unknown[];
   } | null;
   const config = model?.config;
   const layers = Array.isArray(config) ? config : config?.layers;
   if (!Array.isArray(layers)) throw new DataError(expected("a model's layers", "modelTopology", topology));
-  for (const { inbound_nodes: nodes } of layers as { inbound_nodes?: unknown[] }[]) {
+  for (const layer of layers as ({ class_name?: unknown; inbound_nodes?: unknown[] } | null)[]) {
+    if (typeof layer?.class_name !== "string")
+      throw new DataError(expected("a layer with its class_name", "modelTopology", layer));
+    const nodes = layer.inbound_nodes;
     if (nodes !== undefined && nodes.length > 1)
       throw new DataError(`${WHAT} uses a layer more than once; here is one chain of layers`);
   }
@@ -202,7 +205,10 @@ function weightsOf({ weightSpecs, weightsManifest, weightData }: TensorflowModel
     ),
   );
   let at = 0;
-  const weights = specs.map(({ name, shape, dtype, ...more }): Weights => {
+  const weights = specs.map((spec: GivenWeight): Weights => {
+    if (typeof spec?.name !== "string" || !Array.isArray(spec.shape))
+      throw new DataError(expected("a name and a shape", "weightSpecs", spec));
+    const { name, shape, dtype, ...more } = spec;
     if (dtype !== "float32" || "quantization" in more)
       throw new DataError(
         `${WHAT} has ${describe(name)} in ${"quantization" in more ? "quantized numbers" : dtype}; here they are float32`,

@@ -41,14 +41,22 @@ export function* fingerprint(
       `${NAMES_OF[name as keyof Shaping]}=${createHash("sha256").update(text).digest("hex").slice(0, DIGITS)}`,
     );
   }
-  const schedules = createHash("sha256").update(JSON.stringify(unseen ?? null));
-  for (const values of lookedAt) {
-    for (const piece of pieces(values, PIECE)) {
-      schedules.update(piece);
-      yield;
+  const [tauUnseen, rateUnseen] = unseen ?? [];
+  const { tau, noiseScale, rate } = lookedAt;
+  for (const [name, columns, text] of [
+    ["tau", [tau, noiseScale], tauUnseen],
+    ["rate", [rate], rateUnseen],
+  ] as const) {
+    const hash = createHash("sha256").update(JSON.stringify(text ?? null));
+    for (const values of columns) {
+      // A constant is the same schedule for any number of updates.
+      for (const piece of pieces(isConstant(values) ? values.subarray(0, 1) : values, PIECE)) {
+        hash.update(piece);
+        yield;
+      }
     }
+    parts.push(`${name}=${hash.digest("hex").slice(0, DIGITS)}`);
   }
-  parts.push(`${SCHEDULES}=${schedules.digest("hex").slice(0, DIGITS)}`);
   const data = createHash("sha256");
   const { inputs, labels, targets } = train;
   data.update(`${typeName(inputs)} ${inputs.length} ${labels.length}`);
@@ -74,8 +82,7 @@ const NAMES_OF: Readonly<Record<keyof Shaping, string>> = {
   key: "seed",
 };
 
-/** The values of τ and of the rate; those of more updates are others. */
-const SCHEDULES = "tau or rate";
+const isConstant = (values: Float64Array) => values.every((value) => Object.is(value, values[0]));
 
 /**
  * The options in which two fingerprints differ, or null where one of them is of another form.
@@ -85,8 +92,7 @@ export function differing(before: string, now: string): string[] | null {
     (print) => new Map(print.split(",").map((part) => part.split("=") as [string, string])),
   );
   if (old.size !== own.size || [...own.keys()].some((name) => !old.has(name))) return null;
-  const names = [...own.keys()].filter((name) => old.get(name) !== own.get(name));
-  return names.includes("updates") ? names.filter((name) => name !== SCHEDULES) : names;
+  return [...own.keys()].filter((name) => old.get(name) !== own.get(name));
 }
 
 function plain(array: ArrayBufferView): number[] {

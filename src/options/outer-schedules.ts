@@ -13,7 +13,7 @@ export interface OuterSchedules {
   /** Values of updates first … first + count − 1, asked for in order. */
   readonly planValues: PlanValues;
   /** What was looked at, as a fingerprint takes it in. */
-  readonly lookedAt: readonly Float64Array[];
+  readonly lookedAt: OuterValues;
   /** What a fingerprint has of values that were not looked at: the functions' text. Undefined where it needs none. */
   readonly unseen?: readonly (number | ScheduleDescription | null)[];
   /** Asks for the values before update `first`, in turns of the event loop: a resumed run's functions have been there. */
@@ -38,10 +38,9 @@ export function outerSchedules(
 ): OuterSchedules {
   const asked = schedules.every(isDetermined) ? planValues : askedOnce(planValues, updates);
   if (asked !== planValues || updates <= LOOKED_AT) {
-    const { tau, noiseScale, rate } = asked(0, Math.min(updates, ASKED_AHEAD));
     return {
       planValues: asked,
-      lookedAt: [tau, noiseScale, rate],
+      lookedAt: asked(0, Math.min(updates, ASKED_AHEAD)),
       ...(updates > LOOKED_AT && { unseen: schedules.map((one) => one && describeSchedule(one)) }),
       async forward(first) {
         for (let k = BLOCK; k < first && asked !== planValues; k += BLOCK) {
@@ -51,12 +50,19 @@ export function outerSchedules(
       },
     };
   }
-  const all = new Float64Array(3 * LOOKED_AT);
+  const lookedAt = valuesOf(LOOKED_AT);
   for (let i = 0; i < LOOKED_AT; i++) {
-    const { tau, noiseScale, rate } = planValues(Math.floor((i * (updates - 1)) / (LOOKED_AT - 1)), 1);
-    all.set([tau[0], noiseScale[0], rate[0]], 3 * i);
+    const one = planValues(Math.floor((i * (updates - 1)) / (LOOKED_AT - 1)), 1);
+    for (const name of NAMES) lookedAt[name][i] = one[name][0];
   }
-  return { planValues, lookedAt: [all], async forward() {} };
+  return { planValues, lookedAt, async forward() {} };
+}
+
+const NAMES = ["tau", "noiseScale", "rate"] as const;
+
+/** Room for the values of so many updates. */
+function valuesOf(count: number) {
+  return { tau: new Float64Array(count), noiseScale: new Float64Array(count), rate: new Float64Array(count) };
 }
 
 /** Whether name and arguments say all of a schedule: no part of it is a function that was not made here. */
@@ -76,15 +82,11 @@ function askedOnce(planValues: PlanValues, updates: number): PlanValues {
       blocks.set(next, planValues(next * BLOCK, Math.min(BLOCK, updates - next * BLOCK)));
     }
     for (; (oldest + 1) * BLOCK <= first; oldest++) blocks.delete(oldest);
-    const values = {
-      tau: new Float64Array(count),
-      noiseScale: new Float64Array(count),
-      rate: new Float64Array(count),
-    };
+    const values = valuesOf(count);
     for (let start = oldest * BLOCK; start < first + count; start += BLOCK) {
       const block = blocks.get(start / BLOCK)!;
       const [from, to] = [Math.max(first, start), Math.min(first + count, start + BLOCK)];
-      for (const name of ["tau", "noiseScale", "rate"] as const) {
+      for (const name of NAMES) {
         values[name].set(block[name].subarray(from - start, to - start), from - first);
       }
     }

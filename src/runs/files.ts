@@ -77,7 +77,7 @@ export async function stage(path: string, parts: Iterable<Uint8Array | string>):
 const flushed = (file: number) => nodeModule("node:util").promisify(nodeModule("node:fs").fsync)(file);
 
 /** Replaces `path` by `content`; on error, what was there stays and nothing is left behind. */
-export async function writeAtomically(path: string, content: string): Promise<void> {
+export async function writeAtomically(path: string, content: string | Uint8Array): Promise<void> {
   const staged = await stage(path, [content]);
   try {
     await staged.place();

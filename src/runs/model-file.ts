@@ -69,16 +69,6 @@ export function decodeModel(source: Source, name: string): ModelFile {
   }
 }
 
-/** Bytes as a source of themselves. */
-export function sourceOf(bytes: Uint8Array): Source {
-  return {
-    size: bytes.length,
-    read(target, at) {
-      target.set(bytes.subarray(at, at + target.length));
-    },
-  };
-}
-
 /** CRC-32 of a file as it would be without its checksum: browsers hash nothing at once, and only where they are secure. */
 function sumOf(file: Safetensors): string {
   let sum = 0xffffffff;

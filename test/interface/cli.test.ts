@@ -226,7 +226,7 @@ describe("train", () => {
 
       const longer = await command("train", "--resume", halved, "--updates", "300", "--json", "--no-report");
       expect(longer.code).toBe(0);
-      expect(longer.stderr).toContain("Other options than before: updates\n");
+      expect(longer.stderr).toContain("Other options than before: updates, rate\n");
       expect(JSON.parse(longer.stdout)).toMatchObject({ completed: true, updates: 300 });
       expect(JSON.parse(readFileSync(join(directory, halved, "run.json"), "utf8")).command.updates).toBe(
         "300",

@@ -163,6 +163,11 @@ describe("ONNX that others write", () => {
       [node("Gemm", ["x", "W", "b"], "a"), node("Relu", ["a"], "h"), node("Gemm", ["h", "W", "b"], "y")],
       "2 inputs after one of 3",
     ],
+    [
+      "a circle",
+      [node("Gemm", ["x", "W", "b"], "a"), node("Relu", ["a"], "h"), node("Identity", ["h"], "x")],
+      "circle",
+    ],
   ])("%s is refused", (_, nodes, sentence) => {
     expect(() => fromOnnx(file(nodes, initializers))).toThrow(DataError);
     expect(() => fromOnnx(file(nodes, initializers))).toThrow(new RegExp(sentence));
@@ -313,6 +318,14 @@ describe("TensorFlow.js models that others write", () => {
       fromTensorflow({ modelTopology: right.modelTopology, weightSpecs: right.weightSpecs }),
     ).toThrow("weightData");
     expect(() => fromTensorflow(null as never)).toThrow(OptionError);
+    const wrong: object[] = [
+      { modelTopology: "{" },
+      { modelTopology: { config: { layers: [null] } } },
+      { modelTopology: { config: { layers: [{ config: {} }] } } },
+      { weightSpecs: [null] },
+      { weightSpecs: [{ name: "a", dtype: "float32" }] },
+    ];
+    for (const part of wrong) expect(() => fromTensorflow({ ...right, ...part })).toThrow(DataError);
   });
 });
 

@@ -115,11 +115,14 @@ describe.each(BACKENDS)("on %s", (backend) => {
     expect(error.message).toContain("whose outputs were [");
   });
 
-  test("what it throws ends the run", async () => {
+  test("what it throws ends the run, with the row", async () => {
+    const cause = new RangeError("beyond the table");
     const loss = () => {
-      throw new RangeError("beyond the table");
+      throw cause;
     };
-    await expect(train({ ...options, backend, loss }).result).rejects.toThrow("beyond the table");
+    const error = await rejection(train({ ...options, backend, loss }).result);
+    expect(error).toMatchObject({ code: "ERR_OPTION", cause });
+    expect(error.message).toMatch(/threw for row \d+, whose outputs were \[.*\]: beyond the table$/);
   });
 
   test("a sample that costs Infinity has the weight 0", async () => {

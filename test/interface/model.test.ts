@@ -9,7 +9,6 @@ import { BACKENDS, whyNot } from "../../src/backends/registry.ts";
 import { BackendError, CheckpointError, OptionError } from "../../src/errors.ts";
 import { initialize, load, Model, openBackend, train } from "../../src/index.ts";
 import { onEveryBackend } from "../support/backends.ts";
-import { runModule } from "../support/processes.ts";
 
 const network = { layers: [7, 9, 4], activation: "tanh" } as const;
 const parameters = initialize(network, 3).map((value, i) => value + Math.sin(i) / 9);
@@ -194,32 +193,5 @@ describe("a model", () => {
     model.close();
     await expect(under).rejects.toThrow(BackendError);
     await expect(model.predict(floats)).rejects.toThrow("The model is closed");
-  });
-
-  test("models that nobody closes end with the process, and are collected", async () => {
-    const { output, errors } = await runModule(
-      `
-      import { setTimeout as delay } from "node:timers/promises";
-      import { initialize, Model } from "./dist/index.js";
-      const refs = [];
-      for (const backend of ["native", "wasm"]) {
-        const use = async () => {
-          const model = new Model({ network: [4, 5, 3], parameters: initialize([4, 5, 3]), backend });
-          refs.push(new WeakRef(model));
-          await model.predict([1, 2, 3, 4]);
-          await model.predict(new Float32Array(4 * 50_000));
-        };
-        await use().catch((error) => { if (backend === "wasm") throw error; });
-      }
-      for (let i = 0; i < 50 && refs.some((ref) => ref.deref() !== undefined); i++) {
-        await delay(20);
-        globalThis.gc();
-      }
-      console.log(refs.filter((ref) => ref.deref() !== undefined).length, "of", refs.length, "are left");
-      `,
-      { flags: ["--expose-gc"] },
-    );
-    expect(errors).toBe("");
-    expect(output.trim()).toBe("0 of 2 are left");
   });
 });

@@ -75,12 +75,13 @@ describe("fingerprint and resuming", () => {
   });
 
   const others: [object, string[]][] = [
-    [{ updates: 9 }, ["updates"]],
-    [{ updates: 9, batchSize: 4 }, ["batchSize", "updates"]],
+    [{ updates: 9 }, ["updates", "rate"]],
+    [{ updates: 9, objective: { kind: "local-entropy", tau: 0.02 } }, ["updates", "tau", "rate"]],
+    [{ updates: 9, batchSize: 4 }, ["batchSize", "updates", "rate"]],
     [{ loss: "zero-one" }, ["loss"]],
-    [{ objective: { kind: "local-entropy", tau: 0.02 } }, ["tau or rate"]],
+    [{ objective: { kind: "local-entropy", tau: 0.02 } }, ["tau"]],
     [{ objective: { kind: "heat", estimator: { kind: "evolution-strategies" } } }, ["objective"]],
-    [{ optimizer: { kind: "adam", rate: 1e-3, weightDecay: 0.01 } }, ["optimizer", "tau or rate"]],
+    [{ optimizer: { kind: "adam", rate: 1e-3, weightDecay: 0.01 } }, ["optimizer", "rate"]],
     [{ data: { train: { ...dataset, labels: dataset.labels.slice().reverse() } } }, ["data"]],
   ];
   test.each(others)("a run goes on under %j, and says what is another", (options, changed) => {
