@@ -30,8 +30,8 @@ export interface ModelOptions extends ModelPlace {
   /** x (n, as `parameterCount` says), finite, copied. */
   readonly parameters: Vector;
   /**
-   * What its outputs are (default "classes"): "numbers" of the losses "squared-error" and "absolute-error", each a
-   * "probabilities" of "logistic". `load` knows it of a run.
+   * What its outputs are (default "classes"): "numbers" after the losses "squared-error" and "absolute-error",
+   * "probabilities", one an output, after "logistic". `load` knows it of a run.
    */
   readonly predicts?: Predicts;
 }
@@ -61,6 +61,13 @@ export type Rows = Uint8Array | Float32Array | readonly number[] | readonly (rea
  * much as it takes to ask another thread.
  */
 const AT_ONCE = 2 ** 20;
+
+/** A loss of each kind of outputs, for what is made of them. */
+const LOSSES = {
+  classes: { kind: "cross-entropy" },
+  probabilities: { kind: "logistic" },
+  numbers: { kind: "squared-error" },
+} as const satisfies Record<Predicts, object>;
 
 interface Opened {
   readonly backend: Started<BackendName>;
@@ -116,14 +123,8 @@ export class Model {
    */
   async predict(rows: Rows, options: { readonly signal?: AbortSignalLike } = {}): Promise<Predictions> {
     this.#requireClasses("predict");
-    const [width] = this.network.layers;
-    const inputs = checkModelRows("predict.rows", rows, width);
-    const { backend, predictor } = await this.#open();
-    options.signal?.throwIfAborted();
-    if ((inputs.length / width) * this.#work <= AT_ONCE) return predictor.predict(inputs);
-    const { network, parameters } = this;
-    const asked = { network, parameters, loss: { kind: "cross-entropy" }, inputs, ...options } as const;
-    const { outputs, labels } = await backend.operations.predict(asked);
+    const inputs = checkModelRows("predict.rows", rows, this.network.layers[0]);
+    const { outputs, labels } = await this.#answer(inputs, options.signal);
     return { probabilities: outputs, labels };
   }
 
@@ -136,12 +137,21 @@ export class Model {
    * @throws as `predict`
    */
   async outputs(rows: Rows, options: { readonly signal?: AbortSignalLike } = {}): Promise<Vector> {
-    const { network, parameters, predicts } = this;
-    const inputs = checkModelRows("outputs.rows", rows, network.layers[0]);
+    const inputs = checkModelRows("outputs.rows", rows, this.network.layers[0]);
+    if (this.predicts !== "classes") return (await this.#answer(inputs, options.signal)).outputs;
+    const { network, parameters } = this;
     const { backend } = await this.#open();
-    options.signal?.throwIfAborted();
-    const loss = { kind: predicts === "probabilities" ? "logistic" : "squared-error" } as const;
-    return (await backend.operations.predict({ network, parameters, loss, inputs, ...options })).outputs;
+    const asked = { network, parameters, loss: LOSSES.numbers, inputs, ...options };
+    return (await backend.operations.predict(asked)).outputs;
+  }
+
+  /** What it predicts of rows: few on the calling thread, many on the backend's. */
+  async #answer(inputs: Uint8Array | Float32Array, signal?: AbortSignalLike) {
+    const { network, parameters, predicts } = this;
+    const { backend, predictor } = await this.#open();
+    signal?.throwIfAborted();
+    if ((inputs.length / network.layers[0]) * this.#work <= AT_ONCE) return predictor.predict(inputs);
+    return backend.operations.predict({ network, parameters, loss: LOSSES[predicts], inputs, signal });
   }
 
   #requireClasses(call: string): void {
@@ -239,7 +249,7 @@ export class Model {
 
   async #open(): Promise<Opened> {
     if (this.#closed) throw new BackendError("The model is closed; load it again");
-    this.#held.opened ??= open(this.network, this.parameters, this.#place);
+    this.#held.opened ??= open(this, this.#place);
     try {
       return await this.#held.opened;
     } catch (error) {
@@ -249,16 +259,16 @@ export class Model {
   }
 }
 
-/** Nothing here holds the model, so that it can be collected. */
+/** Nothing that it gives holds the model, so that it can be collected. */
 async function open(
-  network: Network,
-  parameters: Vector,
+  { network, parameters, predicts }: Model,
   { backend: name, threads }: { readonly backend: BackendName | "auto"; readonly threads: number },
 ): Promise<Opened> {
   const { backend } = selectBackend(name, threads);
   try {
     await backend.started;
-    return { backend, predictor: await backend.openPredictor(network, parameters) };
+    const predictor = await backend.openPredictor({ network, loss: LOSSES[predicts], parameters });
+    return { backend, predictor };
   } catch (error) {
     backend.close();
     throw error;

@@ -13,6 +13,7 @@ namespace local_entropy {
 
 struct Predictor {
   Network network;
+  LossKind kind;
   std::vector<float> parameters;
   const Kernels* kernels;
   std::unique_ptr<Executor, void (*)(Executor*)> executor{new_executor(1), delete_executor};
@@ -20,6 +21,7 @@ struct Predictor {
 
   Predictor(const FlatJob& from, const Kernels* kernels)
       : network(from.network()),
+        kind(from.loss_kind()),
         parameters(from.array<float>("parameters", network.parameters())),
         kernels(kernels) {
     examples.width = network.layers[0];
@@ -53,7 +55,7 @@ Napi::Value open_predictor(const Napi::CallbackInfo& info) {
 Napi::Value predict_at_once(const Napi::CallbackInfo& info) {
   const auto predictor = held_by<std::shared_ptr<Predictor>>(info[0]);
   if (predictor == nullptr) throw Failure("CLOSED", "The model is closed; open a new one");
-  auto& [network, parameters, kernels, executor, examples] = *predictor;
+  auto& [network, kind, parameters, kernels, executor, examples] = *predictor;
   const View inputs = view_of(info[1], "inputs");
   const bool bytes = inputs.type == napi_uint8_array;
   if (!bytes && inputs.type != napi_float32_array)
@@ -62,8 +64,7 @@ Napi::Value predict_at_once(const Napi::CallbackInfo& info) {
     throw Failure("ARRAY_LENGTH", "Expected rows of " + std::to_string(examples.width) +
                                       " entries for inputs but received " + std::to_string(inputs.length));
   examples.count = inputs.length / examples.width;
-  float* probabilities =
-      room<float>(info[2], "probabilities", napi_float32_array, examples.count * network.classes());
+  float* outputs = room<float>(info[2], "outputs", napi_float32_array, examples.count * network.classes());
   uint16_t* labels = room<uint16_t>(info[3], "labels", napi_uint16_array, examples.count);
   examples.bytes.clear();
   examples.floats.clear();
@@ -75,9 +76,8 @@ Napi::Value predict_at_once(const Napi::CallbackInfo& info) {
     examples.floats.assign(from, from + inputs.length);
   }
   const std::atomic<bool> cancelled{false};
-  kernels->dense_predict(network, LossKind::kCrossEntropy, parameters.data(),
-                         {&examples, nullptr, examples.count}, {executor.get(), &cancelled}, probabilities,
-                         labels);
+  kernels->dense_predict(network, kind, parameters.data(), {&examples, nullptr, examples.count},
+                         {executor.get(), &cancelled}, outputs, labels);
   return info.Env().Undefined();
 }
 

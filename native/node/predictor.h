@@ -5,9 +5,9 @@
 
 namespace local_entropy {
 
-// (queue, scalars, arrays) → predictor: a flat job's network and parameters, with the queue's kernels.
+// (queue, scalars, arrays) → predictor: a flat job's network, loss and parameters, with the queue's kernels.
 Napi::Value open_predictor(const Napi::CallbackInfo& info);
-// (predictor, inputs, probabilities, labels): rows of bytes or floats; the other two are written whole.
+// (predictor, inputs, outputs, labels): rows of bytes or floats; the other two are written whole.
 Napi::Value predict_at_once(const Napi::CallbackInfo& info);
 Napi::Value close_predictor(const Napi::CallbackInfo& info);  // (predictor)
 

@@ -323,11 +323,12 @@ export interface Predictions {
 /** A network whose parameters stay with the backend, for predictions of few rows at a time. */
 export interface Predictor {
   /**
-   * Predicts at once, on the calling thread: for rows whose work takes less time than it takes to wake another thread.
+   * As the operation, but at once, on the calling thread: for rows whose work takes less time than it takes to wake another
+   * thread.
    *
    * @param inputs rows × d_0, at least one
    */
-  predict(inputs: Examples["inputs"]): Predictions;
+  predict(inputs: Examples["inputs"]): { outputs: Vector; labels: Uint16Array };
   /** Frees it; safe to repeat. */
   close(): void;
 }
@@ -364,7 +365,7 @@ export interface Backend<Name extends string = string> {
   readonly shortfall?: string;
   readonly operations: Operations;
   /** Copies the parameters before it returns. */
-  openPredictor(network: Network, parameters: Vector): Promise<Predictor>;
+  openPredictor(input: Omit<PredictInput, "inputs" | "signal">): Promise<Predictor>;
   /** What it is given is copied before it returns. */
   openSession(setup: SessionSetup): Session;
   /** In turns of a few milliseconds, on data that nobody else has: its arrays are the session's, or are moved away. */

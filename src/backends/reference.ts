@@ -49,15 +49,14 @@ export function openReference(): Backend<"reference"> {
       checkOpen(closed);
       return openSession(setup, isClosed, copyRows);
     },
-    async openPredictor(network, parameters) {
+    async openPredictor({ network, loss, parameters }) {
       checkOpen(closed);
       code("activation", network.activation);
       const x = copyDoubles("parameters", parameters, parameterCount(network));
       return {
         predict: (inputs) => {
           checkOpen(closed);
-          const { outputs, labels } = finish(predict(network, { kind: "cross-entropy" }, x, inputs));
-          return { probabilities: outputs, labels };
+          return finish(predict(network, loss, x, inputs));
         },
         close() {},
       };

@@ -2,8 +2,7 @@
  * The backend that "auto" has taken while it starts: where the start fails, the next one takes its place before any work
  * is done.
  */
-import type { Network } from "../network.ts";
-import type { Backend, Operations, Predictor, Session, SessionSetup, Vector } from "./backend.ts";
+import type { Backend, Operations, Predictor, Session, SessionSetup } from "./backend.ts";
 
 /** What can be had of a backend that may still be starting: whoever opens a session waits for that. */
 export type Started<Name extends string> = Omit<Backend<Name>, "openSession">;
@@ -54,10 +53,10 @@ export class StartingBackend<Name extends string> implements Started<Name> {
     return this.#backend.operations;
   }
 
-  async openPredictor(network: Network, parameters: Vector): Promise<Predictor> {
-    const copy = parameters.slice();
+  async openPredictor(input: Parameters<Backend["openPredictor"]>[0]): Promise<Predictor> {
+    const parameters = input.parameters.slice();
     await this.started;
-    return this.#backend.openPredictor(network, copy);
+    return this.#backend.openPredictor({ ...input, parameters });
   }
 
   async takeSession(setup: SessionSetup): Promise<Session> {

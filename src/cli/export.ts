@@ -17,7 +17,7 @@ const FILES: Readonly<Record<string, (model: Model) => Uint8Array | string>> = {
   json: (model) => `${JSON.stringify(toJson(model))}\n`,
 };
 /** What `--to` takes. */
-export const EXPORTED = [...Object.keys(FILES), "tfjs"];
+const EXPORTED = [...Object.keys(FILES), "tfjs"];
 
 /** Runs the command; resolves to the exit code. */
 export async function exportCommand(run: string, { to, out }: { to: string; out?: string }): Promise<number> {

@@ -20,30 +20,31 @@ onEveryBackend((given) => {
   test("a predictor answers at once, to the bit as the operation does", async () => {
     const backend = given();
     await backend.started;
-    const predictor = await backend.openPredictor(network, parameters);
-    for (const all of [bytes, floats]) {
-      for (const rows of [1, 2, 7, 65]) {
-        const inputs = all.slice(7 * rows, 14 * rows); // not the first rows: those before must be gone
-        const asked = { network, loss: { kind: "cross-entropy" }, parameters, inputs } as const;
-        const { outputs, labels } = await backend.operations.predict(asked);
-        expect(predictor.predict(inputs)).toEqual({ probabilities: outputs, labels });
+    for (const kind of ["cross-entropy", "logistic", "squared-error"] as const) {
+      const point = { network, loss: { kind }, parameters };
+      const predictor = await backend.openPredictor(point);
+      for (const all of [bytes, floats]) {
+        for (const rows of [1, 2, 7, 65]) {
+          const inputs = all.slice(7 * rows, 14 * rows); // not the first rows: those before must be gone
+          expect(predictor.predict(inputs)).toEqual(await backend.operations.predict({ ...point, inputs }));
+        }
       }
+      predictor.close();
+      predictor.close();
     }
-    predictor.close();
-    predictor.close();
   });
 
   test("it has its own copy of the parameters, and ends with its backend", async () => {
     const backend = given.open(1);
     await backend.started;
     const own = parameters.slice();
-    const opening = backend.openPredictor(network, own);
+    const point = { network, loss: { kind: "cross-entropy" } } as const;
+    const opening = backend.openPredictor({ ...point, parameters: own });
     own.fill(0);
     const predictor = await opening;
     const inputs = floats.slice(0, 7);
-    const asked = { network, loss: { kind: "cross-entropy" }, parameters, inputs } as const;
-    const { outputs } = await backend.operations.predict(asked);
-    expect(predictor.predict(inputs).probabilities).toEqual(outputs);
+    const expected = await backend.operations.predict({ ...point, parameters, inputs });
+    expect(predictor.predict(inputs)).toEqual(expected);
     backend.close();
     expect(() => predictor.predict(inputs)).toThrow(BackendError);
   });
@@ -90,6 +91,22 @@ describe("a model", () => {
     const reason = new Error("enough");
     const given = model.predict(many, { signal: AbortSignal.abort(reason) });
     await expect(given).rejects.toBe(reason);
+  });
+
+  test("outputs of each kind, of few rows as of many", async () => {
+    for (const [predicts, kind] of [
+      ["numbers", "squared-error"],
+      ["probabilities", "logistic"],
+      ["classes", "squared-error"],
+    ] as const) {
+      using model = new Model({ network, parameters, predicts, backend: "reference" });
+      using operations = await openBackend("reference");
+      const { outputs } = await operations.predict({ network, parameters, inputs: floats, loss: kind });
+      expect(await model.outputs(floats)).toEqual(outputs);
+      expect(await model.outputs(floats.subarray(7, 14))).toEqual(outputs.slice(4, 8));
+      const many = new Float32Array(7 * 20_000).fill(0.5);
+      expect((await model.outputs(many)).slice(-4)).toEqual(await model.outputs(many.subarray(0, 7)));
+    }
   });
 
   test("its layers are views of its parameters, which are its own", () => {

@@ -37,13 +37,13 @@ export interface Addon {
   /** The same at once, on the calling thread and without a queue, for questions of microseconds; fills `outputs`. */
   answer(instructionSet: string, scalars: Float64Array, arrays: JobArrays, outputs: JobArrays): Numbers;
 
-  /** A job's network and parameters, kept for predictions on the calling thread. */
+  /** A job's network, loss and parameters, kept for predictions on the calling thread. */
   openPredictor(queue: Queue, scalars: Float64Array, arrays: JobArrays): NativePredictor;
   /** At once; writes the last two arrays whole. */
   predict(
     predictor: NativePredictor,
     inputs: Uint8Array | Float32Array,
-    probabilities: Float32Array,
+    outputs: Float32Array,
     labels: Uint16Array,
   ): void;
   closePredictor(predictor: NativePredictor): void;

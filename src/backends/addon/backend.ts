@@ -7,7 +7,7 @@
  */
 import { BackendError, ofLength } from "../../errors.ts";
 import { nextTurn } from "../../host.ts";
-import { type Network, parameterCount } from "../../network.ts";
+import { parameterCount } from "../../network.ts";
 import type {
   AbortSignalLike,
   Backend,
@@ -16,7 +16,6 @@ import type {
   Predictor,
   Session,
   SessionSetup,
-  Vector,
 } from "../backend.ts";
 import { type ArrayName, KINDS } from "../description.ts";
 import {
@@ -25,6 +24,7 @@ import {
   type Job,
   type JobArrays,
   jobOf,
+  lossPart,
   networkPart,
   type Runner,
   SCALAR_NAMES,
@@ -72,23 +72,28 @@ export class AddonBackend implements Backend<Engine> {
     this.operations = operationsOf(this.#runner());
   }
 
-  async openPredictor(network: Network, parameters: Vector): Promise<Predictor> {
+  async openPredictor({
+    network,
+    loss,
+    parameters,
+  }: Parameters<Backend["openPredictor"]>[0]): Promise<Predictor> {
     this.#calls.checkOpen();
     const { scalars, arrays } = jobOf("predict", [
       networkPart(network),
+      lossPart(loss, network),
       { arrays: { parameters: ofLength("parameters", parameters, parameterCount(network)) } },
     ]);
     const handle = translated(() => this.#addon.openPredictor(this.#queue, scalars, arrays));
     const [width] = network.layers;
-    const classes = network.layers[network.layers.length - 1];
+    const columns = network.layers[network.layers.length - 1];
     return {
       predict: (inputs) => {
         this.#calls.checkOpen();
         const rows = inputs.length / width;
-        const probabilities = new Float32Array(rows * classes);
+        const outputs = new Float32Array(rows * columns);
         const labels = new Uint16Array(rows);
-        translated(() => this.#addon.predict(handle, inputs, probabilities, labels));
-        return { probabilities, labels };
+        translated(() => this.#addon.predict(handle, inputs, outputs, labels));
+        return { outputs, labels };
       },
       close: () => this.#addon.closePredictor(handle),
     };

@@ -5,7 +5,7 @@
  * computes (`wasm/queue.ts`); there it is put into the kernels' memory (`wasm/machine.ts`, `wasm/session.ts`).
  */
 import { BackendError, ofLength } from "../../errors.ts";
-import { type Network, parameterCount } from "../../network.ts";
+import { parameterCount } from "../../network.ts";
 import type {
   AbortSignalLike,
   Backend,
@@ -15,10 +15,9 @@ import type {
   Predictor,
   Session,
   SessionSetup,
-  Vector,
 } from "../backend.ts";
 import type { ArrayName } from "../description.ts";
-import { type Answer, type Job, jobOf, networkPart, type SessionJob, sessionJob } from "../job.ts";
+import { type Answer, type Job, jobOf, lossPart, networkPart, type SessionJob, sessionJob } from "../job.ts";
 import { operationsOf } from "../job-operations.ts";
 import { JobSession, type SessionRunner } from "../job-session.ts";
 import { type Copied, copyJob, copySession } from "./copies.ts";
@@ -85,10 +84,18 @@ class WasmBackend implements Backend<"wasm"> {
     return this.#queue.shortfall;
   }
 
-  async openPredictor(network: Network, parameters: Vector): Promise<Predictor> {
+  async openPredictor({
+    network,
+    loss,
+    parameters,
+  }: Parameters<Backend["openPredictor"]>[0]): Promise<Predictor> {
     const copy = new Float32Array(ofLength("parameters", parameters, parameterCount(network)));
     const machine = await this.#queue.near();
-    const job = jobOf("predict", [networkPart(network), { arrays: { parameters: copy } }]);
+    const job = jobOf("predict", [
+      networkPart(network),
+      lossPart(loss, network),
+      { arrays: { parameters: copy } },
+    ]);
     return nearPredictor(machine, job, network, () => {
       if (this.#queue.failure !== null) throw this.#queue.failure;
     });

@@ -10,7 +10,7 @@ import type { Machine } from "./machine.ts";
 /**
  * Places a network and its parameters in the machine's memory, until it is closed.
  *
- * @param job its network and parameters
+ * @param job its network, loss and parameters
  * @param checkOpen throws where the backend is closed
  */
 export function nearPredictor(
@@ -35,11 +35,14 @@ export function nearPredictor(
       );
       const pieces = machine.pieces();
       try {
-        const { layers, parameters, depth, activation } = fields;
-        const asked = { ...machine.place(pieces, question), layers, parameters, depth, activation };
+        const { layers, parameters, depth, activation, lossKind } = fields;
+        const asked = {
+          ...machine.place(pieces, question),
+          ...{ layers, parameters, depth, activation, lossKind },
+        };
         machine.run(asked);
         const { output, outputLabels } = machine.arrays(asked, outputs);
-        return { probabilities: output as Vector, labels: outputLabels as Uint16Array };
+        return { outputs: output as Vector, labels: outputLabels as Uint16Array };
       } finally {
         pieces.free();
       }
