@@ -94,7 +94,7 @@ function addLocalTypes(context, app) {
 /** `(typeof BACKENDS)[number]` and `KindOf<"loss">` say nothing to a reader: they are written out. */
 function writeOutNames(context) {
   for (const alias of context.project.getReflectionsByKind(ReflectionKind.TypeAlias)) {
-    if (!["Activation", "BackendName", "LossOptions"].includes(alias.name)) continue;
+    if (!["Activation", "BackendName", "LossOptions", "Predicts"].includes(alias.name)) continue;
     const symbol = context.getSymbolFromReflection(alias);
     const texts = context.checker
       .getDeclaredTypeOfSymbol(symbol)
